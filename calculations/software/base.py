@@ -1,0 +1,187 @@
+"""The contract of a numerical software plug-in, and the run specification that portal and agent both speak.
+
+A plug-in opens no database, reads no settings and prints nothing. `prepare` and everything that parses are pure:
+the same input gives the same files, recorded text gives the same outcome. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calculations.software.parameters import Parameter, check_parameters
+from calculations.software.results import Chart, Exit, Outcome, Progress, Results
+
+
+class InvalidAnalyses(ValueError):
+    """A choice of analyses that cannot be carried out; the message names the analysis and the remedy."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One step of analysis.
+
+    `scope` "run": `compute(results, parameters)` on one run's extracted results (beside the hardware).
+    `scope` "calculation": `compute(runs)` with one (parameters, results) pair per valid run in order (in the portal).
+    Either returns Results; the results of the analyses named in `requires` are among the input.
+    """
+
+    name: str
+    label: str
+    scope: str
+    compute: Callable[..., Results]
+    requires: tuple[str, ...] = ()
+    version: int = 1
+    help: str = ""
+    default: bool = True
+    charts: tuple[Chart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Files that a run of a chain takes from the run before it: shell patterns in that run's folder."""
+
+    run: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file that the agent fetches before the start, checked by size (bytes) and SHA-256 (hex)."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    cores: int = 1
+    memory_mib: int = 1024
+    walltime_s: int = 600
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that the agent must know to execute one attempt of one run."""
+
+    run: str
+    attempt: int
+    software: str
+    parameters: Mapping[str, Any]
+    analyses: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    files: tuple[StagedFile, ...] = ()
+    carry: Carry | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RunSpec:
+        carry = document.get("carry")
+        return cls(
+            run=str(document["run"]),
+            attempt=int(document["attempt"]),
+            software=str(document["software"]),
+            parameters=dict(document["parameters"]),
+            analyses=tuple(document.get("analyses", ())),
+            resources=Resources(**document.get("resources", {})),
+            files=tuple(StagedFile(**item) for item in document.get("files", ())),
+            carry=Carry(carry["run"], tuple(carry["patterns"])) if carry else None,
+        )
+
+
+class Software(ABC):
+    """One program. Instances hold no state; one serves all runs.
+
+    `parameters`  what the scientist may set, in the order of the form
+    `analyses`    what may be computed from the results
+    `log_file`    the file that is shown live; the program's standard output goes there
+    `carry`       patterns of the files that a chained run takes from the run before
+    `retrieve`    patterns of the files that are kept by the portal
+    `main_result` name of the quantity that stands for the run in lists
+    """
+
+    name: str
+    label: str
+    description: str = ""
+    version: int = 1
+    parameters: tuple[Parameter, ...] = ()
+    analyses: tuple[Analysis, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    log_file: str = "output.out"
+    carry: tuple[str, ...] = ()
+    retrieve: tuple[str, ...] = ()
+    main_result: str = ""
+
+    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters with types and defaults. Raises InvalidParameters with every error at once."""
+        cleaned = check_parameters(self.parameters, values)
+        self.validate(cleaned)
+        return cleaned
+
+    def validate(self, parameters: Mapping[str, Any]) -> None:  # noqa: B027  (an optional hook)
+        """Check what concerns several parameters together. Raises InvalidParameters."""
+
+    def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the files that the scientist must supply (pseudopotentials, say)."""
+        return ()
+
+    @abstractmethod
+    def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
+        """Return the input files as {name: text}; `carried` are the names of files from the run before."""
+
+    @abstractmethod
+    def command(self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]) -> list[str]:
+        """Return the argument list; `site` holds this cluster's own settings for the program (paths, launcher)."""
+
+    @abstractmethod
+    def discover(self, site: Mapping[str, str]) -> str | None:
+        """Return the version of the program on this machine, None where it is absent. May take seconds."""
+
+    def progress(self, tail: str) -> Progress | None:
+        """Read the newest progress from the end of the log."""
+        return None
+
+    @abstractmethod
+    def judge(self, folder: Path, exit: Exit) -> Outcome:
+        """Say whether the results in `folder` may be used. An exit code of 0 is no proof. Never raises on bad files."""
+
+    @abstractmethod
+    def extract(self, folder: Path) -> Results:
+        """Read the small useful part of the output. Never raises on files that are cut or broken: it leaves out."""
+
+
+def order_analyses(available: Sequence[Analysis], chosen: Sequence[str]) -> list[Analysis]:
+    """Return the chosen analyses so that each follows what it requires.
+
+    Raises InvalidAnalyses for an unknown name, a missing requirement, or a cycle in the definitions.
+    """
+    known = {analysis.name: analysis for analysis in available}
+    for name in chosen:
+        if name not in known:
+            raise InvalidAnalyses(f"analysis {str(name)[:60]!r} is unknown; known are {', '.join(known) or 'none'}")
+        missing = [needed for needed in known[name].requires if needed not in chosen]
+        if missing:
+            raise InvalidAnalyses(f"analysis {name!r} needs {', '.join(missing)}: choose that too, or leave {name!r} out")
+    ordered: list[Analysis] = []
+    visiting: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in visiting:
+            raise InvalidAnalyses(f"analyses depend on each other in a circle: {' → '.join([*visiting, name])}")
+        if known[name] in ordered:
+            return
+        visiting.append(name)
+        for needed in known[name].requires:
+            visit(needed)
+        visiting.pop()
+        ordered.append(known[name])
+
+    for name in chosen:
+        visit(name)
+    return ordered

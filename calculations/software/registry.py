@@ -1,0 +1,67 @@
+"""Which numerical software there is: the built-in plug-ins, and those that installed packages announce.
+
+A package announces a plug-in by the entry point group `labportal.software` (name = "module:Class"). The agent file
+has no package metadata, so its builder writes the announced ones into the module `_labportal_plugins`.
+A third-party plug-in that cannot be loaded is logged and left out; it never stops the portal or the agent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+from calculations.software.base import Software
+
+log = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "labportal.software"
+BUILT_IN = {
+    "pyscf": "calculations.software.pyscf:PySCF",
+    "siesta": "calculations.software.siesta:Siesta",
+}
+
+
+class UnknownSoftware(KeyError):
+    """No plug-in of that name."""
+
+    def __str__(self) -> str:
+        return f"software {self.args[0]!r} is unknown; known are {', '.join(sorted(all_software()))}"
+
+
+def announced() -> dict[str, str]:
+    """Third-party plug-ins as {name: "module:Class"}: from entry points, LABPORTAL_SOFTWARE, or the agent file."""
+    found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    for item in filter(None, os.environ.get("LABPORTAL_SOFTWARE", "").split(",")):
+        name, _, target = item.partition("=")
+        found[name.strip()] = target.strip()
+    try:
+        found.update(importlib.import_module("_labportal_plugins").PLUGINS)
+    except ModuleNotFoundError:
+        pass
+    return found
+
+
+@lru_cache(maxsize=1)
+def all_software() -> dict[str, Software]:
+    """Every plug-in that could be loaded, by name; loaded once per process."""
+    loaded: dict[str, Software] = {}
+    for name, target in {**announced(), **BUILT_IN}.items():
+        module, _, attribute = target.partition(":")
+        try:
+            loaded[name] = getattr(importlib.import_module(module), attribute)()
+        except Exception:
+            if name in BUILT_IN:
+                raise
+            log.exception("software plug-in %s (%s) could not be loaded and is left out", name, target)
+    return loaded
+
+
+def get_software(name: str) -> Software:
+    """Raises UnknownSoftware."""
+    try:
+        return all_software()[name]
+    except KeyError:
+        raise UnknownSoftware(name) from None

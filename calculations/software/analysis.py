@@ -1,0 +1,156 @@
+"""The mathematics that plug-ins share: which parameter was swept, a quantity against it, a least-squares line.
+
+Pure functions on plain values. Standard library only and Python 3.9, since the agent carries this file to login nodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from calculations.software.parameters import Kind, Parameter
+from calculations.software.results import Column, Dataset, Quantity, Results
+
+Run = tuple[Mapping[str, Any], Results]
+Item = TypeVar("Item")
+
+# The slope 1 Debye / (V/Å) as a polarizability volume: 1e-18 statC·cm over 1e8/299.792458 statV/cm, in Å³.
+DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM = 2.99792458
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The parameter that differs between runs, with its value in each run, in the order of the runs."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """y = slope·x + intercept; `slope_error` is the standard error, None where two points leave none."""
+
+    slope: float
+    intercept: float
+    r2: float
+    points: int
+    slope_error: float | None = None
+
+    def at(self, x: float) -> float:
+        return self.slope * x + self.intercept
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def swept_parameters(runs: Sequence[Run]) -> list[Swept]:
+    """Return every numeric parameter that differs between the runs, in the order of the form."""
+    if len(runs) < 2:
+        return []
+    found = []
+    for name in runs[0][0]:
+        values = [parameters.get(name) for parameters, _ in runs]
+        if all(is_number(value) for value in values) and len(set(values)) > 1:
+            found.append(Swept(name, tuple(float(value) for value in values)))
+    return found
+
+
+def swept_parameter(runs: Sequence[Run]) -> Swept | None:
+    """Return the one numeric parameter that differs between the runs, None where none or several do."""
+    found = swept_parameters(runs)
+    return found[0] if len(found) == 1 else None
+
+
+def linear_fit(x: Sequence[float], y: Sequence[float]) -> Fit | None:
+    """Least squares of a straight line; None for fewer than two different x or values that are not finite."""
+    count = len(x)
+    if count != len(y):
+        raise ValueError(f"{count} values of x, {len(y)} of y")
+    if count < 2 or not all(map(math.isfinite, [*x, *y])):
+        return None
+    mean_x, mean_y = math.fsum(x) / count, math.fsum(y) / count
+    dx, dy = [value - mean_x for value in x], [value - mean_y for value in y]
+    sxx = math.fsum(value * value for value in dx)
+    syy = math.fsum(value * value for value in dy)
+    if sxx == 0.0 or not math.isfinite(sxx + syy):
+        return None
+    slope = math.fsum(dx[i] * dy[i] for i in range(count)) / sxx
+    residual = math.fsum((dy[i] - slope * dx[i]) ** 2 for i in range(count))
+    if not math.isfinite(slope + residual):
+        return None
+    return Fit(
+        slope=slope,
+        intercept=mean_y - slope * mean_x,
+        r2=max(0.0, 1.0 - residual / syy) if syy else 1.0,
+        points=count,
+        slope_error=math.sqrt(residual / (count - 2) / sxx) if count > 2 else None,
+    )
+
+
+def against_sweep(
+    runs: Sequence[Run],
+    quantities: Sequence[str],
+    *,
+    name: str,
+    label: str,
+    parameters: Iterable[Parameter] = (),
+) -> Dataset | None:
+    """Tabulate the runs' quantities against what was swept; None where nothing was, or no run has a quantity.
+
+    One swept parameter gives a series in rising order of it. Several (a grid) give a table, one column each.
+    Quantities that no run has are left out; a run that lacks one has None there.
+    """
+    swept = swept_parameters(runs)
+    present = [q for q in quantities if any(results.quantity(q) for _, results in runs)]
+    if not swept or not present:
+        return None
+    order = list(range(len(runs)))
+    order.sort(key=lambda i: tuple(s.values[i] for s in swept))
+    known = {p.name: p for p in parameters}
+    columns = [_parameter_column(s, known.get(s.name), order) for s in swept]
+    columns += [_quantity_column(q, [runs[i][1].quantity(q) for i in order]) for q in present]
+    return Dataset(name, label, "series" if len(swept) == 1 else "table", tuple(columns))
+
+
+def _parameter_column(swept: Swept, parameter: Parameter | None, order: Sequence[int]) -> Column:
+    values: tuple[Any, ...] = tuple(swept.values[i] for i in order)
+    if parameter is not None and parameter.kind is Kind.INTEGER:
+        values = tuple(int(value) for value in values)
+    label, unit = (parameter.label, parameter.unit) if parameter else (swept.name, "")
+    return Column(swept.name, label, unit, values)
+
+
+def _quantity_column(name: str, found: Sequence[Quantity | None]) -> Column:
+    first = next(quantity for quantity in found if quantity is not None)
+    values = tuple(None if quantity is None else quantity.value for quantity in found)
+    return Column(name, first.label, first.unit, values)
+
+
+def complete_pairs(dataset: Dataset, x: str, y: str) -> tuple[list[float], list[float]]:
+    """Return the rows of two columns in which both are numbers."""
+    columns = dataset.column(x).values, dataset.column(y).values
+    rows = [i for i in range(len(columns[0])) if is_number(columns[0][i]) and is_number(columns[1][i])]
+    return [float(columns[0][i]) for i in rows], [float(columns[1][i]) for i in rows]
+
+
+def thin(items: Sequence[Item], limit: int) -> list[Item]:
+    """Return at most `limit` items at even distances; the first and the last are always among them."""
+    if limit < 2:
+        raise ValueError("at least two items are needed to keep both ends")
+    count = len(items)
+    if count <= limit:
+        return list(items)
+    return [items[round(i * (count - 1) / (limit - 1))] for i in range(limit)]
+
+
+def polarizability(field: Sequence[float], dipole: Sequence[float]) -> tuple[float, float | None, Fit] | None:
+    """Return (volume in Å³, its standard error, the fit) from dipoles (Debye) along a field (V/Å)."""
+    fit = linear_fit(field, dipole)
+    if fit is None:
+        return None
+    factor = DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM
+    error = None if fit.slope_error is None else fit.slope_error * factor
+    return fit.slope * factor, error, fit

@@ -1,0 +1,167 @@
+"""The vocabulary of the exchange: verbs, states, limits, paths, and documents as bytes and back.
+
+Portal and agent both import this file, and neither writes these words by hand.
+Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+PROTOCOL = 1
+
+# Where an agent finds the portal. `quote` run and file names before they are put in.
+EXCHANGE_PATH = "/api/v1/agent/exchange"
+STAGED_FILE_PATH = "/api/v1/agent/runs/{run}/files/{name}"
+RETRIEVED_FILE_PATH = "/api/v1/agent/runs/{run}/{attempt}/files/{name}"
+DOWNLOAD_PATH = "/agent/labportal-agent.pyz"
+AUTHORIZATION_SCHEME = "Api-Key"
+SHA256_HEADER = "X-Content-SHA256"
+
+# Limits in bytes, of one document before and after compression, and of one retrieved file.
+MAX_BODY = 4 * 1024 * 1024
+MAX_DOCUMENT = 16 * 1024 * 1024
+GZIP_ABOVE = 1024
+MAX_RETRIEVED_FILE = 64 * 1024 * 1024
+MAX_LOG_LINE = 4000  # characters; a longer line is cut
+
+# Times in seconds.
+MAX_WAIT_S = 25
+LEASE_S = 300
+DEFAULT_SETTINGS: Mapping[str, int] = {
+    "exchange_s": 30,
+    "metrics_s": 10,
+    "log_bytes_per_minute": 1_000_000,
+}
+
+
+class Verb(str, Enum):
+    """What the portal wants done with a run."""
+
+    KEEP = "keep"  # go on
+    EXECUTE = "execute"  # start the attempt that `spec` describes
+    CANCEL = "cancel"  # stop it and report "cancelled"
+    CLOSE = "close"  # the terminal report is stored: list the run no more
+    ABANDON = "abandon"  # an old attempt: stop it, report nothing, list it no more
+    PURGE = "purge"  # delete the run's folders but for the patterns in `keep`
+
+
+class AgentState(str, Enum):
+    """What the agent says of a run."""
+
+    PREPARING = "preparing"  # not started yet: waits for a slot, or its folder is made ready
+    RUNNING = "running"
+    VALIDATING = "validating"  # the program ended; its output is read
+    FINISHED = "finished"  # terminal, with outcome and results
+    CANCELLED = "cancelled"  # terminal, with why
+    LOST = "lost"  # terminal for this attempt, with why: the hardware's fault, never the program's
+
+
+TERMINAL = frozenset({AgentState.FINISHED, AgentState.CANCELLED, AgentState.LOST})
+
+
+class EventKind(str, Enum):
+    LOG = "log"
+    METRICS = "metrics"
+
+
+class LogService(str, Enum):
+    AGENT = "agent"
+    PROGRAM = "program"
+
+
+class BadDocument(ValueError):
+    """Bytes that are no exchange document; the message says why."""
+
+
+def timestamp(seconds: float) -> str:
+    """Return a Unix time as ISO 8601 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def request(
+    *,
+    agent: Mapping[str, Any],
+    took_in: int,
+    wait_s: float,
+    capacity: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]] = (),
+    purged: Sequence[Mapping[str, Any]] = (),
+    events: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    return {
+        "protocol": PROTOCOL,
+        "agent": dict(agent),
+        "took_in": took_in,
+        "wait_s": wait_s,
+        "capacity": dict(capacity),
+        "runs": list(runs),
+        "purged": list(purged),
+        "events": list(events),
+    }
+
+
+def reply(
+    *,
+    desired: int,
+    acknowledged: int,
+    runs: Sequence[Mapping[str, Any]] = (),
+    settings: Mapping[str, int] = DEFAULT_SETTINGS,
+    update: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "protocol": PROTOCOL,
+        "desired": desired,
+        "acknowledged": acknowledged,
+        "runs": list(runs),
+        "settings": dict(settings),
+        "agent": {"update": dict(update) if update else None},
+    }
+
+
+def instruction(run: str, attempt: int, verb: Verb, **details: Any) -> dict[str, Any]:
+    """One entry of a reply's `runs`; details are `lease_s` and `spec`, `why`, or `keep`."""
+    return {"run": run, "attempt": attempt, "verb": verb.value, **details}
+
+
+def encode(document: Mapping[str, Any], *, compress: bool = True) -> tuple[bytes, str | None]:
+    """Return (body, content encoding): "gzip", or None where the body is short."""
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    if compress and len(body) > GZIP_ABOVE:
+        return gzip.compress(body, compresslevel=5, mtime=0), "gzip"
+    return body, None
+
+
+def decode(body: bytes, content_encoding: str | None = None) -> dict[str, Any]:
+    """Return the document. Raises BadDocument, also for what unpacks to above MAX_DOCUMENT."""
+    if content_encoding == "gzip":
+        body = _gunzip(body)
+    elif content_encoding not in (None, "", "identity"):
+        raise BadDocument(f"content encoding {content_encoding!r:.40} is unknown; send gzip")
+    if len(body) > MAX_DOCUMENT:
+        raise BadDocument(f"the document is longer than {MAX_DOCUMENT} bytes")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadDocument(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadDocument("the document must be a JSON object")
+    return document
+
+
+def _gunzip(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(body, MAX_DOCUMENT + 1)
+    except zlib.error as error:
+        raise BadDocument(f"the body is not gzip: {error}") from None
+    if len(unpacked) <= MAX_DOCUMENT and not unpacker.eof:
+        raise BadDocument("the gzip body is cut short")
+    return unpacked

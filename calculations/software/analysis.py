@@ -16,6 +16,9 @@ from calculations.software.results import Column, Dataset, Quantity, Results
 Run = tuple[Mapping[str, Any], Results]
 Item = TypeVar("Item")
 
+# Name of the column of a single swept parameter.
+SWEPT = "swept"
+
 # The slope 1 Debye / (V/Å) as a polarizability volume: 1e-18 statC·cm over 1e8/299.792458 statV/cm, in Å³.
 DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM = 2.99792458
 
@@ -100,7 +103,8 @@ def against_sweep(
 ) -> Dataset | None:
     """Tabulate the runs' quantities against what was swept; None where nothing was, or no run has a quantity.
 
-    One swept parameter gives a series in rising order of it. Several (a grid) give a table, one column each.
+    One swept parameter gives a series in rising order of it, in the column `swept` (so that a chart can name it).
+    Several (a grid) give a table with one column each, under their own names.
     Quantities that no run has are left out; a run that lacks one has None there.
     """
     swept = swept_parameters(runs)
@@ -110,17 +114,18 @@ def against_sweep(
     order = list(range(len(runs)))
     order.sort(key=lambda i: tuple(s.values[i] for s in swept))
     known = {p.name: p for p in parameters}
-    columns = [_parameter_column(s, known.get(s.name), order) for s in swept]
+    single = len(swept) == 1
+    columns = [_parameter_column(s, known.get(s.name), order, SWEPT if single else s.name) for s in swept]
     columns += [_quantity_column(q, [runs[i][1].quantity(q) for i in order]) for q in present]
-    return Dataset(name, label, "series" if len(swept) == 1 else "table", tuple(columns))
+    return Dataset(name, label, "series" if single else "table", tuple(columns))
 
 
-def _parameter_column(swept: Swept, parameter: Parameter | None, order: Sequence[int]) -> Column:
+def _parameter_column(swept: Swept, parameter: Parameter | None, order: Sequence[int], name: str) -> Column:
     values: tuple[Any, ...] = tuple(swept.values[i] for i in order)
     if parameter is not None and parameter.kind is Kind.INTEGER:
         values = tuple(int(value) for value in values)
     label, unit = (parameter.label, parameter.unit) if parameter else (swept.name, "")
-    return Column(swept.name, label, unit, values)
+    return Column(name, label, unit, values)
 
 
 def _quantity_column(name: str, found: Sequence[Quantity | None]) -> Column:

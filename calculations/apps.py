@@ -1,0 +1,13 @@
+"""The Django application of calculations."""
+
+from django.apps import AppConfig
+
+
+class CalculationsConfig(AppConfig):
+    name = "calculations"
+    verbose_name = "Calculations"
+
+    def ready(self) -> None:
+        from calculations import registration
+
+        registration.register()

@@ -1,0 +1,103 @@
+"""A calculation: what a scientist asked for. Its state is written by services/advance.py alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from calculations.states import ACTIVE, TERMINAL, CalculationState
+from labportal.accounts.models import Project
+
+if TYPE_CHECKING:
+    from labportal.accounts.models import User
+
+
+class CalculationQuerySet(models.QuerySet["Calculation"]):
+    def visible_to(self, user: User) -> CalculationQuerySet:
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Calculation(models.Model):
+    project = models.ForeignKey(Project, models.PROTECT, related_name="calculations")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    software = models.CharField(max_length=60)
+    software_version = models.PositiveIntegerField(default=1)
+    parameters = models.JSONField(default=dict)
+    # None for a single run, else {"parameter", "values", "mode": "chain" | "independent", "carry": [patterns]}
+    sweep = models.JSONField(null=True, blank=True)
+    analyses = models.JSONField(default=list, blank=True)
+    cluster = models.ForeignKey(
+        "clusters.Cluster", models.PROTECT, null=True, blank=True, related_name="calculations"
+    )
+    cores = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    memory_mib = models.PositiveIntegerField(default=1024, validators=[MinValueValidator(16)])
+    walltime_s = models.PositiveIntegerField(default=600, validators=[MinValueValidator(1)])
+    priority = models.SmallIntegerField(
+        default=0, validators=[MinValueValidator(-100), MaxValueValidator(100)]
+    )
+
+    state = models.CharField(
+        max_length=12, choices=CalculationState.choices, default=CalculationState.DRAFT
+    )
+    state_since = models.DateTimeField(default=timezone.now)
+    reason = models.CharField(max_length=500, blank=True)
+    run_count = models.PositiveIntegerField(default=1)
+    main_value = models.FloatField(null=True, blank=True)
+    main_label = models.CharField(max_length=60, blank=True)
+    main_unit = models.CharField(max_length=30, blank=True)
+
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="calculations"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    keep_files = models.BooleanField(default=False)
+    copied_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="copies"
+    )
+
+    objects = CalculationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["project", "-id"]),
+            models.Index(fields=["state", "-id"]),
+            models.Index(fields=["software", "-id"]),
+            models.Index(fields=["created_by", "-id"]),
+            models.Index(fields=["-finished_at"], name="calculation_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+    @property
+    def number(self) -> str:
+        return f"C-{self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def is_chain(self) -> bool:
+        return bool(self.sweep) and self.sweep.get("mode") == "chain"
+
+    @property
+    def core_hours_limit(self) -> float:
+        """The most that it may use: runs x cores x time limit."""
+        return self.run_count * self.cores * self.walltime_s / 3600
+
+    def get_absolute_url(self) -> str:
+        return reverse("calculation-detail", args=[self.pk])

@@ -1,0 +1,117 @@
+"""A run of a calculation, and the record of each of its ended attempts.
+
+The lease of a live attempt stands on the run itself: cluster, attempt number, expiry. Whoever reports with another
+attempt number or from another cluster is fenced off.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils import timezone
+
+from calculations.models.calculation import Calculation
+from calculations.states import LEASED_RUNS, RunState
+
+if TYPE_CHECKING:
+    from labportal.accounts.models import User
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: User) -> RunQuerySet:
+        return self.filter(calculation__in=Calculation.objects.visible_to(user))
+
+
+class Run(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    calculation = models.ForeignKey(Calculation, models.CASCADE, related_name="runs")
+    index = models.PositiveIntegerField(default=0)
+    parameters = models.JSONField(default=dict, blank=True)  # what differs from the calculation's
+    predecessor = models.OneToOneField(
+        "self", models.CASCADE, null=True, blank=True, related_name="successor"
+    )
+
+    state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)
+    state_since = models.DateTimeField(default=timezone.now)
+    reason = models.CharField(max_length=500, blank=True)
+    priority = models.SmallIntegerField(default=0)  # the calculation's, for the queue's index
+    attempt = models.PositiveIntegerField(default=0)
+    losses = models.PositiveSmallIntegerField(default=0)
+    cluster = models.ForeignKey(
+        "clusters.Cluster", models.PROTECT, null=True, blank=True, related_name="runs"
+    )
+    queued_at = models.DateTimeField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(null=True, blank=True)
+    cancel_reason = models.CharField(max_length=300, blank=True)
+    main_value = models.FloatField(null=True, blank=True)
+    purged_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["calculation_id", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["calculation", "index"], name="run_index_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["-priority", "queued_at"],
+                name="run_queue",
+                condition=models.Q(state=RunState.QUEUED),
+            ),
+            models.Index(
+                fields=["cluster"],
+                name="run_leased",
+                condition=models.Q(state__in=sorted(LEASED_RUNS)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"C-{self.calculation_id} run {self.index + 1}"
+
+    @property
+    def is_leased(self) -> bool:
+        return self.state in LEASED_RUNS
+
+    def full_parameters(self) -> dict[str, Any]:
+        return {**self.calculation.parameters, **self.parameters}
+
+
+class Attempt(models.Model):
+    """One ended attempt: written once, when it ended, never changed."""
+
+    class Ending(models.TextChoices):
+        FINISHED = "finished", "Finished"
+        LOST = "lost", "Lost"
+        CANCELLED = "cancelled", "Cancelled"
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    cluster = models.ForeignKey("clusters.Cluster", models.PROTECT, null=True, related_name="+")
+    ending = models.CharField(max_length=10, choices=Ending.choices)
+    code = models.CharField(max_length=60, blank=True)
+    message = models.TextField(blank=True)
+    remedy = models.TextField(blank=True)
+    evidence = models.JSONField(default=list)
+    exit_code = models.IntegerField(null=True)
+    exit_signal = models.IntegerField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    elapsed_s = models.FloatField(null=True)
+    cpu_s = models.FloatField(null=True)
+    max_rss_mib = models.FloatField(null=True)
+    recorded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["run_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="attempt_ends_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} attempt {self.number}: {self.ending}"

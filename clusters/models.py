@@ -1,0 +1,151 @@
+"""Where calculations run: clusters, their agents' keys, and what the agents tell of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+SILENT_AFTER = timedelta(seconds=150)
+
+
+class Cluster(models.Model):
+    class Carrier(models.TextChoices):
+        HTTPS = "https", "Agent calls the portal (HTTPS)"
+
+    name = models.CharField(
+        max_length=60,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[a-z0-9][a-z0-9.-]*$",
+                "Use lower-case letters, digits, dots and hyphens, such as tesla-1.",
+            )
+        ],
+    )
+    description = models.TextField(blank=True)
+    carrier = models.CharField(max_length=10, choices=Carrier.choices, default=Carrier.HTTPS)
+    enabled = models.BooleanField(default=True)
+    maintenance_note = models.CharField(max_length=300, blank=True)
+    max_runs = models.PositiveIntegerField(
+        "runs at once",
+        null=True,
+        blank=True,
+        help_text="Empty: as many as the agent offers.",
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    # What the agent last said of itself.
+    agent_id = models.CharField(max_length=64, blank=True)
+    agent_boot = models.CharField(max_length=64, blank=True)
+    agent_version = models.CharField(max_length=40, blank=True)
+    agent_host = models.CharField(max_length=200, blank=True)
+    last_exchange_at = models.DateTimeField(null=True, blank=True)
+    clock_skew_s = models.FloatField(null=True, blank=True)
+    capacity = models.JSONField(default=dict, blank=True)
+
+    # The exchange's counters; written under this row's lock.
+    desired = models.PositiveBigIntegerField(default=0)
+    acknowledged = models.PositiveBigIntegerField(default=0)
+    mean_run_s = models.FloatField(default=60.0)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("cluster-detail", args=[self.name])
+
+    @property
+    def slots_total(self) -> int:
+        offered = int(self.capacity.get("slots", {}).get("total", 0))
+        return min(offered, self.max_runs) if self.max_runs else offered
+
+    @property
+    def software(self) -> dict[str, dict[str, Any]]:
+        return self.capacity.get("software", {})
+
+    def offers(self, software: str) -> bool:
+        return bool(self.software.get(software, {}).get("ok"))
+
+    def is_silent(self, now: datetime | None = None) -> bool:
+        last = self.last_exchange_at
+        return last is None or (now or timezone.now()) - last > SILENT_AFTER
+
+
+class ApiKey(models.Model):
+    """An agent's key: the secret is shown once and only its HMAC digest is stored."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="api_keys")
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"lpk_{self.prefix}_…"
+
+
+class Metrics(models.Model):
+    """One heartbeat: what a cluster's machine did at that moment."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="metrics")
+    at = models.DateTimeField()
+    cpu_percent = models.FloatField(null=True)
+    memory_mib = models.FloatField(null=True)
+    memory_total_mib = models.FloatField(null=True)
+    load1 = models.FloatField(null=True)
+    disk_free_mib = models.FloatField(null=True)
+    gpus = models.JSONField(default=list)
+
+    class Meta:
+        indexes = [models.Index(fields=["cluster", "-at"], name="metrics_by_time")]
+        verbose_name_plural = "metrics"
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} at {self.at:%H:%M:%S}"
+
+
+class LogLine(models.Model):
+    """A line of an agent's own log (service "agent") or of a run's program (service "program")."""
+
+    class Level(models.TextChoices):
+        DEBUG = "DEBUG", "Debug"
+        INFO = "INFO", "Info"
+        WARNING = "WARNING", "Warning"
+        ERROR = "ERROR", "Error"
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="log_lines")
+    run = models.ForeignKey(
+        "calculations.Run", models.CASCADE, null=True, related_name="log_lines"
+    )
+    at = models.DateTimeField()
+    service = models.CharField(max_length=20)
+    level = models.CharField(max_length=8, choices=Level.choices, default=Level.INFO)
+    text = models.TextField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["run", "id"], name="log_by_run"),
+            models.Index(fields=["cluster", "-id"], name="log_by_cluster"),
+            models.Index(fields=["level", "-id"], name="log_by_level"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]

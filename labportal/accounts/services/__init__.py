@@ -1,0 +1,1 @@
+"""The verbs of accounts: signing in, tokens, administration of users and projects."""

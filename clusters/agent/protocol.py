@@ -133,7 +133,8 @@ def instruction(run: str, attempt: int, verb: Verb, **details: Any) -> dict[str,
 
 def encode(document: Mapping[str, Any], *, compress: bool = True) -> tuple[bytes, str | None]:
     """Return (body, content encoding): "gzip", or None where the body is short."""
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    body = text.encode(errors="replace")
     if compress and len(body) > GZIP_ABOVE:
         return gzip.compress(body, compresslevel=5, mtime=0), "gzip"
     return body, None

@@ -1,0 +1,148 @@
+"""The agent's settings: an INI file that holds the portal's address, the key, and this site's
+paths.
+
+Read once at the start by the command line. The key never appears in a repr, in the log or in a
+program's environment.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+SOFTWARE_PREFIX = "software."
+
+
+class BadConfig(ValueError):
+    """Settings that cannot be used; the message names the file, the setting and the remedy."""
+
+
+@dataclass(frozen=True)
+class Config:
+    url: str
+    key: str = field(repr=False)
+    work: Path
+    slots: int
+    ca_file: str | None = None
+    minimum_free_mib: int = 64
+    enforce_memory: bool = True
+    memory_factor: float = 1.2
+    grace_s: float = 10.0
+    log_level: str = "INFO"
+    software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def site(self, software: str) -> Mapping[str, str]:
+        """This site's own settings for a program."""
+        return self.software.get(software, {})
+
+
+def default_path() -> Path:
+    """Where the settings are when nobody says otherwise."""
+    named = os.environ.get("LABPORTAL_AGENT_CONFIG")
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(named).expanduser() if named else Path(base) / "labportal" / "agent.ini"
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load(path: Path) -> Config:
+    """Read the settings. Raises BadConfig."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    except FileNotFoundError:
+        raise BadConfig(
+            f"{path} does not exist; write it by `configure --url … --key … --work …`"
+        ) from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise BadConfig(f"{path} cannot be read: {error}") from None
+    try:
+        return _from_parser(parser, path)
+    except (ValueError, configparser.Error) as error:
+        raise BadConfig(f"{path}: {error}") from None
+
+
+def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
+    for section in ("portal", "agent"):
+        if not parser.has_section(section):
+            raise ValueError(f"section [{section}] is missing")
+    portal, agent = parser["portal"], parser["agent"]
+    work = agent.get("work", "").strip()
+    if not work:
+        raise ValueError("[agent] work is missing: name a folder with room for the runs")
+    slots = agent.getint("slots", fallback=available_cores())
+    if not 1 <= slots <= 10_000:
+        raise ValueError("[agent] slots must be between 1 and 10000")
+    return Config(
+        url=check_url(portal.get("url", ""), allow_http=portal.getboolean("allow_http", False)),
+        key=_key(portal, path),
+        work=Path(work).expanduser().absolute(),
+        slots=slots,
+        ca_file=portal.get("ca_file") or None,
+        minimum_free_mib=agent.getint("minimum_free_mib", fallback=64),
+        enforce_memory=agent.getboolean("enforce_memory", fallback=True),
+        memory_factor=agent.getfloat("memory_factor", fallback=1.2),
+        grace_s=agent.getfloat("grace_s", fallback=10.0),
+        log_level=agent.get("log_level", "INFO").upper(),
+        software={
+            name[len(SOFTWARE_PREFIX) :]: dict(parser[name])
+            for name in parser.sections()
+            if name.startswith(SOFTWARE_PREFIX)
+        },
+    )
+
+
+def check_url(url: str, *, allow_http: bool = False) -> str:
+    """Return the portal's address without a trailing slash. Raises ValueError."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"[portal] url {url!r:.80} is not an address such as https://portal.lab")
+    if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS and not allow_http:
+        raise ValueError(
+            f"[portal] url {url!r:.80}: use https, the key must not travel in the clear"
+        )
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("[portal] url must hold neither a user, a query nor a fragment")
+    return url.strip().rstrip("/")
+
+
+def _key(portal: configparser.SectionProxy, path: Path) -> str:
+    key = portal.get("key", "").strip()
+    if not key and portal.get("key_file"):
+        file = path.parent / Path(portal["key_file"]).expanduser()
+        try:
+            key = file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"[portal] key_file cannot be read: {error}") from None
+    if not key or not key.isascii() or any(character.isspace() for character in key):
+        raise ValueError("[portal] needs key or key_file with the key that the portal showed once")
+    return key
+
+
+def write(path: Path, *, url: str, key: str, work: str, slots: int) -> None:
+    """Write portal and agent settings (mode 0600); other settings of an existing file stay."""
+    parser = configparser.ConfigParser(interpolation=None)
+    if path.exists():
+        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    for section in ("portal", "agent"):
+        if not parser.has_section(section):
+            parser.add_section(section)
+    allow_http = parser["portal"].getboolean("allow_http", False)
+    parser["portal"]["url"] = check_url(url, allow_http=allow_http)
+    parser["portal"]["key"] = key.strip()
+    parser["portal"].pop("key_file", None)
+    parser["agent"]["work"] = work
+    parser["agent"]["slots"] = str(slots)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        parser.write(stream)
+    temporary.replace(path)

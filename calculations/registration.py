@@ -1,0 +1,43 @@
+"""What calculations announce to the shared rooms at start: topics, listeners. Called by the AppConfig alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from kombu.exceptions import OperationalError
+
+from calculations import signals
+from calculations.models import Calculation
+from calculations.services.results import across_runs
+from labportal.accounts.models import Project, User
+from labportal.realtime.topics import register_topic
+
+log = logging.getLogger(__name__)
+
+
+def register() -> None:
+    register_topic("project", _may_hear_project)
+    register_topic("calculation", _may_hear_calculation)
+    signals.settled.connect(_follow_up, dispatch_uid="calculations.follow_up")
+
+
+def _may_hear_project(user: User, key: str) -> bool:
+    return key.isdecimal() and Project.objects.visible_to(user).filter(pk=key).exists()
+
+
+def _may_hear_calculation(user: User, key: str) -> bool:
+    return key.isdecimal() and Calculation.objects.visible_to(user).filter(pk=key).exists()
+
+
+def _follow_up(calculations: Sequence[Calculation], **_: Any) -> None:
+    from calculations.tasks import follow_up
+
+    ids = [c.pk for c in calculations if c.is_terminal or across_runs(c)]
+    if not ids:
+        return
+    try:
+        follow_up.delay(ids)
+    except OperationalError as error:
+        log.warning("the broker does not answer; calculations %s are announced later: %s", ids, error)

@@ -1,0 +1,44 @@
+"""Who is told that a calculation has ended: its author, and the admins who asked to hear of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calculations.models import Calculation
+from calculations.states import TERMINAL, CalculationState
+from labportal.accounts.models import User
+from labportal.accounts.roles import Role
+from labportal.notifications.services import Level, notify
+
+GOOD = frozenset({CalculationState.VALID, CalculationState.CANCELLED})
+
+
+def announce(calculation_ids: Sequence[int]) -> None:
+    """Notify once per ending; a calculation that has not ended is left out."""
+    ended = Calculation.objects.filter(pk__in=calculation_ids, state__in=TERMINAL)
+    ended = list(ended.select_related("created_by"))
+    if not ended:
+        return
+    admins = list(User.objects.filter(role=Role.ADMIN, notify_about_all=True, is_active=True))
+    for calculation in ended:
+        level = Level.INFO if calculation.state in GOOD else Level.ERROR
+        word = calculation.get_state_display().lower()
+        notify(
+            {user.pk: user for user in [calculation.created_by, *admins]}.values(),
+            level=level,
+            subject=f"{calculation.number} {calculation.name}: {word}",
+            body=_body(calculation, word),
+            url=calculation.get_absolute_url(),
+            key=f"calculation:{calculation.pk}:{calculation.finished_at:%Y%m%dT%H%M%S.%f}",
+        )
+
+
+def _body(calculation: Calculation, word: str) -> str:
+    lines = [f"{calculation.number} “{calculation.name}” ({calculation.software}) is {word}."]
+    if calculation.reason:
+        lines.append(calculation.reason)
+    if calculation.state == CalculationState.VALID and calculation.main_value is not None:
+        value = f"{calculation.main_value:.8g} {calculation.main_unit}".rstrip()
+        lines.append(f"{calculation.main_label}: {value}")
+        lines.append("Its report is ready.")
+    return "\n".join(lines)

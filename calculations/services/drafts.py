@@ -1,0 +1,251 @@
+"""Drafts: create, change, copy and delete calculations that nobody has submitted yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from calculations.models import Calculation, Event, InputFile
+from calculations.services.sweeps import clean_sweep, runs_of
+from calculations.software.base import InvalidAnalyses, Software, order_analyses
+from calculations.software.parameters import InvalidParameters
+from calculations.software.registry import UnknownSoftware, get_software
+from calculations.states import CalculationState
+from labportal.accounts.models import Project, User
+from labportal.accounts.roles import Can, can, require
+from labportal.common.clock import now
+from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
+from labportal.common.storage import storage
+
+MAX_INPUT_FILES = 50
+LIMITS = {
+    "cores": (1, 100_000),
+    "memory_mib": (16, 100_000_000),
+    "walltime_s": (1, 60 * 24 * 3600),
+    "priority": (-100, 100),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSpec:
+    """What a scientist may say about a calculation; checked by `clean`."""
+
+    project: Project
+    name: str
+    software: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    sweep: Mapping[str, Any] | None = None
+    analyses: Sequence[str] | None = None  # None: the plug-in's usual ones
+    cluster: Any = None
+    cores: int = 1
+    memory_mib: int = 1024
+    walltime_s: int = 600
+    priority: int = 0
+    description: str = ""
+    keep_files: bool = False
+    copied_from: Calculation | None = None
+
+
+def clusters() -> QuerySet:
+    """All clusters, reached through the foreign key: this floor does not import the one below."""
+    return Calculation._meta.get_field("cluster").related_model._default_manager.all()
+
+
+def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
+    """Return the columns of a draft. Raises InvalidInput with every field's error at once."""
+    errors: dict[str, str] = {}
+    if not spec.name.strip():
+        errors["name"] = "is needed; say in a few words what this calculation is"
+    elif len(spec.name) > 200:
+        errors["name"] = "is too long; at most 200 characters"
+    for name, (least, most) in LIMITS.items():
+        if not least <= getattr(spec, name) <= most:
+            errors[name] = f"must be between {least} and {most}"
+    if spec.priority > 0 and not can(actor, Can.PRIORITISE):
+        errors["priority"] = "above 0 is given by moderators; use 0 or less"
+    try:
+        software = get_software(spec.software)
+    except UnknownSoftware as error:
+        raise InvalidInput(errors={**errors, "software": str(error)}) from None
+    science = _clean_science(spec, software, errors)
+    if errors:
+        raise InvalidInput(errors=errors)
+    return {
+        "project": spec.project,
+        "name": spec.name.strip(),
+        "description": spec.description,
+        "software": software.name,
+        "software_version": software.version,
+        "cluster": spec.cluster,
+        "keep_files": spec.keep_files,
+        "copied_from": spec.copied_from,
+        **{name: getattr(spec, name) for name in LIMITS},
+        **science,
+        "run_count": len(runs_of(science["sweep"])),
+    }
+
+
+def _clean_science(spec: DraftSpec, software: Software, errors: dict[str, str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    sweep = None
+    try:
+        parameters = software.check(spec.parameters)
+        sweep = clean_sweep(software, parameters, spec.sweep)
+    except InvalidParameters as error:
+        errors.update({f"parameters.{name}": text for name, text in error.errors.items()})
+    except InvalidInput as error:
+        errors.update(error.errors)
+    wanted = spec.analyses
+    if wanted is None:
+        wanted = [a.name for a in software.analyses if a.default and (sweep or a.scope == "run")]
+    analyses: list[str] = []
+    try:
+        analyses = [analysis.name for analysis in order_analyses(software.analyses, wanted)]
+    except InvalidAnalyses as error:
+        errors["analyses"] = str(error)
+    return {"parameters": parameters, "sweep": sweep, "analyses": analyses}
+
+
+def create(spec: DraftSpec, *, actor: User) -> Calculation:
+    return create_all([spec], actor=actor)[0]
+
+
+@transaction.atomic
+def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
+    """Create all drafts or none. Raises InvalidInput; the field names carry the position where there are several."""
+    require(actor, Can.CREATE_CALCULATION)
+    specs = list(specs)
+    columns: list[dict[str, Any]] = []
+    for position, spec in enumerate(specs):
+        try:
+            columns.append(clean(spec, actor=actor))
+        except InvalidInput as error:
+            if len(specs) == 1:
+                raise
+            raise InvalidInput(errors={f"{position}.{k}": v for k, v in error.errors.items()}) from None
+    moment = now()
+    drafts = Calculation.objects.bulk_create(
+        Calculation(created_by=actor, created_at=moment, state_since=moment, **c) for c in columns
+    )
+    Event.objects.bulk_create(
+        Event(
+            calculation=draft,
+            at=moment,
+            verb="create",
+            source="",
+            target=CalculationState.DRAFT,
+            actor=actor,
+            actor_label=actor.display_name,
+            note=f"copied from {draft.copied_from.number}" if draft.copied_from else "",
+        )
+        for draft in drafts
+    )
+    return drafts
+
+
+@transaction.atomic
+def change(calculation: Calculation, spec: DraftSpec, *, actor: User) -> Calculation:
+    """Replace a draft's content. Raises WrongMoment once it was submitted."""
+    require(actor, Can.CREATE_CALCULATION)
+    _lock_draft(calculation)
+    columns = clean(spec, actor=actor)
+    columns.pop("copied_from")
+    for name, value in columns.items():
+        setattr(calculation, name, value)
+    calculation.save(update_fields=list(columns))
+    return calculation
+
+
+@transaction.atomic
+def delete(calculation: Calculation, *, actor: User) -> None:
+    """Delete a draft with its files; what was ever submitted stays as a record."""
+    require(actor, Can.CREATE_CALCULATION)
+    _lock_draft(calculation)
+    if calculation.events.filter(verb="submit").exists():
+        raise WrongMoment(f"{calculation.number} was submitted once and stays on record.")
+    if calculation.created_by_id != actor.pk and not can(actor, Can.REVIEW):
+        raise NotAllowed("Only its author or a moderator deletes a draft.")
+    keys = list(calculation.input_files.values_list("key", flat=True))
+    shared = set(
+        InputFile.objects.filter(key__in=keys)
+        .exclude(calculation=calculation)
+        .values_list("key", flat=True)
+    )
+    calculation.delete()
+    transaction.on_commit(lambda: [storage().delete(key) for key in keys if key not in shared])
+
+
+@transaction.atomic
+def duplicate(calculation: Calculation, *, actor: User) -> Calculation:
+    """Return a new draft with the same content and input files (stored once)."""
+    spec = DraftSpec(
+        project=calculation.project,
+        name=f"{calculation.name[:190]} (copy)",
+        description=calculation.description,
+        software=calculation.software,
+        parameters=calculation.parameters,
+        sweep=calculation.sweep,
+        analyses=calculation.analyses,
+        cluster=calculation.cluster,
+        cores=calculation.cores,
+        memory_mib=calculation.memory_mib,
+        walltime_s=calculation.walltime_s,
+        copied_from=calculation,
+    )
+    copy = create(spec, actor=actor)
+    copy_files(calculation, copy)
+    return copy
+
+
+def copy_files(source: Calculation, target: Calculation) -> None:
+    InputFile.objects.bulk_create(
+        InputFile(calculation=target, name=f.name, size=f.size, sha256=f.sha256, key=f.key)
+        for f in source.input_files.all()
+    )
+
+
+@transaction.atomic
+def attach(calculation: Calculation, name: str, content: BinaryIO, *, actor: User) -> InputFile:
+    """Store an input file of a draft; one of the same name is replaced."""
+    require(actor, Can.CREATE_CALCULATION)
+    _lock_draft(calculation)
+    check_file_name(name)
+    others = calculation.input_files.exclude(name=name).count()
+    if others >= MAX_INPUT_FILES:
+        raise InvalidInput(errors={"files": f"at most {MAX_INPUT_FILES} files; delete one first"})
+    key = f"inputs/{calculation.pk}/{int(now().timestamp() * 1e6)}-{name}"
+    size, sha256 = storage().save(key, content)
+    stored, _ = InputFile.objects.update_or_create(
+        calculation=calculation, name=name, defaults={"size": size, "sha256": sha256, "key": key}
+    )
+    return stored
+
+
+@transaction.atomic
+def detach(calculation: Calculation, name: str, *, actor: User) -> None:
+    require(actor, Can.CREATE_CALCULATION)
+    _lock_draft(calculation)
+    calculation.input_files.filter(name=name).delete()
+
+
+def check_file_name(name: str) -> None:
+    """Raises InvalidInput unless `name` is a plain file name that is safe on every file system."""
+    plain = name and len(name) <= 120 and not name.startswith((".", "-"))
+    if not plain or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
+        raise InvalidInput(errors={"files": f"{name!r:.80} is not a plain file name; rename the file"})
+
+
+def _lock_draft(calculation: Calculation) -> None:
+    state = (
+        Calculation.objects.select_for_update(of=("self",))
+        .values_list("state", flat=True)
+        .get(pk=calculation.pk)
+    )
+    if state != CalculationState.DRAFT:
+        raise WrongMoment(
+            f"{calculation.number} was submitted and can no longer be changed; duplicate it."
+        )

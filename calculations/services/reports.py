@@ -1,0 +1,112 @@
+"""An agent's terminal report of a run: read from JSON with care, since the other side may be old, broken or hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from calculations.software.results import Outcome, Results, Verdict
+
+MAX_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    name: str
+    version: int
+    input_sha256: str
+    results: Results
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishReport:
+    """How an attempt ended, what it found and which files it left."""
+
+    outcome: Outcome
+    exit_code: int | None
+    exit_signal: int | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    elapsed_s: float | None
+    cpu_s: float | None
+    max_rss_mib: float | None
+    results: Results
+    analyses: tuple[AnalysisReport, ...]
+    files: tuple[FileReport, ...]
+
+
+def read_report(document: Mapping[str, Any]) -> FinishReport:
+    """Never raises: a report that cannot be read becomes a failed outcome `unreadable_report`."""
+    try:
+        return _read(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        outcome = Outcome(
+            Verdict.FAILED,
+            "unreadable_report",
+            "The agent's report could not be read.",
+            "Update the agent of this cluster, then retry.",
+            (f"{type(error).__name__}: {error}"[:MAX_TEXT],),
+        )
+        return FinishReport(outcome, None, None, None, None, None, None, None, Results(), (), ())
+
+
+def _read(document: Mapping[str, Any]) -> FinishReport:
+    ended, usage = document.get("exit") or {}, document.get("usage") or {}
+    return FinishReport(
+        outcome=_cut(Outcome.from_json(document["outcome"])),
+        exit_code=_integer(ended.get("code")),
+        exit_signal=_integer(ended.get("signal")),
+        started_at=_moment(document.get("started_at")),
+        finished_at=_moment(document.get("finished_at")),
+        elapsed_s=_number(usage.get("elapsed_s")),
+        cpu_s=_number(usage.get("cpu_s")),
+        max_rss_mib=_number(usage.get("max_rss_mib")),
+        results=Results.from_json(document.get("results") or {}),
+        analyses=tuple(
+            AnalysisReport(
+                str(item["name"])[:60],
+                int(item.get("version", 1)),
+                str(item.get("input_sha256", ""))[:64],
+                Results.from_json(item.get("results") or {}),
+            )
+            for item in document.get("analyses") or ()
+        ),
+        files=tuple(
+            FileReport(str(item["name"])[:200], int(item["size"]), str(item["sha256"])[:64])
+            for item in document.get("files") or ()
+        ),
+    )
+
+
+def _cut(outcome: Outcome) -> Outcome:
+    return Outcome(
+        outcome.verdict,
+        outcome.code[:60],
+        outcome.message[:MAX_TEXT],
+        outcome.remedy[:MAX_TEXT],
+        tuple(line[:MAX_TEXT] for line in outcome.evidence[:50]),
+    )
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    moment = parse_datetime(value) if isinstance(value, str) else None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -1,0 +1,181 @@
+"""Results into the database: what runs found, and the analyses that look at all runs of a calculation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from calculations.models import AnalysisResult, Calculation, Dataset, OutputFile, Run
+from calculations.models import Quantity as StoredQuantity
+from calculations.services.reports import FinishReport
+from calculations.software import results as software_results
+from calculations.software.base import Analysis, order_analyses
+from calculations.software.registry import get_software
+from calculations.software.results import Results
+from calculations.states import RunState
+from labportal.realtime.events import publish
+
+log = logging.getLogger(__name__)
+
+
+def file_key(run_id: Any, attempt: int, name: str) -> str:
+    """Where a run's file stands in the storage; the upload and the record agree on it."""
+    return f"runs/{run_id}/{attempt}/{name}"
+
+
+def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
+    """Replace the runs' results by what their reports hold, in a constant number of statements."""
+    again = [run.pk for run, _ in pairs if run.attempt > 1]
+    for model in (StoredQuantity, Dataset, AnalysisResult) if again else ():
+        model.objects.filter(run__in=again).delete()
+    quantities: list[StoredQuantity] = []
+    datasets: list[Dataset] = []
+    files: list[OutputFile] = []
+    analyses = [
+        (AnalysisResult(run=run, calculation_id=run.calculation_id, name=a.name,
+                        version=a.version, input_sha256=a.input_sha256), a.results)
+        for run, report in pairs
+        for a in report.analyses
+    ]
+    if analyses:
+        AnalysisResult.objects.bulk_create(row for row, _ in analyses)
+    for run, report in pairs:
+        _collect(report.results, run.calculation_id, run, None, quantities, datasets)
+        files += (
+            OutputFile(run=run, attempt=run.attempt, name=f.name, size=f.size, sha256=f.sha256,
+                       key=file_key(run.pk, run.attempt, f.name))
+            for f in report.files
+        )
+    for row, found in analyses:
+        _collect(found, row.calculation_id, row.run, row, quantities, datasets)
+    for model, rows in ((StoredQuantity, quantities), (Dataset, datasets), (OutputFile, files)):
+        if rows:
+            model.objects.bulk_create(rows)
+
+
+def _collect(
+    found: Results,
+    calculation_id: int,
+    run: Run | None,
+    analysis: AnalysisResult | None,
+    quantities: list[StoredQuantity],
+    datasets: list[Dataset],
+) -> None:
+    place = {"calculation_id": calculation_id, "run": run, "analysis": analysis}
+    for quantity in found.quantities:
+        value = quantity.value
+        kind = "truth" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        if kind == "number" and (value is None or not math.isfinite(value)):
+            continue
+        quantities.append(
+            StoredQuantity(
+                **place,
+                name=quantity.name[:80],
+                label=quantity.label[:120],
+                unit=quantity.unit[:30],
+                **{kind: value[:500] if isinstance(value, str) else value},
+            )
+        )
+    for dataset in found.datasets:
+        document = dataset.to_json()
+        datasets.append(
+            Dataset(
+                **place,
+                name=dataset.name[:80],
+                label=dataset.label[:120],
+                kind=dataset.kind,
+                columns=document["columns"],
+            )
+        )
+
+
+def main_value(run: Run, report: FinishReport) -> float | None:
+    """Return the number that stands for the run in lists."""
+    found = report.results.quantity(get_software(run.calculation.software).main_result)
+    number = isinstance(found.value, (int, float)) if found else False
+    return float(found.value) if number and math.isfinite(found.value) else None
+
+
+def across_runs(calculation: Calculation) -> list[Analysis]:
+    """The chosen analyses that look at all runs, in the order in which they must be computed."""
+    software = get_software(calculation.software)
+    ordered = order_analyses(software.analyses, calculation.analyses)
+    return [analysis for analysis in ordered if analysis.scope == "calculation"]
+
+
+def analyse(calculation_id: int) -> None:
+    """Compute the analyses across the valid runs anew; the same input gives the same rows."""
+    calculation = Calculation.objects.get(pk=calculation_id)
+    chosen = across_runs(calculation)
+    if not chosen:
+        return
+    runs = list(calculation.runs.filter(state=RunState.VALID).order_by("index"))
+    found = load_results(runs)
+    pairs = [({**calculation.parameters, **run.parameters}, found[run.pk]) for run in runs]
+    digest = _digest(pairs)
+    computed = [(analysis, _compute(analysis, pairs)) for analysis in chosen]
+    with transaction.atomic():
+        Calculation.objects.select_for_update().get(pk=calculation_id)
+        calculation.analysis_results.filter(run=None).delete()
+        quantities: list[StoredQuantity] = []
+        datasets: list[Dataset] = []
+        for analysis, results in computed:
+            row = AnalysisResult.objects.create(
+                calculation=calculation,
+                name=analysis.name,
+                version=analysis.version,
+                input_sha256=digest,
+            )
+            _collect(results, calculation.pk, None, row, quantities, datasets)
+        StoredQuantity.objects.bulk_create(quantities)
+        Dataset.objects.bulk_create(datasets)
+        _set_main_result(calculation, quantities)
+        publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})
+
+
+def _compute(analysis: Analysis, pairs: Sequence[tuple[dict[str, Any], Results]]) -> Results:
+    try:
+        return analysis.compute(pairs)
+    except Exception:
+        log.exception("analysis %s could not be computed", analysis.name)
+        return Results()
+
+
+def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuantity]) -> None:
+    """A sweep is known by the last number that its analyses across runs give (the polarizability, say)."""
+    numbers = [q for q in quantities if q.number is not None]
+    if numbers:
+        last = numbers[-1]
+        Calculation.objects.filter(pk=calculation.pk).update(
+            main_value=last.number, main_label=last.label[:60], main_unit=last.unit
+        )
+
+
+def load_results(runs: Iterable[Run]) -> dict[Any, Results]:
+    """Return each run's stored results in the plug-ins' own terms."""
+    ids = [run.pk for run in runs]
+    quantities: dict[Any, list[software_results.Quantity]] = {pk: [] for pk in ids}
+    datasets: dict[Any, list[software_results.Dataset]] = {pk: [] for pk in ids}
+    for q in StoredQuantity.objects.filter(run__in=ids).order_by("id"):
+        quantities[q.run_id].append(
+            software_results.Quantity(q.name, q.label, q.value, q.unit)
+        )
+    for d in Dataset.objects.filter(run__in=ids).order_by("id"):
+        datasets[d.run_id].append(
+            software_results.Dataset.from_json(
+                {"name": d.name, "label": d.label, "kind": d.kind, "columns": d.columns}
+            )
+        )
+    return {pk: Results(tuple(quantities[pk]), tuple(datasets[pk])) for pk in ids}
+
+
+def _digest(pairs: Sequence[tuple[dict[str, Any], Results]]) -> str:
+    document = [[parameters, results.to_json()] for parameters, results in pairs]
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()

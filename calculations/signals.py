@@ -1,0 +1,7 @@
+"""What other floors of the house may listen to; sent after the commit. Calculations knows no listener."""
+
+from django.dispatch import Signal
+
+work_queued = Signal()  # runs were put into the queue; no arguments
+cancel_requested = Signal()  # run_ids, cluster_ids: leased runs that should be cancelled
+settled = Signal()  # calculations: some of their runs ended, perhaps they did too

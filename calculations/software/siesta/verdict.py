@@ -1,0 +1,336 @@
+"""Whether a run's results may be used: the named verdict, the remedy, and the lines it was read from.
+
+An exit code of 0 proves nothing: SIESTA also ends with 0 when SCF or geometry did not converge, and on broken input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from calculations.software.results import Exit, Outcome, Verdict
+from calculations.software.siesta.files import read_notes
+from calculations.software.siesta.output import Line, Report, read_output
+
+OUTPUT = "output.out"
+STDERR = ("stderr.txt", "stderr")
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|oom[-_ ]?kill|oom_kill|cannot allocate memory|allocation would exceed|bad_alloc"
+    r"|insufficient virtual memory|error allocating|exceeded .*memory limit",
+    re.IGNORECASE,
+)
+INPUT_ERROR = re.compile(
+    r"FDF module:|fdf_\w+:.*(?:error|not |missing)|(?:redata|coor|read_basis_specs|chemical_types|struct\w*|kgrid)\b.*ERROR"
+    r"|ERROR.*(?:input|block|label|species|unit|fdf)|(?:must|should) be specified|unrecognized|unknown (?:unit|keyword)",
+    re.IGNORECASE,
+)
+NOISE = re.compile(r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:|^Program aborted|^#\d|^at \.\.|^FATAL:?$")
+ABORT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 6, 9, 15
+SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 8: "arithmetic error", 9: "kill", 11: "segmentation fault"}
+
+
+@dataclass
+class Case:
+    """Everything that was read about a run, and the evidence gathered so far."""
+
+    exit: Exit
+    report: Report
+    messages: list[str]
+    stderr: list[str]
+    normal_exit: bool
+    has_output: bool
+    evidence: list[str] = field(default_factory=list)
+
+    @property
+    def signal(self) -> int | None:
+        if self.exit.signal:
+            return self.exit.signal
+        return self.exit.code - 128 if self.exit.code is not None and 128 < self.exit.code < 128 + 65 else None
+
+    @property
+    def complete(self) -> bool:
+        """SIESTA said that it had finished, and nothing about its end contradicts that."""
+        ended_well = self.exit.code in (0, None) and not self.exit.signal and not self.exit.timed_out
+        return ended_well and self.report.completed is not None
+
+    def quote(self, line: Line | None) -> None:
+        if line is not None:
+            self.evidence.append(f"{line.text} ({OUTPUT}:{line.number})")
+
+    def quote_notes(self, pattern: str) -> bool:
+        """Quote the first matching line of MESSAGES and of stderr; True where there is one."""
+        found = False
+        for name, notes in (("MESSAGES", self.messages), ("stderr", self.stderr)):
+            line = next((note for note in notes if re.search(pattern, note, re.IGNORECASE)), None)
+            if line is not None:
+                self.evidence.append(f"{line} ({name})")
+                found = True
+        return found
+
+    def outcome(self, verdict: Verdict, code: str, message: str, remedy: str = "") -> Outcome:
+        ending = []
+        if self.report.completed:
+            ending.append(f"{self.report.completed.text} ({OUTPUT}:{self.report.completed.number})")
+        elif self.has_output:
+            ending.append(f"no 'Job completed' in {OUTPUT} ({self.report.lines_read} lines)")
+        ending.append("0_NORMAL_EXIT present" if self.normal_exit else "0_NORMAL_EXIT absent")
+        ending.append(f"exit code {'unknown' if self.exit.code is None else self.exit.code}")
+        return Outcome(verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending])))
+
+
+def judge(folder: Path, exit: Exit) -> Outcome:
+    """Return the first verdict that applies; the order puts the cause before its consequence."""
+    output = folder / OUTPUT
+    case = Case(
+        exit=exit,
+        report=read_output(output),
+        messages=read_notes(folder / "MESSAGES"),
+        stderr=[note for name in STDERR for note in read_notes(folder / name)],
+        normal_exit=_exists(folder / "0_NORMAL_EXIT"),
+        has_output=_exists(output) and _size(output) > 0,
+    )
+    for rule in RULES:
+        outcome = rule(case)
+        if outcome is not None:
+            return outcome
+    return _converged(case)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _cancelled(case: Case) -> Outcome | None:
+    if not case.exit.cancelled:
+        return None
+    return case.outcome(Verdict.FAILED, "cancelled", "The run was cancelled before its end.", "Submit it again if it is still wanted.")
+
+
+def _missing_pseudopotential(case: Case) -> Outcome | None:
+    if case.complete:
+        return None
+    line = case.report.missing_file
+    note = next((n for n in case.messages + case.stderr if re.search("pseudopotential.*not found", n, re.IGNORECASE)), "")
+    if line is None and not note:
+        return None
+    case.quote(line)
+    case.quote_notes(r"pseudopotential.*not found|^FATAL")
+    found = re.search(r"not found:?\s*(\S+)", line.text if line else note)
+    name = found.group(1)[:80] if found else "a pseudopotential"
+    return case.outcome(
+        Verdict.FAILED,
+        "missing_pseudopotential",
+        f"The pseudopotential {name} is missing.",
+        f"Supply {name} with the calculation, and check that its name matches the chemical symbol.",
+    )
+
+
+def _out_of_memory(case: Case) -> Outcome | None:
+    if case.complete:
+        return None
+    line = next((note for note in case.stderr + case.messages if OUT_OF_MEMORY.search(note)), None)
+    quoted = next((line for line in case.report.errors if OUT_OF_MEMORY.search(line.text)), None)
+    if line is None and quoted is None:
+        return None
+    case.quote(quoted)
+    if line is not None:
+        case.evidence.append(f"{line} (stderr)")
+    return case.outcome(
+        Verdict.FAILED,
+        "out_of_memory",
+        "The run needed more memory than it was given.",
+        "Ask for more memory, or lower the mesh cutoff, the number of k-points or the basis size.",
+    )
+
+
+def _scf_not_converged(case: Case) -> Outcome | None:
+    report = case.report
+    noted = any("SCF_NOT_CONV" in note for note in case.messages + case.stderr)
+    silent = case.complete and report.scf_converged is None
+    if not (noted or report.scf_failed or silent):
+        return None
+    case.quote(report.scf_failed)
+    case.quote_notes("SCF_NOT_CONV")
+    step = report.scf.last
+    iterations = f"after {step.iteration} iterations" if step else "in the allowed number of iterations"
+    mixing = report.setting("Mixing weight") or report.setting("New DM Mixing Weight")
+    at = f" at mixing weight {mixing:g}" if mixing is not None else ""
+    change = step.density_change if step else None
+    rest = f"; the density matrix still changed by {change:g}" if change is not None else ""
+    if silent and not noted and not report.scf_failed:
+        case.evidence.append(f"no 'SCF cycle converged' for the last geometry ({OUTPUT})")
+    return case.outcome(
+        Verdict.NOT_VALID,
+        "scf_not_converged",
+        f"SCF not converged {iterations}{at}{rest}.",
+        _scf_remedy(report, mixing),
+    )
+
+
+def _scf_remedy(report: Report, mixing: float | None) -> str:
+    changes = [step.density_change for step in report.scf.items[-6:] if step.density_change]
+    falling = len(changes) > 1 and changes[-1] < 0.5 * changes[0]
+    limit = report.setting("Max. number of SCF Iter")
+    if limit is not None and (falling or limit < 30):
+        raised = max(100, int(2 * limit))
+        return f"The density was still converging: try at least {raised} SCF iterations (now {limit:g}), starting from this density."
+    weight = f"a mixing weight of {max(0.01, mixing / 2.5):.2g}" if mixing else "a smaller mixing weight"
+    return f"Try {weight}, then a higher electronic temperature (500 K), and check charge, spin and structure."
+
+
+def _input_error(case: Case) -> Outcome | None:
+    """Broken input stops SIESTA before the first SCF iteration, at times with exit code 0."""
+    if case.report.scf.count or case.report.completed or case.exit.timed_out:
+        return None
+    texts = [f"{note} (stderr)" for note in case.stderr if INPUT_ERROR.search(note)]
+    texts += [f"{note} (MESSAGES)" for note in case.messages if INPUT_ERROR.search(note)]
+    texts += [f"{line.text} ({OUTPUT}:{line.number})" for line in case.report.errors if INPUT_ERROR.search(line.text)]
+    if not texts:
+        return None
+    case.evidence += texts[:3]
+    reason = re.sub(r"\s*\([^()]*\)$", "", texts[0])
+    return case.outcome(
+        Verdict.FAILED,
+        "input_error",
+        f"SIESTA could not read its input: {reason}",
+        "Check that every %block is closed by %endblock, and the keywords and units among the raw fdf lines.",
+    )
+
+
+def _walltime(case: Case) -> Outcome | None:
+    if not case.exit.timed_out:
+        return None
+    step = case.report.scf.last
+    where = f" in SCF iteration {step.iteration} of geometry {step.geometry}" if step else " before the first SCF iteration"
+    if case.report.completed:
+        where = " after SIESTA had reported its end"
+    return case.outcome(
+        Verdict.FAILED,
+        "walltime",
+        f"The time limit ended the run{where}.",
+        "Ask for more time or more cores, or start from the density matrix of this run.",
+    )
+
+
+def _killed(case: Case) -> Outcome | None:
+    signal = case.signal
+    if signal not in (KILL_SIGNAL, TERM_SIGNAL, 1, 2):
+        return None
+    return case.outcome(
+        Verdict.FAILED,
+        "killed",
+        f"The run was ended from outside by signal {signal}.",
+        "Signal 9 often means that memory ran out: ask for more memory; otherwise submit the run again."
+        if signal == KILL_SIGNAL
+        else "Submit the run again; ask the operator of the cluster if it happens twice.",
+    )
+
+
+def _no_output(case: Case) -> Outcome | None:
+    if case.has_output:
+        return None
+    case.evidence.append(f"{OUTPUT} is absent or empty")
+    case.evidence += [f"{note} (stderr)" for note in case.stderr[:3]]
+    return case.outcome(
+        Verdict.FAILED,
+        "no_output",
+        "SIESTA wrote no output.",
+        "Check the cluster's settings for SIESTA (executable, launcher, modules); the program may not have started.",
+    )
+
+
+def _aborted(case: Case) -> Outcome | None:
+    if case.complete:
+        return None
+    case.evidence += [f"{line.text} ({OUTPUT}:{line.number})" for line in case.report.errors[:3]]
+    case.quote_notes(r"FATAL|ABNORMAL_TERMINATION|error")
+    reason = next((n for n in case.messages + case.stderr if not NOISE.search(n) and not n.startswith("INFO")), "")
+    if case.report.completed is not None:
+        message = f"SIESTA reported its end, but the exit code was {case.exit.code}."
+    elif case.exit.code in (0, None) and not case.exit.signal:
+        message = "The output ends before SIESTA reported its end."
+    else:
+        name = SIGNALS.get(case.signal or 0, "")
+        message = f"SIESTA stopped with exit code {case.exit.code}" + (f" ({name})." if name else ".")
+    return case.outcome(
+        Verdict.FAILED,
+        "aborted",
+        message + (f" It said: {reason[:200]}" if reason and reason != "Job completed" else ""),
+        "Read the end of the output and of stderr; if nothing there explains it, submit the run again.",
+    )
+
+
+def _no_energy(case: Case) -> Outcome | None:
+    if case.report.total_energy is not None:
+        return None
+    case.evidence.append(f"no finite total energy in {OUTPUT}")
+    return case.outcome(
+        Verdict.NOT_VALID,
+        "no_energy",
+        "SIESTA reported its end, but there is no finite total energy.",
+        "Check structure, pseudopotentials and charge; look for asterisks or NaN in the SCF table.",
+    )
+
+
+def _geometry_not_converged(case: Case) -> Outcome | None:
+    report = case.report
+    noted = any("GEOM_NOT_CONV" in note for note in case.messages + case.stderr)
+    limit, last = report.force_tolerance, report.geometries.last
+    force = last.max_force if last else None
+    above = force is not None and limit is not None and force > limit
+    if not noted and (not report.is_optimisation or (report.relaxed is not None and not above)):
+        return None
+    case.quote(report.unrelaxed)
+    case.quote_notes("GEOM_NOT_CONV")
+    if force is not None and limit is not None:
+        case.evidence.append(f"largest force {force:g} eV/Ang, tolerance {limit:g} eV/Ang ({OUTPUT})")
+    moves = report.setting("Maximum number of optimization moves")
+    after = f" after {moves:g} moves" if moves is not None else ""
+    forces = f": the largest force is {force:g} eV/Ang, allowed are {limit:g}" if above else ""
+    more = f" (now {moves:g})" if moves is not None else ""
+    return case.outcome(
+        Verdict.NOT_VALID,
+        "geometry_not_converged",
+        f"SCF converged, but the geometry did not{after}{forces}.",
+        f"Allow more moves{more} and start from the last geometry; a tolerance below 0.01 eV/Ang needs a finer mesh.",
+    )
+
+
+def _converged(case: Case) -> Outcome:
+    report = case.report
+    case.quote(report.scf_converged)
+    case.quote(report.relaxed)
+    if report.relaxed and report.force_tolerance is not None and report.geometries.last is not None:
+        force = report.geometries.last.max_force
+        case.evidence.append(f"largest force {force} eV/Ang, tolerance {report.force_tolerance:g} eV/Ang ({OUTPUT})")
+    step = report.scf.last
+    iterations = f" in {step.iteration} iterations" if step else ""
+    moves = f" and geometry converged in {report.geometries.count} steps" if report.relaxed else ""
+    return case.outcome(Verdict.VALID, "converged", f"SCF converged{iterations}{moves}.")
+
+
+RULES: tuple[Callable[[Case], Outcome | None], ...] = (
+    _cancelled,
+    _missing_pseudopotential,
+    _out_of_memory,
+    _scf_not_converged,
+    _input_error,
+    _walltime,
+    _killed,
+    _no_output,
+    _aborted,
+    _no_energy,
+    _geometry_not_converged,
+)

@@ -1,0 +1,18 @@
+"""Celery tasks of calculations: each loads by id, calls one service, and may run twice without harm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import shared_task
+from django.db import OperationalError
+
+from calculations.services import announcements, results
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
+def follow_up(calculation_ids: Sequence[int]) -> None:
+    """After runs ended: compute what looks at all runs, then tell who wants to know of what has ended."""
+    for calculation_id in calculation_ids:
+        results.analyse(calculation_id)
+    announcements.announce(calculation_ids)

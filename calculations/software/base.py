@@ -101,6 +101,7 @@ class Software(ABC):
     `parameters`  what the scientist may set, in the order of the form
     `analyses`    what may be computed from the results
     `log_file`    the file that is shown live; the program's standard output goes there
+    `stdin_file`  the file given as standard input, none where empty
     `carry`       patterns of the files that a chained run takes from the run before
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
@@ -114,6 +115,7 @@ class Software(ABC):
     analyses: tuple[Analysis, ...] = ()
     charts: tuple[Chart, ...] = ()
     log_file: str = "output.out"
+    stdin_file: str = ""
     carry: tuple[str, ...] = ()
     retrieve: tuple[str, ...] = ()
     main_result: str = ""

@@ -33,7 +33,9 @@ class UnknownSoftware(KeyError):
 
 def announced() -> dict[str, str]:
     """Third-party plug-ins as {name: "module:Class"}: from entry points, LABPORTAL_SOFTWARE, or the agent file."""
-    found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    points = entry_points()  # a mapping of groups in Python 3.9, selectable from 3.10 on
+    group = points.select(group=ENTRY_POINT_GROUP) if hasattr(points, "select") else points.get(ENTRY_POINT_GROUP, ())
+    found = {point.name: point.value for point in group}
     for item in filter(None, os.environ.get("LABPORTAL_SOFTWARE", "").split(",")):
         name, _, target = item.partition("=")
         found[name.strip()] = target.strip()

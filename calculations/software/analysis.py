@@ -115,12 +115,16 @@ def against_sweep(
     order.sort(key=lambda i: tuple(s.values[i] for s in swept))
     known = {p.name: p for p in parameters}
     single = len(swept) == 1
-    columns = [_parameter_column(s, known.get(s.name), order, SWEPT if single else s.name) for s in swept]
+    columns = [
+        _parameter_column(s, known.get(s.name), order, SWEPT if single else s.name) for s in swept
+    ]
     columns += [_quantity_column(q, [runs[i][1].quantity(q) for i in order]) for q in present]
     return Dataset(name, label, "series" if single else "table", tuple(columns))
 
 
-def _parameter_column(swept: Swept, parameter: Parameter | None, order: Sequence[int], name: str) -> Column:
+def _parameter_column(
+    swept: Swept, parameter: Parameter | None, order: Sequence[int], name: str
+) -> Column:
     values: tuple[Any, ...] = tuple(swept.values[i] for i in order)
     if parameter is not None and parameter.kind is Kind.INTEGER:
         values = tuple(int(value) for value in values)
@@ -137,7 +141,9 @@ def _quantity_column(name: str, found: Sequence[Quantity | None]) -> Column:
 def complete_pairs(dataset: Dataset, x: str, y: str) -> tuple[list[float], list[float]]:
     """Return the rows of two columns in which both are numbers."""
     columns = dataset.column(x).values, dataset.column(y).values
-    rows = [i for i in range(len(columns[0])) if is_number(columns[0][i]) and is_number(columns[1][i])]
+    rows = [
+        i for i in range(len(columns[0])) if is_number(columns[0][i]) and is_number(columns[1][i])
+    ]
     return [float(columns[0][i]) for i in rows], [float(columns[1][i]) for i in rows]
 
 
@@ -151,7 +157,9 @@ def thin(items: Sequence[Item], limit: int) -> list[Item]:
     return [items[round(i * (count - 1) / (limit - 1))] for i in range(limit)]
 
 
-def polarizability(field: Sequence[float], dipole: Sequence[float]) -> tuple[float, float | None, Fit] | None:
+def polarizability(
+    field: Sequence[float], dipole: Sequence[float]
+) -> tuple[float, float | None, Fit] | None:
     """Return (volume in Å³, its standard error, the fit) from dipoles (Debye) along a field (V/Å)."""
     fit = linear_fit(field, dipole)
     if fit is None:

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SYMBOLS = tuple(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
-    "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu "
-    "Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr "
-    "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split()
-)
+_SYMBOLS = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
+Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb
+Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr
+Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+"""
+SYMBOLS = tuple(_SYMBOLS.split())
 ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}
 MAX_ATOMS = 20_000
 LEAST_DISTANCE = 0.3  # Å; nearer atoms are a slip of the pen
@@ -65,7 +66,9 @@ class Structure:
         counts = Counter(atom.symbol for atom in self.atoms)
         first = [symbol for symbol in ("C", "H") if symbol in counts] if "C" in counts else []
         order = first + sorted(set(counts) - set(first))
-        return "".join(symbol + (str(counts[symbol]) if counts[symbol] > 1 else "") for symbol in order)
+        return "".join(
+            symbol + (str(counts[symbol]) if counts[symbol] > 1 else "") for symbol in order
+        )
 
 
 def read_xyz(text: str) -> Structure:
@@ -79,7 +82,9 @@ def read_xyz(text: str) -> Structure:
     first = rows[start][1]
     if len(first) == 1:
         if re.fullmatch(r"\d{1,9}", first[0]) is None:
-            raise StructureError(f"line {rows[start][0]}: must be the number of atoms, or an atom: symbol x y z")
+            raise StructureError(
+                f"line {rows[start][0]}: must be the number of atoms, or an atom: symbol x y z"
+            )
         count = int(first[0])
         comment = lines[start + 1].strip() if start + 1 < len(lines) else ""
         start += 2
@@ -125,7 +130,9 @@ def _refuse_overlap(atoms: Sequence[Atom]) -> None:
                 break
             if math.dist(atoms[i].position, atoms[j].position) < LEAST_DISTANCE:
                 first, second = sorted((i + 1, j + 1))
-                raise StructureError(f"atoms {first} and {second} are closer than {LEAST_DISTANCE} Å")
+                raise StructureError(
+                    f"atoms {first} and {second} are closer than {LEAST_DISTANCE} Å"
+                )
 
 
 def _lattice(comment: str) -> tuple[Vector, Vector, Vector] | None:
@@ -137,7 +144,9 @@ def read_cell(text: str) -> tuple[Vector, Vector, Vector]:
     """Read nine numbers (three vectors in Å), or three (the edges of a right-angled box). Raises StructureError."""
     words = text.replace(",", " ").split()
     if len(words) not in (3, 9):
-        raise StructureError("a cell is three lines of three numbers in Å, or the three edges of a box")
+        raise StructureError(
+            "a cell is three lines of three numbers in Å, or the three edges of a box"
+        )
     numbers = [_coordinate(1 + i // 3, word) for i, word in enumerate(words)]
     if len(numbers) == 3:
         a, b, c = numbers
@@ -148,7 +157,9 @@ def read_cell(text: str) -> tuple[Vector, Vector, Vector]:
         (numbers[6], numbers[7], numbers[8]),
     )
     if abs(volume(cell)) < 1.0:
-        raise StructureError("the cell has no volume: its vectors lie in one plane, or are far too short (Å)")
+        raise StructureError(
+            "the cell has no volume: its vectors lie in one plane, or are far too short (Å)"
+        )
     return cell
 
 

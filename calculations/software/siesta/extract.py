@@ -47,7 +47,8 @@ def extract(folder: Path) -> Results:
         _band_labels(bands),
     )
     return Results(
-        tuple(_quantities(report, eigenvalues, forces)), tuple(dataset for dataset in datasets if dataset)
+        tuple(_quantities(report, eigenvalues, forces)),
+        tuple(dataset for dataset in datasets if dataset),
     )
 
 
@@ -66,7 +67,12 @@ def _quantities(
         ("kinetic_energy", "Kinetic energy", report.energies.get("Kinetic"), "eV"),
         ("electrons", "Electrons", report.electrons, ""),
         ("spin_moment", "Total spin polarisation", report.spin_total, ""),
-        ("max_force", "Largest force component", max(components) if components else report.force_max, "eV/Å"),
+        (
+            "max_force",
+            "Largest force component",
+            max(components) if components else report.force_max,
+            "eV/Å",
+        ),
         ("residual_force", "Residual force", report.force_residual, "eV/Å"),
         ("pressure", "Pressure", report.pressure, "kbar"),
         ("volume", "Cell volume", report.volume, "Å³"),
@@ -74,19 +80,28 @@ def _quantities(
         ("program_version", "SIESTA version", report.version or None, ""),
     ]
     if dipole is not None:
-        rows += [(f"dipole_{axis}", f"Dipole, {axis}", dipole[i], "Debye") for i, axis in enumerate("xyz")]
-        rows.append(("dipole", "Dipole", math.sqrt(sum(value * value for value in dipole)), "Debye"))
+        rows += [
+            (f"dipole_{axis}", f"Dipole, {axis}", dipole[i] + 0.0, "Debye")
+            for i, axis in enumerate("xyz")
+        ]
+        rows.append(
+            ("dipole", "Dipole", math.sqrt(sum(value * value for value in dipole)), "Debye")
+        )
     if eigenvalues is not None:
         rows += [
             ("homo", "Highest occupied level", eigenvalues.homo, "eV"),
             ("lumo", "Lowest empty level", eigenvalues.lumo, "eV"),
-            ("gap", "Gap", eigenvalues.gap, "eV"),
+            ("gap", "Gap", None if eigenvalues.gap is None else round(eigenvalues.gap, 8), "eV"),
         ]
     return (Quantity(*row) for row in rows if row[2] is not None)
 
 
 def _table(
-    name: str, label: str, kind: str, heads: Sequence[tuple[str, str, str]], rows: Sequence[Sequence[Any]]
+    name: str,
+    label: str,
+    kind: str,
+    heads: Sequence[tuple[str, str, str]],
+    rows: Sequence[Sequence[Any]],
 ) -> Dataset | None:
     """Make a dataset from rows, None where there are none."""
     if not rows:
@@ -99,11 +114,22 @@ def _scf(report: Report) -> Dataset | None:
     steps = report.scf.items
     offset = report.scf.count > len(steps)
     rows = [
-        (None if offset else i, s.geometry, s.iteration, s.density_change, s.hamiltonian_change, s.energy, s.fermi)
+        (
+            None if offset else i,
+            s.geometry,
+            s.iteration,
+            s.density_change,
+            s.hamiltonian_change,
+            s.energy,
+            s.fermi,
+        )
         for i, s in enumerate(steps, start=1)
     ]
     if offset:  # thinned while reading: spread the running number over what was there
-        rows = [(1 + round(i * (report.scf.count - 1) / max(1, len(rows) - 1)), *row[1:]) for i, row in enumerate(rows)]
+        rows = [
+            (1 + round(i * (report.scf.count - 1) / max(1, len(rows) - 1)), *row[1:])
+            for i, row in enumerate(rows)
+        ]
     heads = (
         ("step", "SCF iteration, counted through", ""),
         ("geometry", "Geometry", ""),
@@ -126,10 +152,14 @@ def _geometry_steps(report: Report) -> Dataset | None:
         ("max_force", "Largest force component", "eV/Å"),
         ("iterations", "SCF iterations", ""),
     )
-    return _table("geometry_steps", "Geometry optimisation", "series", heads, thin(rows, MAX_GEOMETRY_STEPS))
+    return _table(
+        "geometry_steps", "Geometry optimisation", "series", heads, thin(rows, MAX_GEOMETRY_STEPS)
+    )
 
 
-def _atoms(report: Report, geometry: files.Geometry | None) -> list[tuple[str, float, float, float]]:
+def _atoms(
+    report: Report, geometry: files.Geometry | None
+) -> list[tuple[str, float, float, float]]:
     if geometry is None:
         return report.coordinates
     names = {number: symbol for number, symbol in enumerate(SYMBOLS, start=1)}
@@ -137,8 +167,15 @@ def _atoms(report: Report, geometry: files.Geometry | None) -> list[tuple[str, f
 
 
 def _geometry(atoms: Sequence[tuple[str, float, float, float]]) -> Dataset | None:
-    rows = [(i, symbol, *(round(value, 8) for value in xyz)) for i, (symbol, *xyz) in enumerate(atoms, start=1)]
-    heads = (("atom", "Atom", ""), ("symbol", "Element", ""), *((axis, axis, "Å") for axis in "xyz"))
+    rows = [
+        (i, symbol, *(round(value, 8) for value in xyz))
+        for i, (symbol, *xyz) in enumerate(atoms, start=1)
+    ]
+    heads = (
+        ("atom", "Atom", ""),
+        ("symbol", "Element", ""),
+        *((axis, axis, "Å") for axis in "xyz"),
+    )
     return _table("geometry", "Final geometry", "table", heads, rows[:MAX_ATOM_ROWS])
 
 
@@ -146,7 +183,10 @@ def _cell(report: Report, geometry: files.Geometry | None) -> Dataset | None:
     vectors = geometry.cell if geometry is not None else tuple(report.cell)
     if len(vectors) != 3:
         return None
-    rows = [("abc"[i], *(None if v is None else round(v, 8) for v in vector)) for i, vector in enumerate(vectors)]
+    rows = [
+        ("abc"[i], *(None if v is None else round(v, 8) for v in vector))
+        for i, vector in enumerate(vectors)
+    ]
     heads = (("vector", "Vector", ""), *((axis, axis, "Å") for axis in "xyz"))
     return _table("cell", "Cell", "table", heads, rows)
 
@@ -187,10 +227,13 @@ def _eigenvalues(found: Eigenvalues | None) -> Dataset | None:
     for level in levels:
         if level.k not in kept:
             continue
-        numbered = [(i, energy) for i, energy in enumerate(level.energies, start=1) if energy is not None]
+        numbered = [
+            (i, energy) for i, energy in enumerate(level.energies, start=1) if energy is not None
+        ]
         nearest = sorted(numbered, key=lambda pair: abs(pair[1] - found.fermi))[:per_k]
         rows += [
-            (level.k, level.spin, band, energy, 1 if energy <= found.fermi else 0) for band, energy in sorted(nearest)
+            (level.k, level.spin, band, energy, 1 if energy <= found.fermi else 0)
+            for band, energy in sorted(nearest)
         ]
     heads = (
         ("k", "k-point", ""),
@@ -207,7 +250,10 @@ def _dos(rows: Sequence[tuple[float, ...]]) -> Dataset | None:
     if not rows:
         return None
     spins = min(2, len(rows[0]) - 1)
-    table = [(row[0], sum(row[1 : 1 + spins]), *(row[1 : 1 + spins] if spins == 2 else ())) for row in rows]
+    table = [
+        (row[0], sum(row[1 : 1 + spins]), *(row[1 : 1 + spins] if spins == 2 else ()))
+        for row in rows
+    ]
     heads = [("energy", "Energy", "eV"), ("dos", "Density of states", "1/eV")]
     if spins == 2:
         heads += [("dos_up", "Spin up", "1/eV"), ("dos_down", "Spin down", "1/eV")]
@@ -245,4 +291,6 @@ def _distance(energies: Sequence[float | None], fermi: float) -> float:
 
 def _band_labels(found: Bands | None) -> Dataset | None:
     heads = (("distance", "Distance along the path", "1/Bohr"), ("label", "k-point", ""))
-    return _table("band_labels", "Points of the path", "table", heads, found.labels if found else ())
+    return _table(
+        "band_labels", "Points of the path", "table", heads, found.labels if found else ()
+    )

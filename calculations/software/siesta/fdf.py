@@ -50,7 +50,8 @@ class Entry:
     @property
     def content(self) -> tuple[str, str, tuple[str, ...] | None, str]:
         """What the entry says, without where it stood."""
-        return self.key, self.value, self.rows, self.include
+        rows = None if self.rows is None else tuple(row.strip() for row in self.rows)
+        return self.key, self.value, rows, self.include
 
 
 class Document:
@@ -125,20 +126,27 @@ def read(text: str) -> Document:
                 entries.append(Entry(block.label, rows=tuple(rows), line=block.line))
                 block = None
             elif _is_directive(code, "%block"):
-                raise FdfError(number, f"block {block.label} of line {block.line} is still open; end it with %endblock")
+                raise FdfError(
+                    number,
+                    f"block {block.label} of line {block.line} is still open; end it with %endblock",
+                )
             else:
                 rows.append(code)
             continue
         entry = _entry(code, number)
         if entry.label and entry.key in seen:
-            raise FdfError(number, f"{entry.label} stands already in line {seen[entry.key]}; keep one of them")
+            raise FdfError(
+                number, f"{entry.label} stands already in line {seen[entry.key]}; keep one of them"
+            )
         seen[entry.key] = number
         if entry.rows is not None and not entry.include:
             block, rows = entry, []
         else:
             entries.append(entry)
     if block is not None:
-        raise FdfError(block.line, f"block {block.label} is never closed; end it with %endblock {block.label}")
+        raise FdfError(
+            block.line, f"block {block.label} is never closed; end it with %endblock {block.label}"
+        )
     return Document(entries)
 
 
@@ -149,7 +157,9 @@ def _is_directive(code: str, directive: str) -> bool:
 def _close(block: Entry, code: str, number: int) -> None:
     words = code.split()
     if len(words) > 1 and normalise(words[1]) != block.key:
-        raise FdfError(number, f"%endblock {words[1]} does not end block {block.label} of line {block.line}")
+        raise FdfError(
+            number, f"%endblock {words[1]} does not end block {block.label} of line {block.line}"
+        )
 
 
 def _entry(code: str, number: int) -> Entry:
@@ -211,7 +221,11 @@ def _plain_lines(entry: Entry) -> list[str]:
     if entry.rows is not None and entry.include:
         return [f"%block {entry.label} < {entry.include}"]
     if entry.rows is not None:
-        return [f"%block {entry.label}", *(f"  {row}" for row in entry.rows), f"%endblock {entry.label}"]
+        return [
+            f"%block {entry.label}",
+            *(f" {row}" for row in entry.rows),
+            f"%endblock {entry.label}",
+        ]
     if entry.include:
         return [f"{entry.label} < {entry.include}" if entry.label else f"%include {entry.include}"]
     return [f"{entry.label:<{KEYWORD_WIDTH}} {entry.value}".rstrip()]

@@ -191,10 +191,19 @@ def read_bands(path: Path) -> Bands | None:
     stream = tokens(path)
     head = _take(stream, 5)
     bands, spins, points = _count(stream), _count(stream), _count(stream)
-    if head is None or head[0] is None or bands is None or spins is None or points is None or spins > 2:
+    if (
+        head is None
+        or head[0] is None
+        or bands is None
+        or spins is None
+        or points is None
+        or spins > 2
+    ):
         return None
     distances: list[float] = []
-    columns: list[list[list[float | None]]] = [[[] for _ in range(min(bands, MAX_VALUES))] for _ in range(spins)]
+    columns: list[list[list[float | None]]] = [
+        [[] for _ in range(min(bands, MAX_VALUES))] for _ in range(spins)
+    ]
     complete = True
     for _ in range(points):
         row = _take(stream, 1 + bands * spins)

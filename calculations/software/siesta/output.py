@@ -89,7 +89,9 @@ class Report:
 
     @property
     def is_optimisation(self) -> bool:
-        return bool(re.search(r"optim|relax|CG|Broyden|FIRE", self.dynamics)) or bool(self.relaxed or self.unrelaxed)
+        return bool(re.search(r"optim|relax|CG|Broyden|FIRE", self.dynamics)) or bool(
+            self.relaxed or self.unrelaxed
+        )
 
     @property
     def force_tolerance(self) -> float | None:
@@ -117,8 +119,13 @@ def read_output(path: Path) -> Report:
 
 
 _NUMBERED = re.compile(r"siesta:\s+(\d+)((?:\s+\S+){3})\s*$")
-_ERROR = re.compile(r"\bERROR\b|\bFATAL\b|^\s*ABNORMAL_TERMINATION|^Stopping Program|Execution aborted", re.IGNORECASE)
-_NOT_AN_ERROR = re.compile(r"tolerance|criterion|estimated|standard error|max.*error", re.IGNORECASE)
+_ERROR = re.compile(
+    r"\bERROR\b|\bFATAL\b|^\s*ABNORMAL_TERMINATION|^Stopping Program|Execution aborted",
+    re.IGNORECASE,
+)
+_NOT_AN_ERROR = re.compile(
+    r"tolerance|criterion|estimated|standard error|max.*error", re.IGNORECASE
+)
 _SETTING = re.compile(r"(?:redata|mix\.SCF):\s+(.*?)\s*(?:=|:)\s*(\S.*)$")
 _KEPT_SETTINGS = (
     "Dynamics option",
@@ -134,7 +141,9 @@ _KEPT_SETTINGS = (
     "Net charge of the system",
     "Mesh Cutoff",
 )
-_ENERGY = re.compile(r"siesta:\s+(Total|Fermi|Kinetic|Hartree|Exch\.-corr\.|Ion-ion|Ext\. field|Band Struct\.)\s*=(.*)$")
+_ENERGY = re.compile(
+    r"siesta:\s+(Total|Fermi|Kinetic|Hartree|Exch\.-corr\.|Ion-ion|Ext\. field|Band Struct\.)\s*=(.*)$"
+)
 
 
 class _Reader:

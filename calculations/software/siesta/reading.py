@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 LONGEST_LINE = 64 * 1024
-REAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+|[-+]\d{3})?|\*+|[-+]?nan|[-+]?inf(?:inity)?", re.IGNORECASE)
+REAL = re.compile(
+    r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+|[-+]\d{3})?|\*+|[-+]?nan|[-+]?inf(?:inity)?",
+    re.IGNORECASE,
+)
 FIXED_6 = re.compile(r"[-+]?\d*\.\d{6}|\*+|[-+]?nan|[-+]?inf(?:inity)?", re.IGNORECASE)
 
 Item = TypeVar("Item")
@@ -33,7 +36,10 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 start = chunk
                 while not chunk.endswith(b"\n") and (chunk := file.readline(LONGEST_LINE)):
                     pass
-                yield count, start.replace(b"\0", b"").decode("utf-8", errors="replace").rstrip("\r\n")
+                yield (
+                    count,
+                    start.replace(b"\0", b"").decode("utf-8", errors="replace").rstrip("\r\n"),
+                )
     except OSError:
         return
 

@@ -26,9 +26,18 @@ INPUT_ERROR = re.compile(
     r"|ERROR.*(?:input|block|label|species|unit|fdf)|(?:must|should) be specified|unrecognized|unknown (?:unit|keyword)",
     re.IGNORECASE,
 )
-NOISE = re.compile(r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:|^Program aborted|^#\d|^at \.\.|^FATAL:?$")
+NOISE = re.compile(
+    r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:|^Program aborted|^#\d|^at \.\.|^FATAL:?$"
+)
 ABORT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 6, 9, 15
-SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 8: "arithmetic error", 9: "kill", 11: "segmentation fault"}
+SIGNALS = {
+    4: "illegal instruction",
+    6: "abort",
+    7: "bus error",
+    8: "arithmetic error",
+    9: "kill",
+    11: "segmentation fault",
+}
 
 
 @dataclass
@@ -47,12 +56,18 @@ class Case:
     def signal(self) -> int | None:
         if self.exit.signal:
             return self.exit.signal
-        return self.exit.code - 128 if self.exit.code is not None and 128 < self.exit.code < 128 + 65 else None
+        return (
+            self.exit.code - 128
+            if self.exit.code is not None and 128 < self.exit.code < 128 + 65
+            else None
+        )
 
     @property
     def complete(self) -> bool:
         """SIESTA said that it had finished, and nothing about its end contradicts that."""
-        ended_well = self.exit.code in (0, None) and not self.exit.signal and not self.exit.timed_out
+        ended_well = (
+            self.exit.code in (0, None) and not self.exit.signal and not self.exit.timed_out
+        )
         return ended_well and self.report.completed is not None
 
     def quote(self, line: Line | None) -> None:
@@ -77,7 +92,9 @@ class Case:
             ending.append(f"no 'Job completed' in {OUTPUT} ({self.report.lines_read} lines)")
         ending.append("0_NORMAL_EXIT present" if self.normal_exit else "0_NORMAL_EXIT absent")
         ending.append(f"exit code {'unknown' if self.exit.code is None else self.exit.code}")
-        return Outcome(verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending])))
+        return Outcome(
+            verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending]))
+        )
 
 
 def judge(folder: Path, exit: Exit) -> Outcome:
@@ -115,14 +132,26 @@ def _size(path: Path) -> int:
 def _cancelled(case: Case) -> Outcome | None:
     if not case.exit.cancelled:
         return None
-    return case.outcome(Verdict.FAILED, "cancelled", "The run was cancelled before its end.", "Submit it again if it is still wanted.")
+    return case.outcome(
+        Verdict.FAILED,
+        "cancelled",
+        "The run was cancelled before its end.",
+        "Submit it again if it is still wanted.",
+    )
 
 
 def _missing_pseudopotential(case: Case) -> Outcome | None:
     if case.complete:
         return None
     line = case.report.missing_file
-    note = next((n for n in case.messages + case.stderr if re.search("pseudopotential.*not found", n, re.IGNORECASE)), "")
+    note = next(
+        (
+            n
+            for n in case.messages + case.stderr
+            if re.search("pseudopotential.*not found", n, re.IGNORECASE)
+        ),
+        "",
+    )
     if line is None and not note:
         return None
     case.quote(line)
@@ -164,7 +193,9 @@ def _scf_not_converged(case: Case) -> Outcome | None:
     case.quote(report.scf_failed)
     case.quote_notes("SCF_NOT_CONV")
     step = report.scf.last
-    iterations = f"after {step.iteration} iterations" if step else "in the allowed number of iterations"
+    iterations = (
+        f"after {step.iteration} iterations" if step else "in the allowed number of iterations"
+    )
     mixing = report.setting("Mixing weight") or report.setting("New DM Mixing Weight")
     at = f" at mixing weight {mixing:g}" if mixing is not None else ""
     change = step.density_change if step else None
@@ -186,7 +217,9 @@ def _scf_remedy(report: Report, mixing: float | None) -> str:
     if limit is not None and (falling or limit < 30):
         raised = max(100, int(2 * limit))
         return f"The density was still converging: try at least {raised} SCF iterations (now {limit:g}), starting from this density."
-    weight = f"a mixing weight of {max(0.01, mixing / 2.5):.2g}" if mixing else "a smaller mixing weight"
+    weight = (
+        f"a mixing weight of {max(0.01, mixing / 2.5):.2g}" if mixing else "a smaller mixing weight"
+    )
     return f"Try {weight}, then a higher electronic temperature (500 K), and check charge, spin and structure."
 
 
@@ -196,7 +229,11 @@ def _input_error(case: Case) -> Outcome | None:
         return None
     texts = [f"{note} (stderr)" for note in case.stderr if INPUT_ERROR.search(note)]
     texts += [f"{note} (MESSAGES)" for note in case.messages if INPUT_ERROR.search(note)]
-    texts += [f"{line.text} ({OUTPUT}:{line.number})" for line in case.report.errors if INPUT_ERROR.search(line.text)]
+    texts += [
+        f"{line.text} ({OUTPUT}:{line.number})"
+        for line in case.report.errors
+        if INPUT_ERROR.search(line.text)
+    ]
     if not texts:
         return None
     case.evidence += texts[:3]
@@ -213,7 +250,11 @@ def _walltime(case: Case) -> Outcome | None:
     if not case.exit.timed_out:
         return None
     step = case.report.scf.last
-    where = f" in SCF iteration {step.iteration} of geometry {step.geometry}" if step else " before the first SCF iteration"
+    where = (
+        f" in SCF iteration {step.iteration} of geometry {step.geometry}"
+        if step
+        else " before the first SCF iteration"
+    )
     if case.report.completed:
         where = " after SIESTA had reported its end"
     return case.outcome(
@@ -256,14 +297,23 @@ def _aborted(case: Case) -> Outcome | None:
         return None
     case.evidence += [f"{line.text} ({OUTPUT}:{line.number})" for line in case.report.errors[:3]]
     case.quote_notes(r"FATAL|ABNORMAL_TERMINATION|error")
-    reason = next((n for n in case.messages + case.stderr if not NOISE.search(n) and not n.startswith("INFO")), "")
+    reason = next(
+        (
+            n
+            for n in case.messages + case.stderr
+            if not NOISE.search(n) and not n.startswith("INFO")
+        ),
+        "",
+    )
     if case.report.completed is not None:
         message = f"SIESTA reported its end, but the exit code was {case.exit.code}."
     elif case.exit.code in (0, None) and not case.exit.signal:
         message = "The output ends before SIESTA reported its end."
     else:
         name = SIGNALS.get(case.signal or 0, "")
-        message = f"SIESTA stopped with exit code {case.exit.code}" + (f" ({name})." if name else ".")
+        message = f"SIESTA stopped with exit code {case.exit.code}" + (
+            f" ({name})." if name else "."
+        )
     return case.outcome(
         Verdict.FAILED,
         "aborted",
@@ -295,7 +345,9 @@ def _geometry_not_converged(case: Case) -> Outcome | None:
     case.quote(report.unrelaxed)
     case.quote_notes("GEOM_NOT_CONV")
     if force is not None and limit is not None:
-        case.evidence.append(f"largest force {force:g} eV/Ang, tolerance {limit:g} eV/Ang ({OUTPUT})")
+        case.evidence.append(
+            f"largest force {force:g} eV/Ang, tolerance {limit:g} eV/Ang ({OUTPUT})"
+        )
     moves = report.setting("Maximum number of optimization moves")
     after = f" after {moves:g} moves" if moves is not None else ""
     forces = f": the largest force is {force:g} eV/Ang, allowed are {limit:g}" if above else ""
@@ -314,7 +366,9 @@ def _converged(case: Case) -> Outcome:
     case.quote(report.relaxed)
     if report.relaxed and report.force_tolerance is not None and report.geometries.last is not None:
         force = report.geometries.last.max_force
-        case.evidence.append(f"largest force {force} eV/Ang, tolerance {report.force_tolerance:g} eV/Ang ({OUTPUT})")
+        case.evidence.append(
+            f"largest force {force} eV/Ang, tolerance {report.force_tolerance:g} eV/Ang ({OUTPUT})"
+        )
     step = report.scf.last
     iterations = f" in {step.iteration} iterations" if step else ""
     moves = f" and geometry converged in {report.geometries.count} steps" if report.relaxed else ""

@@ -1,0 +1,136 @@
+"""SIESTA as a plug-in: its form, its input, its command line, and what is read back."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calculations.software.base import Resources, Software
+from calculations.software.results import Chart, Exit, Outcome, Progress, Results
+from calculations.software.siesta import extract, inputs, verdict
+from calculations.software.siesta.analyses import ANALYSES
+from calculations.software.siesta.parameters import PARAMETERS
+from calculations.software.siesta.reading import FIXED_6, real
+
+VERSION_SECONDS = 20
+SCF_LINE = re.compile(r"^\s*scf:\s*(\d{1,9})\s+(.*)$", re.MULTILINE)
+MOVE_LINE = re.compile(r"Begin\s.*?(?:move|step)\s*=\s*(\d{1,9})")
+LIMIT_LINE = re.compile(r"Max\. number of SCF Iter\s*=\s*(\d{1,9})\s*$", re.MULTILINE)
+
+
+class Siesta(Software):
+    """Site settings: `executable` (default "siesta") and `launcher` (default none), such as "mpirun -n {cores}"."""
+
+    name = "siesta"
+    label = "SIESTA"
+    description = (
+        "Density functional theory with numerical atomic orbitals, for molecules and solids"
+    )
+    parameters = PARAMETERS
+    analyses = ANALYSES
+    charts = (
+        Chart(
+            "scf",
+            "step",
+            ("density_change",),
+            "Change of the density matrix",
+            style="line+markers",
+            log_y=True,
+        ),
+        Chart(
+            "geometry_steps",
+            "geometry",
+            ("max_force",),
+            "Largest force",
+            style="line+markers",
+            log_y=True,
+        ),
+    )
+    log_file = verdict.OUTPUT
+    stdin_file = inputs.INPUT
+    carry = ("*.DM",)
+    retrieve = (
+        inputs.INPUT,
+        verdict.OUTPUT,
+        "stderr*",
+        "MESSAGES",
+        "0_NORMAL_EXIT",
+        "CLOCK",
+        "FORCE_STRESS",
+        "OUTVARS.yml",
+        "*.EIG",
+        "*.FA",
+        "*.XV",
+        "*.DOS",
+        "*.bands",
+        "*.ANI",
+        "*.KP",
+        "*.STRUCT_OUT",
+    )
+    main_result = "total_energy"
+
+    def validate(self, parameters: Mapping[str, Any]) -> None:
+        inputs.validate(parameters)
+
+    def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        structure = inputs.structure_of(parameters)
+        return tuple(f"{symbol}.{parameters['pseudo_format']}" for symbol in structure.species)
+
+    def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
+        return {inputs.INPUT: inputs.render(parameters, carried)}
+
+    def command(
+        self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
+    ) -> list[str]:
+        """The input comes on standard input, which every version of SIESTA reads; not all take a file's name."""
+        launcher = site.get("launcher", "").replace("{cores}", str(resources.cores))
+        return [*shlex.split(launcher), site.get("executable") or "siesta"]
+
+    def discover(self, site: Mapping[str, str]) -> str | None:
+        """Ask for the version in an empty folder, since some versions start to run instead of answering."""
+        executable = shutil.which(site.get("executable") or "siesta")
+        if executable is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="siesta-version-") as folder:
+            try:
+                answer = subprocess.run(
+                    [executable, "--version"],
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    timeout=VERSION_SECONDS,
+                    check=False,
+                )
+            except (OSError, subprocess.SubprocessError):
+                return None
+        text = answer.stdout[:20_000].decode("utf-8", errors="replace")
+        found = re.search(r"version\s*:?\s*(v?\d[\w.+-]*)", text, re.IGNORECASE)
+        return found.group(1)[:60] if found else None
+
+    def progress(self, tail: str) -> Progress | None:
+        lines = list(SCF_LINE.finditer(tail))
+        if not lines:
+            return None
+        last = lines[-1]
+        numbers = [real(value) for value in FIXED_6.findall(last.group(2))]
+        moves = [int(found.group(1)) for found in MOVE_LINE.finditer(tail)]
+        limit = LIMIT_LINE.search(tail)
+        return Progress(
+            done=int(last.group(1)),
+            of=int(limit.group(1)) if limit else None,
+            what=f"SCF iteration, CG move {moves[-1]}" if moves else "SCF iteration",
+            monitor=numbers[3] if len(numbers) > 3 else None,
+        )
+
+    def judge(self, folder: Path, exit: Exit) -> Outcome:
+        return verdict.judge(folder, exit)
+
+    def extract(self, folder: Path) -> Results:
+        return extract.extract(folder)

@@ -88,7 +88,7 @@ class Workspace:
         return shutil.disk_usage(self.work).free // 2**20
 
     def purge(self, run: str, keep: Sequence[str]) -> int:
-        """Delete a run's folders but for files that match `keep`; return the bytes that were freed."""
+        """Delete a run's folders but for files that match `keep`; return the freed bytes."""
         folder = self.run_folder(run)
         if folder.is_symlink() or not folder.is_dir():
             return 0

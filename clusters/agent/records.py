@@ -1,0 +1,119 @@
+"""What the agent remembers of one attempt of one run, and the phases it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from clusters.agent.protocol import AgentState, timestamp
+
+
+class Phase(str, Enum):
+    """Where an attempt stands in the agent's own bookkeeping; AGENT_STATE says what the portal
+    hears.
+    """
+
+    QUEUED = "queued"  # waits for a slot, or its folder is made ready
+    STARTING = "starting"  # the intent is on disk; the program may or may not have been started
+    RUNNING = "running"
+    EVALUATING = "evaluating"  # the program ended; judging and extracting
+    UPLOADING = "uploading"  # the report is on disk, files are on their way
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    CLOSED = "closed"  # remembered only so that it is never executed again
+
+
+AGENT_STATE = {
+    Phase.QUEUED: AgentState.PREPARING,
+    Phase.STARTING: AgentState.PREPARING,
+    Phase.RUNNING: AgentState.RUNNING,
+    Phase.EVALUATING: AgentState.VALIDATING,
+    Phase.UPLOADING: AgentState.VALIDATING,
+    Phase.FINISHED: AgentState.FINISHED,
+    Phase.CANCELLED: AgentState.CANCELLED,
+    Phase.LOST: AgentState.LOST,
+}
+TERMINAL = frozenset({Phase.FINISHED, Phase.CANCELLED, Phase.LOST})
+STARTED = frozenset({Phase.STARTING, Phase.RUNNING})
+
+
+class Wanted(str, Enum):
+    """What the portal asked for that is not done yet."""
+
+    NOTHING = ""
+    CANCEL = "cancel"
+    ABANDON = "abandon"
+
+
+class Stop(str, Enum):
+    """Why the agent itself is ending a program, recorded before the first signal."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    ABANDON = "abandon"
+    WALLTIME = "walltime"
+    MEMORY = "memory"
+
+
+@dataclass
+class Record:
+    """One attempt. Everything but the last group is in the journal."""
+
+    run: str
+    attempt: int
+    spec: dict[str, Any]
+    phase: Phase = Phase.QUEUED
+    wanted: Wanted = Wanted.NOTHING
+    why: str = ""
+    since: float = 0.0
+    scheduler_id: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    stop: Stop = Stop.NONE
+    report: dict[str, Any] = field(default_factory=dict)
+    log_offset: int = 0
+    verdict: str = ""
+
+    progress: dict[str, Any] | None = None
+    max_rss_mib: float = 0.0
+    on_disk: bool = True  # False where the journal could not take it for lack of space
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.run, self.attempt
+
+    @property
+    def terminal(self) -> bool:
+        return self.phase in TERMINAL
+
+    def resource(self, name: str, default: int) -> int:
+        value = self.spec.get("resources", {}).get(name, default)
+        return value if isinstance(value, int) and value > 0 else default
+
+    def entry(self, *, with_report: bool = True) -> dict[str, Any]:
+        """Return this attempt as the exchange lists it.
+
+        Without its report a finished attempt is still being validated, as far as the portal knows.
+        """
+        state = AGENT_STATE[self.phase]
+        if state is AgentState.FINISHED and not with_report:
+            state = AgentState.VALIDATING
+        entry: dict[str, Any] = {
+            "run": self.run,
+            "attempt": self.attempt,
+            "state": state.value,
+            "since": timestamp(self.since),
+            "scheduler_id": self.scheduler_id,
+            "progress": self.progress,
+        }
+        if self.started_at is not None:
+            entry["started_at"] = timestamp(self.started_at)
+        if state in (AgentState.CANCELLED, AgentState.LOST):
+            entry["why"] = self.why
+        if self.finished_at is not None and self.terminal:
+            entry["finished_at"] = timestamp(self.finished_at)
+        if state is AgentState.FINISHED:
+            entry.update(self.report)
+        return entry

@@ -91,6 +91,18 @@ def end(raw: str) -> None:
         )
 
 
+def person_of(raw: str) -> tuple[User, datetime] | None:
+    """Return whose access token this is, and when it ends; None if it does not count (any more)."""
+    try:
+        token = AccessToken(raw)
+        user = User.objects.filter(pk=int(token[api_settings.USER_ID_CLAIM])).first()
+    except (TokenError, KeyError, ValueError):
+        return None
+    if user is None or not user.is_active or token.get(EPOCH_CLAIM) != user.sign_out_epoch:
+        return None
+    return user, datetime_from_epoch(token["exp"])
+
+
 def purge_expired() -> int:
     """Forget grants that have expired; the sweep of sessions calls this daily."""
     deleted, _ = RefreshGrant.objects.filter(expires_at__lt=clock.now()).delete()

@@ -1,0 +1,22 @@
+"""The app of telling people: the inbox in the page, and e-mail at the level that each one chose."""
+
+from django.apps import AppConfig
+
+
+class NotificationsConfig(AppConfig):
+    name = "labportal.notifications"
+    label = "notifications"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from labportal.common.navigation import NavEntry, Section, register_nav
+        from labportal.notifications.selectors import unread_count
+
+        register_nav(
+            NavEntry(
+                "Notifications",
+                "notifications:inbox",
+                count=unread_count,
+                section=Section.BELL,
+            )
+        )

@@ -1,0 +1,170 @@
+"""Template tags of the shared pieces: states, sweeps, bars, spark lines, panels, links with queries.
+
+Used by every app's templates. They draw what they are given and look nothing up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.template import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from labportal.common.panels import render_panels
+from labportal.common.templatetags.labportal import NOTHING
+
+register = template.Library()
+
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 110, 28, 60
+
+
+@register.filter
+def clock(value: datetime | None) -> str:
+    """The time of day in the person's zone: 14:02:05."""
+    return "" if value is None else f"{timezone.localtime(value):%H:%M:%S}"
+
+
+@register.inclusion_tag("components/_state.html")
+def state(
+    value: str, label: str = "", why: str = "", since: datetime | None = None
+) -> dict[str, Any]:
+    """The dot and the word; see components/_state.html."""
+    return {
+        "value": value,
+        "label": label or str(value).replace("_", " ").capitalize(),
+        "why": why,
+        "since": since,
+    }
+
+
+@register.inclusion_tag("components/_strip.html")
+def strip(cells: Iterable[Any], label: str = "runs", most: int = 40) -> dict[str, Any]:
+    """One small square per run; see components/_strip.html."""
+    drawn = list(cells)
+    return {
+        "cells": drawn[:most],
+        "more": max(0, len(drawn) - most),
+        "label": label,
+        "count": len(drawn),
+    }
+
+
+@register.inclusion_tag("components/_bar.html")
+def bar(
+    value: float | None, of: float = 100.0, label: str = "", held: float = 0.0, thick: bool = False
+) -> dict[str, Any]:
+    """How much of something is used; see components/_bar.html."""
+    share = _percent(value, of)
+    return {
+        "percent": share,
+        "held": max(0.0, min(_percent(held, of), 100.0 - share)),
+        "known": value is not None,
+        "label": label,
+        "thick": thick,
+    }
+
+
+@register.inclusion_tag("components/_stat.html")
+def stat(name: str, value: float | None, of: float = 100.0, label: str = "") -> dict[str, Any]:
+    """A named bar with its percentage; see components/_stat.html."""
+    share = _percent(value, of)
+    return {
+        "name": name,
+        "value": value,
+        "of": of,
+        "label": label or (f"{share:.0f} %" if value is not None else NOTHING),
+    }
+
+
+@register.simple_tag
+def sparkline(
+    values: Sequence[float | None], label: str = "", log: bool = False
+) -> SafeString | str:
+    """A line without axes, drawn here as SVG; nothing for fewer than two numbers."""
+    numbers = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)][
+        -SPARK_POINTS:
+    ]
+    if log and all(number > 0 for number in numbers):
+        numbers = [math.log10(number) for number in numbers]
+    if len(numbers) < 2:
+        return ""
+    low, high = min(numbers), max(numbers)
+    spread = (high - low) or 1.0
+    step = SPARK_WIDTH / (len(numbers) - 1)
+    points = " ".join(
+        f"{index * step:.1f},{2 + (SPARK_HEIGHT - 4) * (1 - (number - low) / spread):.1f}"
+        for index, number in enumerate(numbers)
+    )
+    return format_html(
+        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<polyline points="{}"/></svg>',
+        SPARK_WIDTH,
+        SPARK_HEIGHT,
+        label or f"{len(numbers)} values, the last {numbers[-1]:.4g}",
+        points,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def panels(context: Context, place: str, **subject: object) -> SafeString:
+    """The panels that other apps registered for this place."""
+    return render_panels(place, context["request"], **subject)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Context, **changes: Any) -> str:
+    """This page's query string with some values changed (None or "" takes out); from page one."""
+    now: QueryDict = context["request"].GET.copy()
+    for name in ("after", "before", "page"):
+        now.pop(name, None)
+    for name, value in changes.items():
+        now.pop(name, None)
+        if value not in (None, ""):
+            now[name] = str(value)
+    return "?" + now.urlencode() if now else context["request"].path
+
+
+@register.filter
+def code_lines(text: str) -> list[str]:
+    """The lines of a file, for components/_code.html."""
+    return str(text).splitlines()
+
+
+@register.filter
+def item(mapping: Any, key: Any) -> Any:
+    """mapping[key], None where it is not there."""
+    try:
+        return mapping[key]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of the few drawn signs; always beside a text or inside something labelled."""
+    return mark_safe(  # noqa: S308  (constants of this module)
+        '<svg width="18" height="18" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+        'stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
+        f"{_ICONS[name]}</svg>"
+    )
+
+
+_ICONS = {
+    "bell": '<path d="M6 9a6 6 0 0 1 12 0c0 6 2.5 7 2.5 7h-17S6 15 6 9M10 20a2.2 2.2 0 0 0 4 0"/>',
+    "menu": '<path d="M4 7h16M4 12h16M4 17h16"/>',
+    "close": '<path d="M6 6l12 12M18 6L6 18"/>',
+    "download": '<path d="M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14"/>',
+}
+
+
+def _percent(value: float | None, of: float) -> float:
+    if value is None or not of:
+        return 0.0
+    return max(0.0, min(100.0, 100.0 * float(value) / float(of)))

@@ -1,0 +1,104 @@
+// Regions that are fetched anew when their topic speaks:
+//   <section data-live-url="/path/" data-topic="project:3" data-live-on="run.changed calculation.changed">
+// What came is morphed in place: focus, scroll, open folds and typed text stay, what changed is lit shortly.
+// Nothing moves under the pointer: while it rests on a list, rows are only changed, and moved once it leaves.
+
+import { Idiomorph } from "../vendor/idiomorph/idiomorph.esm.js";
+import { fetchText } from "./requests.js";
+
+const AT_MOST_EVERY_MS = 1000;
+const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress"]); // only where data-live-on names them
+const pending = new WeakMap();
+
+export function refreshTopic(topic, type) {
+  for (const region of document.querySelectorAll("[data-live-url]")) {
+    const listens = (region.dataset.topic ?? "").split(/\s+/);
+    const types = region.dataset.liveOn?.split(/\s+/);
+    if (listens.includes(topic) && (types ? types.includes(type) : !QUIET.has(type))) refreshSoon(region);
+  }
+}
+
+export function refreshAll() {
+  document.querySelectorAll("[data-live-url]").forEach(refreshSoon);
+}
+
+function refreshSoon(region) {
+  const state = pending.get(region) ?? { last: 0, timer: 0 };
+  pending.set(region, state);
+  if (state.timer) return;
+  state.timer = setTimeout(() => {
+    state.timer = 0;
+    state.last = Date.now();
+    refresh(region);
+  }, Math.max(60, state.last + AT_MOST_EVERY_MS - Date.now()));
+}
+
+export async function refresh(region) {
+  if (!region.isConnected) return;
+  if (document.hidden) return void document.addEventListener("visibilitychange", () => refresh(region), { once: true });
+  let text;
+  try {
+    text = await fetchText(region.dataset.liveUrl || location.href, { headers: { "X-Live": "1" } });
+  } catch {
+    return; // the mark in the top line says how fresh the page is
+  }
+  if (busy(region)) return void setTimeout(() => refresh(region), 1500);
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const wanted = (region.id && fresh.getElementById(region.id)) || fresh.querySelector("[data-live-url]") || fresh.body.firstElementChild;
+  if (wanted) swap(region, wanted);
+}
+
+function busy(region) {
+  return region.querySelector("dialog[open], details[data-menu][open]") !== null;
+}
+
+const keysOf = (root) => [...root.querySelectorAll("[data-key-of]")].map((row) => row.dataset.keyOf).join(" ");
+
+function swap(region, wanted) {
+  if (region.matches(":hover") && keysOf(region) !== keysOf(wanted)) {
+    for (const row of region.querySelectorAll("[data-key-of]")) {
+      const fresh = wanted.querySelector(`[data-key-of="${CSS.escape(row.dataset.keyOf)}"]`);
+      if (fresh) morph(row, fresh, "outerHTML");
+    }
+    region.addEventListener("pointerleave", () => refreshSoon(region), { once: true });
+  } else {
+    morph(region, wanted, "innerHTML");
+  }
+  region.dispatchEvent(new CustomEvent("live:swapped", { bubbles: true }));
+}
+
+function morph(old, fresh, morphStyle) {
+  const lit = new Set();
+  const light = (node) => {
+    const row = (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest("[data-key-of], [data-lights]");
+    if (row) lit.add(row);
+  };
+  Idiomorph.morph(old, morphStyle === "innerHTML" ? [...fresh.childNodes] : fresh, {
+    morphStyle,
+    ignoreActiveValue: true,
+    restoreFocus: true,
+    callbacks: {
+      beforeNodeMorphed: (before, after) => {
+        if (before.nodeType === Node.TEXT_NODE) {
+          if (before.data.trim() !== after.data?.trim()) light(before);
+          return true;
+        }
+        if (before.matches?.("[data-live-keep]")) return false;
+        return !(before.matches?.("time[data-ago]") && before.dateTime === after.dateTime);
+      },
+      beforeAttributeUpdated: (name, node) => {
+        if (name === "open" || (name === "checked" && node.matches("input"))) return false;
+        if (name === "class" && node.matches(".state, .cell")) light(node);
+        return !(name === "class" && node.matches(".is-here"));
+      },
+      afterNodeAdded: light,
+    },
+  });
+  for (const row of lit) {
+    row.classList.remove("is-changed");
+    void row.offsetWidth; // starts the animation again
+    row.classList.add("is-changed");
+  }
+}
+
+document.addEventListener("animationend", (event) => event.target.closest?.(".is-changed")?.classList.remove("is-changed"));

@@ -21,7 +21,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 VENDOR = (
     ("tabler", "@tabler/core/dist", ("css/tabler.min.css", "js/tabler.min.js")),
     ("htmx", "htmx.org/dist", ("htmx.min.js",)),
-    ("idiomorph", "idiomorph/dist", ("idiomorph-ext.min.js",)),
+    ("idiomorph", "idiomorph/dist", ("idiomorph.esm.js",)),
     ("uplot", "uplot/dist", ("uPlot.iife.min.js", "uPlot.esm.js", "uPlot.min.css")),
     ("plotly", "plotly.js-basic-dist-min", ("plotly-basic.min.js",)),
     ("inter", "@fontsource-variable/inter", ("files/*-wght-normal.woff2",)),

@@ -1,4 +1,4 @@
-"""Template tags of the shared pieces: states, sweeps, bars, spark lines, panels, links with queries.
+"""Template tags of the shared pieces: states, sweeps, bars, spark lines, panels, filter links.
 
 Used by every app's templates. They draw what they are given and look nothing up.
 """

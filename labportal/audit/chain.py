@@ -1,4 +1,4 @@
-"""The arithmetic of the chain: what a row's digest covers. Pure; services and the command call it."""
+"""The arithmetic of the chain: what a row's digest covers. Pure; services alone call it."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The audit trail. A trigger in the database refuses to change or delete a row; services.record adds.
+"""The audit trail. A trigger in the database refuses to change or delete rows; record() adds.
 
 People are named by id and name, not by foreign key: the trail outlives an account.
 """

@@ -1,6 +1,6 @@
 """Adds to the audit trail and verifies it. Every app may call `record`; nothing ever changes a row.
 
-Call `record` last in a transaction: the chain is taken up one writer after the other, until the commit.
+Call `record` last in a transaction: one writer after the other holds the chain until its commit.
 """
 
 import json
@@ -64,7 +64,7 @@ def record(
 def verify(*, head: str = "") -> Verification:
     """Recompute the chain from its start.
 
-    `head` is a digest that was noted outside of the database earlier: it shows a tail that was cut off.
+    `head` is a digest that was noted elsewhere earlier: it shows a tail that was cut off.
     """
     previous, checked, seen_head = FIRST, 0, not head
     for entry in AuditEntry.objects.order_by("id").iterator(chunk_size=VERIFY_BATCH):

@@ -16,3 +16,11 @@ def follow_up(calculation_ids: Sequence[int]) -> None:
     for calculation_id in calculation_ids:
         results.analyse(calculation_id)
     announcements.announce(calculation_ids)
+
+
+@shared_task
+def sweep_unannounced() -> None:
+    """Announce what was left out while the broker was away."""
+    ids = announcements.unannounced()
+    if ids:
+        follow_up(ids)

@@ -54,6 +54,7 @@ class Cluster(models.Model):
     desired = models.PositiveBigIntegerField(default=0)
     acknowledged = models.PositiveBigIntegerField(default=0)
     mean_run_s = models.FloatField(default=60.0)
+    purges_pending = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["name"]
@@ -149,3 +150,24 @@ class LogLine(models.Model):
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+class Purge(models.Model):
+    """The order to delete a run's raw files on its cluster, and afterwards the record of it."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="purges")
+    run = models.OneToOneField("calculations.Run", models.CASCADE, related_name="purge")
+    keep = models.JSONField(default=list)
+    wanted_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True, blank=True)
+    freed_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["cluster"], name="purge_pending", condition=models.Q(done_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"purge of {self.run_id}"

@@ -58,6 +58,7 @@ class Calculation(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    announced_at = models.DateTimeField(null=True, blank=True)
     keep_files = models.BooleanField(default=False)
     copied_from = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
@@ -73,6 +74,11 @@ class Calculation(models.Model):
             models.Index(fields=["software", "-id"]),
             models.Index(fields=["created_by", "-id"]),
             models.Index(fields=["-finished_at"], name="calculation_finished"),
+            models.Index(
+                fields=["finished_at"],
+                name="calculation_unannounced",
+                condition=models.Q(announced_at=None, finished_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from calculations.models import Calculation
 from calculations.states import TERMINAL, CalculationState
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
+from labportal.common.clock import now
 from labportal.notifications.services import Level, notify
 
 GOOD = frozenset({CalculationState.VALID, CalculationState.CANCELLED})
@@ -15,7 +17,9 @@ GOOD = frozenset({CalculationState.VALID, CalculationState.CANCELLED})
 
 def announce(calculation_ids: Sequence[int]) -> None:
     """Notify once per ending; a calculation that has not ended is left out."""
-    ended = Calculation.objects.filter(pk__in=calculation_ids, state__in=TERMINAL)
+    ended = Calculation.objects.filter(
+        pk__in=calculation_ids, state__in=TERMINAL, finished_at__isnull=False, announced_at=None
+    )
     ended = list(ended.select_related("created_by"))
     if not ended:
         return
@@ -31,6 +35,13 @@ def announce(calculation_ids: Sequence[int]) -> None:
             url=calculation.get_absolute_url(),
             key=f"calculation:{calculation.pk}:{calculation.finished_at:%Y%m%dT%H%M%S.%f}",
         )
+    Calculation.objects.filter(pk__in=[c.pk for c in ended]).update(announced_at=now())
+
+
+def unannounced(*, older_than: timedelta = timedelta(seconds=60)) -> list[int]:
+    """Return what ended a while ago and was not announced, since the broker was away, say."""
+    ended = Calculation.objects.filter(announced_at=None, finished_at__lt=now() - older_than)
+    return list(ended.filter(state__in=TERMINAL).values_list("pk", flat=True)[:1000])
 
 
 def _body(calculation: Calculation, word: str) -> str:

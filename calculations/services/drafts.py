@@ -241,7 +241,7 @@ def check_file_name(name: str) -> None:
 
 def _lock_draft(calculation: Calculation) -> None:
     state = (
-        Calculation.objects.select_for_update(of=("self",))
+        Calculation.objects.select_for_update(of=("self",), no_key=True)
         .values_list("state", flat=True)
         .get(pk=calculation.pk)
     )

@@ -61,6 +61,8 @@ def record_running(
         for run in runs
         if run.state == RunState.ASSIGNED and told[run.pk]["state"] != "preparing"
     ]
+    if begun:
+        lock_calculations({run.calculation_id for run in begun})
     advance_all(
         (
             Move(
@@ -95,7 +97,7 @@ def accept(pairs: Sequence[tuple[Run, Mapping[str, Any]]], *, agent: str) -> Non
     """Take terminal reports of current attempts: state, attempt record, results, all or nothing."""
     if not pairs:
         return
-    calculations = _lock_calculations({run.calculation_id for run, _ in pairs})
+    calculations = lock_calculations({run.calculation_id for run, _ in pairs})
     reports = [(run, read_report(document)) for run, document in pairs]
     for run, _ in reports:
         run.calculation = calculations[run.calculation_id]
@@ -145,7 +147,7 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
     """The cluster says that these runs, which were to be cancelled, have stopped."""
     if not runs:
         return
-    calculations = _lock_calculations({run.calculation_id for run in runs})
+    calculations = lock_calculations({run.calculation_id for run in runs})
     advance_all(
         (
             Move(r, "confirm_cancel", note=r.cancel_reason, fields={
@@ -166,7 +168,7 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
     """End leases whose attempt is lost: queued again as the next attempt, given up after MAX_LOSSES."""
     if not losses:
         return
-    calculations = _lock_calculations({run.calculation_id for run, _ in losses})
+    calculations = lock_calculations({run.calculation_id for run, _ in losses})
     Attempt.objects.bulk_create(
         Attempt(run=r, number=r.attempt, cluster_id=r.cluster_id, started_at=r.started_at,
                 finished_at=now(), ending=Attempt.Ending.LOST, code="lost", message=why)
@@ -200,9 +202,9 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
     )
 
 
-def _lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
+def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
     """Lock in the order of keys, so that exchanges that touch the same calculations never deadlock."""
-    rows = Calculation.objects.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
+    rows = Calculation.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=ids).order_by("pk")
     return {row.pk: row for row in rows}
 
 
@@ -248,7 +250,7 @@ def roll_up(calculation_ids: Iterable[int] | Mapping[int, Calculation]) -> None:
     rows = (
         calculation_ids
         if isinstance(calculation_ids, Mapping)
-        else _lock_calculations(calculation_ids)
+        else lock_calculations(calculation_ids)
     )
     counts: dict[int, dict[str, int]] = {pk: {} for pk in rows}
     for pk, state, count in (

@@ -29,7 +29,7 @@ def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
     """
     require(actor, Can.CREATE_CALCULATION)
     calculation = _lock(calculation)
-    runs = list(calculation.runs.select_for_update(of=("self",)))
+    runs = list(calculation.runs.select_for_update(of=("self",), no_key=True))
     leased = [run for run in runs if run.state in LEASED_RUNS]
     note = why or f"asked by {actor.display_name}"
     if not calculation.is_active and calculation.state != CalculationState.IN_REVIEW:
@@ -68,7 +68,7 @@ def retry(calculation: Calculation, *, actor: User) -> None:
     require(actor, Can.CREATE_CALCULATION)
     calculation = _lock(calculation)
     check_ready([calculation])
-    runs = list(calculation.runs.select_for_update(of=("self",)).order_by("index"))
+    runs = list(calculation.runs.select_for_update(of=("self",), no_key=True).order_by("index"))
     if not runs:
         raise WrongMoment(f"{calculation.number} was never approved; duplicate and submit it.")
     moment = now()
@@ -84,7 +84,7 @@ def retry(calculation: Calculation, *, actor: User) -> None:
         else:
             moves.append(Move(run, "retry_later", fields=fresh))
         ready = False if calculation.is_chain else ready
-    advance(calculation, "retry", actor=actor, finished_at=None)
+    advance(calculation, "retry", actor=actor, finished_at=None, announced_at=None)
     if any(run.state not in TERMINAL_RUNS for run in runs):
         raise WrongMoment(f"{calculation.number} still has runs that have not ended.")
     advance_all(moves, actor=actor)
@@ -103,7 +103,7 @@ def set_priority(calculation: Calculation, priority: int, *, actor: User) -> Non
 
 def _lock(calculation: Calculation) -> Calculation:
     """Return the current row under a lock, so that no agent's report comes between reading and writing."""
-    locked = Calculation.objects.select_for_update(of=("self",)).get(pk=calculation.pk)
+    locked = Calculation.objects.select_for_update(of=("self",), no_key=True).get(pk=calculation.pk)
     for name in ("project", "created_by", "cluster"):
         if name in calculation._state.fields_cache:
             locked._state.fields_cache[name] = calculation._state.fields_cache[name]

@@ -121,7 +121,7 @@ def analyse(calculation_id: int) -> None:
     digest = _digest(pairs)
     computed = [(analysis, _compute(analysis, pairs)) for analysis in chosen]
     with transaction.atomic():
-        Calculation.objects.select_for_update().get(pk=calculation_id)
+        Calculation.objects.select_for_update(no_key=True).get(pk=calculation_id)
         calculation.analysis_results.filter(run=None).delete()
         quantities: list[StoredQuantity] = []
         datasets: list[Dataset] = []

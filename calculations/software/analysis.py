@@ -1,6 +1,7 @@
-"""The mathematics that plug-ins share: which parameter was swept, a quantity against it, a least-squares line.
+"""The mathematics that plug-ins share: the swept parameter, a quantity against it, a fitted line.
 
-Pure functions on plain values. Standard library only and Python 3.9, since the agent carries this file to login nodes.
+Pure functions on plain values. Standard library only and Python 3.9, since the agent carries this
+file to login nodes.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ Item = TypeVar("Item")
 # Name of the column of a single swept parameter.
 SWEPT = "swept"
 
-# The slope 1 Debye / (V/Å) as a polarizability volume: 1e-18 statC·cm over 1e8/299.792458 statV/cm, in Å³.
+# The slope 1 Debye / (V/Å) as a polarizability volume in Å³:
+# 1e-18 statC·cm over 1e8/299.792458 statV/cm.
 DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM = 2.99792458
 
 
 @dataclass(frozen=True)
 class Swept:
-    """The parameter that differs between runs, with its value in each run, in the order of the runs."""
+    """The parameter that differs between runs, with its value in each run, in their order."""
 
     name: str
     values: tuple[float, ...]
@@ -33,7 +35,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Fit:
-    """y = slope·x + intercept; `slope_error` is the standard error, None where two points leave none."""
+    """y = slope·x + intercept; `slope_error` is the standard error, None for two points."""
 
     slope: float
     intercept: float
@@ -62,13 +64,13 @@ def swept_parameters(runs: Sequence[Run]) -> list[Swept]:
 
 
 def swept_parameter(runs: Sequence[Run]) -> Swept | None:
-    """Return the one numeric parameter that differs between the runs, None where none or several do."""
+    """Return the one numeric parameter that differs between runs, None where none or several do."""
     found = swept_parameters(runs)
     return found[0] if len(found) == 1 else None
 
 
 def linear_fit(x: Sequence[float], y: Sequence[float]) -> Fit | None:
-    """Least squares of a straight line; None for fewer than two different x or values that are not finite."""
+    """Fit a line by least squares; None for fewer than two different x, or infinite values."""
     count = len(x)
     if count != len(y):
         raise ValueError(f"{count} values of x, {len(y)} of y")
@@ -101,10 +103,10 @@ def against_sweep(
     label: str,
     parameters: Iterable[Parameter] = (),
 ) -> Dataset | None:
-    """Tabulate the runs' quantities against what was swept; None where nothing was, or no run has a quantity.
+    """Tabulate quantities against what was swept; None where nothing was, or no run has any.
 
-    One swept parameter gives a series in rising order of it, in the column `swept` (so that a chart can name it).
-    Several (a grid) give a table with one column each, under their own names.
+    One swept parameter gives a series in rising order of it, in the column `swept`, which a chart
+    can name. Several (a grid) give a table with one column each, under their own names.
     Quantities that no run has are left out; a run that lacks one has None there.
     """
     swept = swept_parameters(runs)
@@ -148,7 +150,7 @@ def complete_pairs(dataset: Dataset, x: str, y: str) -> tuple[list[float], list[
 
 
 def thin(items: Sequence[Item], limit: int) -> list[Item]:
-    """Return at most `limit` items at even distances; the first and the last are always among them."""
+    """Return at most `limit` items at even distances, the first and the last among them."""
     if limit < 2:
         raise ValueError("at least two items are needed to keep both ends")
     count = len(items)
@@ -160,7 +162,7 @@ def thin(items: Sequence[Item], limit: int) -> list[Item]:
 def polarizability(
     field: Sequence[float], dipole: Sequence[float]
 ) -> tuple[float, float | None, Fit] | None:
-    """Return (volume in Å³, its standard error, the fit) from dipoles (Debye) along a field (V/Å)."""
+    """Return (volume in Å³, standard error, fit) from dipoles (Debye) along a field (V/Å)."""
     fit = linear_fit(field, dipole)
     if fit is None:
         return None

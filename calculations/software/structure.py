@@ -1,6 +1,7 @@
 """Atoms as scientists paste them: xyz text in Å with chemical symbols, and cells of three vectors.
 
-Shared by the plug-ins. Standard library only and Python 3.9, since the agent carries this file to login nodes.
+Shared by the plug-ins. Standard library only and Python 3.9, since the agent carries this file to
+login nodes.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class Structure:
-    """Atoms in Å; `cell` comes from `Lattice="…"` in the comment line of extended xyz, None without."""
+    """Atoms in Å; `cell` comes from `Lattice="…"` in the comment of extended xyz, else None."""
 
     atoms: tuple[Atom, ...]
     comment: str = ""
@@ -141,7 +142,7 @@ def _lattice(comment: str) -> tuple[Vector, Vector, Vector] | None:
 
 
 def read_cell(text: str) -> tuple[Vector, Vector, Vector]:
-    """Read nine numbers (three vectors in Å), or three (the edges of a right-angled box). Raises StructureError."""
+    """Read three vectors in Å, or the three edges of a box. Raises StructureError."""
     words = text.replace(",", " ").split()
     if len(words) not in (3, 9):
         raise StructureError(

@@ -1,4 +1,4 @@
-"""What is computed from SIESTA's results: of one run beside the hardware, of all runs of a calculation in the portal."""
+"""What is computed from SIESTA's results: of one run beside the hardware, of all in the portal."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def _fermi(results: Results) -> float | None:
 
 
 def convergence(results: Results, parameters: Parameters) -> Results:
-    """The changes on the way to self-consistency, and how many decades one iteration gained (least squares)."""
+    """The changes on the way to self-consistency, and the decades gained by an iteration."""
     scf = results.dataset("scf")
     if scf is None:
         return Results()
     rows = _values(scf, "step", "geometry", "density_change", "energy")
     energy_changes: list[float | None] = [None]
-    for before, after in zip(rows, rows[1:]):  # noqa: B905  (Python 3.9 has no `strict`; the lengths differ by design)
+    for i in range(1, len(rows)):
+        before, after = rows[i - 1], rows[i]
         same = before[1] == after[1] and is_number(before[3]) and is_number(after[3])
         energy_changes.append(abs(after[3] - before[3]) or None if same else None)
     columns = (
@@ -97,7 +98,7 @@ def eigenvalues(results: Results, parameters: Parameters) -> Results:
 
 
 def forces(results: Results, parameters: Parameters) -> Results:
-    """The size of the force on each atom, their root mean square, and the net force, which should vanish."""
+    """The size of each atom's force, their root mean square, and the net force, ideally 0."""
     table = results.dataset("forces")
     if table is None:
         return Results()
@@ -147,7 +148,7 @@ def dos(results: Results, parameters: Parameters) -> Results:
 
 
 def bands(results: Results, parameters: Parameters) -> Results:
-    """The bands from the Fermi level, and the gap along the path: direct where both edges are at one point."""
+    """The bands from the Fermi level, and the gap: direct where both edges are at one point."""
     table, fermi = results.dataset("bands"), _fermi(results)
     if table is None or fermi is None:
         return Results()
@@ -198,7 +199,7 @@ def _band_gap(rows: Sequence[tuple[Any, ...]], fermi: float) -> list[Quantity]:
 def _all(
     points: Mapping[Any, Sequence[tuple[float, float]]], energy: float
 ) -> list[tuple[float, float]]:
-    """Return every point of the path at which some band has this energy, within the printed digits."""
+    """Return every point at which some band has this energy, within the printed digits."""
     return [
         point for energies in points.values() for point in energies if abs(point[0] - energy) < 2e-4
     ]
@@ -213,7 +214,7 @@ def _sweep(name: str, label: str, *quantities: str) -> Callable[[Sequence[Run]],
 
 
 def polarizability_along_field(runs: Sequence[Run]) -> Results:
-    """The slope of the dipole component along the swept field, as a volume; the fit stands beside the points."""
+    """The slope of the dipole along the swept field, as a volume; the line beside the points."""
     swept = swept_parameter(runs)
     if swept is None or swept.name not in {"field_x", "field_y", "field_z"}:
         return Results()

@@ -1,4 +1,4 @@
-"""The small useful part of a run's files as quantities and datasets; whatever is cut or absent is left out.
+"""The small useful part of a run's files as quantities and datasets; what is cut is left out.
 
 Tables are thinned so that a run's results stay far below a megabyte.
 """
@@ -162,7 +162,7 @@ def _atoms(
 ) -> list[tuple[str, float, float, float]]:
     if geometry is None:
         return report.coordinates
-    names = {number: symbol for number, symbol in enumerate(SYMBOLS, start=1)}
+    names = dict(enumerate(SYMBOLS, start=1))
     return [(names.get(number, str(number)), x, y, z) for number, x, y, z in geometry.atoms]
 
 
@@ -216,7 +216,7 @@ def _stress(report: Report) -> Dataset | None:
 
 
 def _eigenvalues(found: Eigenvalues | None) -> Dataset | None:
-    """All levels where they are few; otherwise of some k-points those nearest to the Fermi level."""
+    """All levels where they are few; else those near the Fermi level, of some k-points."""
     if found is None:
         return None
     levels = found.levels
@@ -261,7 +261,7 @@ def _dos(rows: Sequence[tuple[float, ...]]) -> Dataset | None:
 
 
 def _bands(found: Bands | None) -> Dataset | None:
-    """Band after band along the path, with an empty row between two, so that a line breaks there."""
+    """Band after band along the path; an empty row between two breaks the line there."""
     if found is None:
         return None
     near = sorted(

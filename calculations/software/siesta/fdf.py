@@ -1,6 +1,7 @@
-"""The fdf format (flexible data format) that SIESTA reads: a reader with line numbers and a deterministic writer.
+"""The fdf format that SIESTA reads: a reader with line numbers and a deterministic writer.
 
-Labels compare without case and without `-`, `_`, `.`; comments begin with `#`, `!` or `;`; `=`, `:` and `,` separate.
+Labels compare without case and without `-`, `_`, `.`; comments begin with `#`, `!` or `;`;
+`=`, `:` and `,` separate like blanks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ KEYWORD_WIDTH = 25
 
 
 class FdfError(ValueError):
-    """Text that is not fdf, or content that fdf cannot hold; `line` counts from 1, 0 where there is none."""
+    """Text that is not fdf, or content that fdf cannot hold; `line` is 0 where there is none."""
 
     def __init__(self, line: int, text: str) -> None:
         self.line = line
@@ -31,7 +32,7 @@ def normalise(label: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A keyword with its value, or a block with its `rows`; `include` names the file behind a `<`."""
+    """A keyword with its value, or a block with its `rows`; `include` is the file behind `<`."""
 
     label: str
     value: str = ""
@@ -128,7 +129,7 @@ def read(text: str) -> Document:
             elif _is_directive(code, "%block"):
                 raise FdfError(
                     number,
-                    f"block {block.label} of line {block.line} is still open; end it with %endblock",
+                    f"block {block.label} of line {block.line} is still open; add %endblock",
                 )
             else:
                 rows.append(code)
@@ -197,7 +198,7 @@ def _block_head(rest: str, number: int) -> Entry:
 
 
 def write(entries: Iterable[Entry]) -> str:
-    """Write entries as text that reads back the same. Raises FdfError for content that fdf cannot hold."""
+    """Write entries as text that reads back the same. Raises FdfError where it would not."""
     lines: list[str] = []
     for entry in entries:
         lines += _lines(entry)
@@ -232,7 +233,7 @@ def _plain_lines(entry: Entry) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Return a number as fdf writes it; a whole real keeps its point, since some keywords ask for a real."""
+    """Return a number as fdf writes it; a whole real keeps its point: some keywords need one."""
     if isinstance(value, int):
         return str(value)
     text = f"{value:.10g}"

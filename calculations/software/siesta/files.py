@@ -1,6 +1,6 @@
 """SIESTA's small result files: EIG, FA, XV, DOS, bands, MESSAGES and stderr.
 
-Each reader takes what is whole and leaves out what is cut; an absent or unreadable file gives None or nothing.
+Each reader takes what is whole and leaves out what is cut; an unreadable file gives nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Levels:
 
 @dataclass
 class Eigenvalues:
-    """Highest occupied and lowest empty level; both None where the occupation differs between k-points (a metal)."""
+    """`homo`, `lumo`: None where the number of occupied levels differs between k-points."""
 
     fermi: float
     bands: int
@@ -58,7 +58,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Bands:
-    """Energies (eV) along a path: `energies[spin][band][point]`; `labels` are (distance, name of the k-point)."""
+    """Energies (eV) along a path: `energies[spin][band][point]`; `labels` as (distance, name)."""
 
     fermi: float
     distances: tuple[float, ...]
@@ -136,7 +136,7 @@ def _frontier(found: Eigenvalues, energies: tuple[float | None, ...]) -> int:
 
 
 def read_forces(path: Path) -> list[tuple[float | None, float | None, float | None]]:
-    """Return the forces (eV/Å) of an FA file, of the first atoms only where there are very many."""
+    """Return the forces (eV/Å) of an FA file, of the first atoms where there are very many."""
     rows: list[tuple[float | None, float | None, float | None]] = []
     for number, line in lines(path):
         words = line.split()
@@ -173,7 +173,7 @@ def read_geometry(path: Path) -> Geometry | None:
 
 
 def read_dos(path: Path) -> list[tuple[float, ...]]:
-    """Return rows of (energy in eV, states/eV for each spin); a row with anything unreadable ends the table."""
+    """Return rows of (energy in eV, states/eV of each spin); an unreadable row ends the table."""
     rows: list[tuple[float, ...]] = []
     width = 0
     for _, line in lines(path):

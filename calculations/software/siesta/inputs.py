@@ -1,6 +1,7 @@
-"""From checked parameters to SIESTA's input file, and the checks that concern several parameters together.
+"""From checked parameters to SIESTA's input file, and the checks that concern several of them.
 
-Keywords that the portal sets are refused in raw fdf lines: in fdf the first of two wins, and nobody would notice.
+Keywords that the portal sets are refused in raw fdf lines: in fdf the first of two wins, and
+nobody would notice.
 """
 
 from __future__ import annotations
@@ -24,20 +25,19 @@ from calculations.software.structure import (
 
 INPUT = "input.fdf"
 
-OWNED = frozenset(
-    normalise(label)
-    for label in """
-    SystemName SystemLabel NumberOfAtoms NumberOfSpecies ChemicalSpeciesLabel AtomicCoordinatesFormat
-    AtomicCoordinatesAndAtomicSpecies AtomicCoordinatesOrigin Zmatrix SuperCell LatticeConstant LatticeVectors
-    LatticeParameters NetCharge Spin SpinPolarized NonCollinearSpin SpinOrbit MeshCutoff PAO.BasisSize PAO.BasisSizes
-    PAO.EnergyShift XC.Functional XC.Authors XC.Mix XC.Hybrid kgrid_Monkhorst_Pack kgrid.MonkhorstPack kgrid_cutoff
-    kgrid.File SCF.DM.Tolerance DM.Tolerance SCF.Mixer.Weight DM.MixingWeight MaxSCFIterations ElectronicTemperature
-    ExternalElectricField MD.TypeOfRun MD.NumCGsteps MD.Steps MD.MaxForceTol MD.VariableCell MD.UseSaveXV MD.UseSaveCG
-    MD.UseSaveZM UseSaveData UseStructFile DM.UseSaveDM WriteForces WriteEigenvalues SCF.MustConverge
-    GeometryMustConverge BandLines BandLinesScale BandPoints ProjectedDensityOfStates PDOS.kgrid_Monkhorst_Pack
-    PDOS.kgrid.MonkhorstPack PDOS.kgrid_cutoff
-    """.split()
-)
+_OWNED = """
+SystemName SystemLabel NumberOfAtoms NumberOfSpecies ChemicalSpeciesLabel AtomicCoordinatesFormat
+AtomicCoordinatesAndAtomicSpecies AtomicCoordinatesOrigin Zmatrix SuperCell LatticeConstant
+LatticeVectors LatticeParameters NetCharge Spin SpinPolarized NonCollinearSpin SpinOrbit
+MeshCutoff PAO.BasisSize PAO.BasisSizes PAO.EnergyShift XC.Functional XC.Authors XC.Mix XC.Hybrid
+kgrid_Monkhorst_Pack kgrid.MonkhorstPack kgrid_cutoff kgrid.File SCF.DM.Tolerance DM.Tolerance
+SCF.Mixer.Weight DM.MixingWeight MaxSCFIterations ElectronicTemperature ExternalElectricField
+MD.TypeOfRun MD.NumCGsteps MD.Steps MD.MaxForceTol MD.VariableCell MD.UseSaveXV MD.UseSaveCG
+MD.UseSaveZM UseSaveData UseStructFile DM.UseSaveDM WriteForces WriteEigenvalues SCF.MustConverge
+GeometryMustConverge BandLines BandLinesScale BandPoints ProjectedDensityOfStates
+PDOS.kgrid_Monkhorst_Pack PDOS.kgrid.MonkhorstPack PDOS.kgrid_cutoff
+"""
+OWNED = frozenset(normalise(label) for label in _OWNED.split())
 
 
 def structure_of(parameters: Mapping[str, Any]) -> Structure:
@@ -47,13 +47,13 @@ def structure_of(parameters: Mapping[str, Any]) -> Structure:
 def cell_of(
     parameters: Mapping[str, Any], structure: Structure
 ) -> tuple[Vector, Vector, Vector] | None:
-    """The cell that was entered, otherwise that of the extended xyz, otherwise None: SIESTA makes a box."""
+    """The cell entered, else that of the extended xyz, else None: SIESTA makes a box."""
     text = str(parameters.get("cell") or "")
     return read_cell(text) if text.strip() else structure.cell
 
 
 def read_extra(text: str) -> list[Entry]:
-    """Return the raw lines as entries. Raises FdfError that names each refused keyword and its line."""
+    """Return the raw lines as entries. Raises FdfError naming each refused keyword and line."""
     entries = list(fdf.read(text))
     refused = []
     for entry in entries:
@@ -94,7 +94,7 @@ def validate(parameters: Mapping[str, Any]) -> None:
     if cell is None and not {"cell", "structure"} & set(errors):
         wanting = [name for name in ("bands", "variable_cell") if parameters[name]]
         wanting += [f"k_points_{axis}" for axis in "abc" if parameters[f"k_points_{axis}"] > 1]
-        errors.update({name: "needs a cell; enter its vectors" for name in wanting})
+        errors.update(dict.fromkeys(wanting, "needs a cell; enter its vectors"))
     if parameters["variable_cell"] and not parameters["optimise"]:
         errors["variable_cell"] = "needs the optimisation of the geometry; switch that on too"
     if errors:
@@ -123,7 +123,7 @@ def _band_rows(text: str) -> tuple[str, ...]:
         if re.fullmatch(shape, " ".join(words), re.ASCII) is None:
             raise FdfError(
                 line,
-                "must be the number of points, three coordinates, and a name, such as 20 0.0 0.5 0.5 X",
+                "must be a number of points, three coordinates, and a name: 20 0.0 0.5 0.5 X",
             )
         rows.append(" ".join([words[0], *(number(float(word)) for word in words[1:4]), *words[4:]]))
     if len(rows) < 2:

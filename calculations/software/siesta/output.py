@@ -1,6 +1,6 @@
 """SIESTA's standard output, read line by line in constant memory into one Report.
 
-Written against 4.1; the lines are those of 4.0 to 5. What cannot be read is left out, nothing raises.
+Written against 4.1, whose lines later versions keep. What cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ScfStep:
 
 @dataclass
 class GeometryStep:
-    """One geometry: how its SCF went, its energy (eV) and largest constrained force component (eV/Å)."""
+    """One geometry: how its SCF went, its energy (eV), largest constrained force (eV/Å)."""
 
     number: int
     iterations: int = 0
@@ -142,7 +142,8 @@ _KEPT_SETTINGS = (
     "Mesh Cutoff",
 )
 _ENERGY = re.compile(
-    r"siesta:\s+(Total|Fermi|Kinetic|Hartree|Exch\.-corr\.|Ion-ion|Ext\. field|Band Struct\.)\s*=(.*)$"
+    r"siesta:\s+(Total|Fermi|Kinetic|Hartree|Exch\.-corr\.|Ion-ion|Ext\. field|Band Struct\.)"
+    r"\s*=(.*)$"
 )
 
 

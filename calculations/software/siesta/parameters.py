@@ -1,4 +1,4 @@
-"""What a scientist may set for SIESTA: the form's parameters, in its order, with SIESTA's own keyword beside each."""
+"""What a scientist may set for SIESTA, in the order of the form, with SIESTA's own keywords."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         required=False,
         max_length=2000,
         keyword="LatticeVectors",
-        help="Three vectors, or the three edges of a box. Empty: SIESTA puts a molecule into a box of its own.",
+        help="Three vectors, or the three edges of a box. Empty: SIESTA makes a box for a molecule.",
     ),
     Parameter(
         "system_label",

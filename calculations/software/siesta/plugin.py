@@ -25,7 +25,7 @@ LIMIT_LINE = re.compile(r"Max\. number of SCF Iter\s*=\s*(\d{1,9})\s*$", re.MULT
 
 
 class Siesta(Software):
-    """Site settings: `executable` (default "siesta") and `launcher` (default none), such as "mpirun -n {cores}"."""
+    """Site settings: `executable` (default "siesta"), `launcher`, such as "mpirun -n {cores}"."""
 
     name = "siesta"
     label = "SIESTA"
@@ -88,18 +88,18 @@ class Siesta(Software):
     def command(
         self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
     ) -> list[str]:
-        """The input comes on standard input, which every version of SIESTA reads; not all take a file's name."""
+        """Every version reads the input on standard input; not all take a file's name."""
         launcher = site.get("launcher", "").replace("{cores}", str(resources.cores))
         return [*shlex.split(launcher), site.get("executable") or "siesta"]
 
     def discover(self, site: Mapping[str, str]) -> str | None:
-        """Ask for the version in an empty folder, since some versions start to run instead of answering."""
+        """Ask in an empty folder, since some versions start to run instead of answering."""
         executable = shutil.which(site.get("executable") or "siesta")
         if executable is None:
             return None
         with tempfile.TemporaryDirectory(prefix="siesta-version-") as folder:
             try:
-                answer = subprocess.run(
+                answer = subprocess.run(  # noqa: S603  (the site's own executable, no shell)
                     [executable, "--version"],
                     cwd=folder,
                     stdin=subprocess.DEVNULL,

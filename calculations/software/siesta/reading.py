@@ -1,6 +1,6 @@
 """Reading text that may be huge, cut, or garbled: bounded lines and numbers, never an exception.
 
-Fortran prints asterisks where a number does not fit, and lets columns touch; both are expected here.
+Fortran prints asterisks where a number does not fit, and lets columns touch; both are expected.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Item = TypeVar("Item")
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number, line) of a text file; nothing where it cannot be read. A last line without its end counts.
+    """Yield (number, line) of a text file, a cut last line too; nothing where it is unreadable.
 
-    Only the beginning of an overlong line is yielded. NUL characters are dropped, foreign bytes replaced.
+    Of an overlong line only the beginning. NUL characters are dropped, foreign bytes replaced.
     """
     try:
         if not path.is_file():
@@ -51,7 +51,7 @@ def tokens(path: Path) -> Iterator[str]:
 
 
 def real(text: str) -> float | None:
-    """Return a finite number; None for asterisks, NaN, and what is no number. Understands 1.0D-3 and 0.1-300."""
+    """Return a finite number, None for asterisks or NaN. Understands 1.0D-3 and 0.1-300."""
     text = text.strip()
     if re.fullmatch(r"[-+]?[\d.]+[-+]\d{3}", text):
         text = f"{text[:-4]}E{text[-4:]}"
@@ -72,7 +72,7 @@ def reals(text: str) -> list[float | None]:
 
 
 class Thinned(Generic[Item]):
-    """A list that never grows beyond `limit`: when full, every other item goes. The last item is always kept."""
+    """A list of at most `limit` items: when full, every other one goes, but never the last."""
 
     def __init__(self, limit: int = 4000) -> None:
         self._limit = max(2, limit)

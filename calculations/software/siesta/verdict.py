@@ -1,6 +1,7 @@
-"""Whether a run's results may be used: the named verdict, the remedy, and the lines it was read from.
+"""Whether a run's results may be used: the named verdict, the remedy, and the lines it rests on.
 
-An exit code of 0 proves nothing: SIESTA also ends with 0 when SCF or geometry did not converge, and on broken input.
+An exit code of 0 proves nothing: SIESTA also ends with 0 when SCF or geometry did not converge,
+and on broken input.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 INPUT_ERROR = re.compile(
-    r"FDF module:|fdf_\w+:.*(?:error|not |missing)|(?:redata|coor|read_basis_specs|chemical_types|struct\w*|kgrid)\b.*ERROR"
-    r"|ERROR.*(?:input|block|label|species|unit|fdf)|(?:must|should) be specified|unrecognized|unknown (?:unit|keyword)",
+    r"FDF module:|fdf_\w+:.*(?:error|not |missing)"
+    r"|(?:redata|coor|read_basis_specs|chemical_types|struct\w*|kgrid)\b.*ERROR"
+    r"|ERROR.*(?:input|block|label|species|unit|fdf)"
+    r"|(?:must|should) be specified|unrecognized|unknown (?:unit|keyword)",
     re.IGNORECASE,
 )
 NOISE = re.compile(
-    r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:|^Program aborted|^#\d|^at \.\.|^FATAL:?$"
+    r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:"
+    r"|^Program aborted|^#\d|^at \.\.|^FATAL:?$"
 )
 ABORT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 6, 9, 15
 SIGNALS = {
@@ -216,11 +220,17 @@ def _scf_remedy(report: Report, mixing: float | None) -> str:
     limit = report.setting("Max. number of SCF Iter")
     if limit is not None and (falling or limit < 30):
         raised = max(100, int(2 * limit))
-        return f"The density was still converging: try at least {raised} SCF iterations (now {limit:g}), starting from this density."
+        return (
+            f"The density was still converging: try at least {raised} SCF iterations "
+            f"(now {limit:g}), starting from this density."
+        )
     weight = (
         f"a mixing weight of {max(0.01, mixing / 2.5):.2g}" if mixing else "a smaller mixing weight"
     )
-    return f"Try {weight}, then a higher electronic temperature (500 K), and check charge, spin and structure."
+    return (
+        f"Try {weight}, then a higher electronic temperature (500 K), "
+        "and check charge, spin and structure."
+    )
 
 
 def _input_error(case: Case) -> Outcome | None:
@@ -242,7 +252,7 @@ def _input_error(case: Case) -> Outcome | None:
         Verdict.FAILED,
         "input_error",
         f"SIESTA could not read its input: {reason}",
-        "Check that every %block is closed by %endblock, and the keywords and units among the raw fdf lines.",
+        "Check that every %block is closed by %endblock, and the raw fdf lines' keywords and units.",
     )
 
 
@@ -273,7 +283,7 @@ def _killed(case: Case) -> Outcome | None:
         Verdict.FAILED,
         "killed",
         f"The run was ended from outside by signal {signal}.",
-        "Signal 9 often means that memory ran out: ask for more memory; otherwise submit the run again."
+        "Signal 9 often means that memory ran out: ask for more, otherwise submit the run again."
         if signal == KILL_SIGNAL
         else "Submit the run again; ask the operator of the cluster if it happens twice.",
     )
@@ -288,7 +298,7 @@ def _no_output(case: Case) -> Outcome | None:
         Verdict.FAILED,
         "no_output",
         "SIESTA wrote no output.",
-        "Check the cluster's settings for SIESTA (executable, launcher, modules); the program may not have started.",
+        "Check the cluster's settings for SIESTA (executable, launcher): it may not have started.",
     )
 
 
@@ -318,7 +328,7 @@ def _aborted(case: Case) -> Outcome | None:
         Verdict.FAILED,
         "aborted",
         message + (f" It said: {reason[:200]}" if reason and reason != "Job completed" else ""),
-        "Read the end of the output and of stderr; if nothing there explains it, submit the run again.",
+        "Read the end of the output and of stderr; if neither explains it, submit the run again.",
     )
 
 
@@ -356,7 +366,8 @@ def _geometry_not_converged(case: Case) -> Outcome | None:
         Verdict.NOT_VALID,
         "geometry_not_converged",
         f"SCF converged, but the geometry did not{after}{forces}.",
-        f"Allow more moves{more} and start from the last geometry; a tolerance below 0.01 eV/Ang needs a finer mesh.",
+        f"Allow more moves{more} and start from the last geometry; "
+        "a tolerance below 0.01 eV/Ang needs a finer mesh.",
     )
 
 

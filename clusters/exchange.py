@@ -1,0 +1,287 @@
+"""The portal's half of the exchange: takes what is, answers what should be. Any carrier calls `handle`.
+
+The same document may come twice, late or never: each exchange is one transaction under the cluster's row lock,
+and every answer is computed from the database, never from memory.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.dateparse import parse_datetime
+
+from calculations.models import Run
+from calculations.services import execution
+from calculations.services.specs import specs_of
+from calculations.states import LEASED_RUNS
+from clusters.agent.protocol import LEASE_S, PROTOCOL, TERMINAL, AgentState, Verb, instruction, reply
+from clusters.intake import take_events
+from clusters.keys import authenticate
+from clusters.models import Cluster, Purge
+from labportal.common.clock import now
+from labportal.common.errors import DomainError, InvalidInput
+from labportal.realtime.events import publish
+
+MAX_EXECUTE = 200
+RENEW_BEFORE = timedelta(seconds=LEASE_S - 30)
+OTHER_AGENT_S = 30
+MEAN_WEIGHT = 0.2  # of the newest run in the cluster's mean run time
+
+
+class OtherProtocol(DomainError):
+    status = 426
+    title = "This agent speaks another version of the protocol"
+    default_code = "protocol"
+
+
+class OtherAgent(DomainError):
+    status = 409
+    title = "Another agent uses this key"
+    default_code = "other-agent"
+
+
+@dataclass(slots=True)
+class Answer:
+    """The reply, and whether it says anything that the agent should hear at once."""
+
+    cluster_id: int
+    document: dict[str, Any]
+    urgent: bool
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The agent's entries by what has to be done with them; `verbs` is the answer to each."""
+
+    told: dict[uuid.UUID, Mapping[str, Any]] = field(default_factory=dict)
+    running: list[Run] = field(default_factory=list)
+    finished: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
+    cancelled: list[Run] = field(default_factory=list)
+    lost: list[tuple[Run, str]] = field(default_factory=list)
+    orphans: list[tuple[Run, Mapping[str, Any], str]] = field(default_factory=list)
+    verbs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def handle(authorization: str, document: Mapping[str, Any]) -> Answer:
+    """Raises KeyRefused, OtherProtocol, OtherAgent, InvalidInput; nothing is stored then."""
+    if document.get("protocol") != PROTOCOL:
+        raise OtherProtocol(
+            f"The portal speaks protocol {PROTOCOL}, not {document.get('protocol')!r:.20}: "
+            "update the agent."
+        )
+    with transaction.atomic():
+        cluster = authenticate(authorization, lock=True).cluster
+        _check_shape(document)
+        _greet(cluster, document)
+        took_events = take_events(cluster, document.get("events") or ())
+        entries = _sort(cluster, document.get("runs") or ())
+        _apply(cluster, entries)
+        known = set(entries.told)
+        executes = _executes(cluster, known)
+        purges = _purges(cluster, document.get("purged") or ())
+        _remember(cluster, document)
+    verbs = [*entries.verbs, *executes, *purges]
+    urgent = took_events or any(v["verb"] != Verb.KEEP.value for v in verbs)
+    return Answer(
+        cluster.pk,
+        reply(desired=cluster.desired, acknowledged=cluster.acknowledged, runs=verbs),
+        urgent,
+    )
+
+
+def _check_shape(document: Mapping[str, Any]) -> None:
+    agent = document.get("agent")
+    if not isinstance(agent, Mapping) or not agent.get("id"):
+        raise InvalidInput("must hold the agent's id", field="agent")
+    for name in ("runs", "events", "purged"):
+        items = document.get(name) or ()
+        if not isinstance(items, Sequence) or not all(isinstance(i, Mapping) for i in items):
+            raise InvalidInput("must be a list of objects", field=name)
+    if not isinstance(document.get("capacity", {}), Mapping):
+        raise InvalidInput("must be an object", field="capacity")
+
+
+def _greet(cluster: Cluster, document: Mapping[str, Any]) -> None:
+    """Notice an agent that lost its disk: by a new id and an empty list its leases end at once."""
+    agent_id = str(document["agent"]["id"])[:64]
+    if cluster.agent_id == agent_id:
+        return
+    heard = cluster.last_exchange_at
+    if cluster.agent_id and heard and (now() - heard).total_seconds() < OTHER_AGENT_S:
+        raise OtherAgent(
+            f"An agent on {cluster.agent_host or 'another host'} used this key a moment ago; "
+            f"stop it, or wait {OTHER_AGENT_S} s if it is gone."
+        )
+    if cluster.agent_id and not document.get("runs"):
+        gone = list(Run.objects.filter(cluster=cluster, state__in=LEASED_RUNS))
+        why = f"the agent on {cluster.name} lost its work folder"
+        execution.lose([(run, why) for run in gone], actor=f"agent {cluster.name}")
+    cluster.agent_id = agent_id
+    cluster.acknowledged = 0
+
+
+def _sort(cluster: Cluster, entries: Sequence[Mapping[str, Any]]) -> _Sorted:
+    found = _Sorted()
+    for entry in entries:
+        try:
+            found.told[uuid.UUID(str(entry["run"]))] = {**entry, "attempt": int(entry["attempt"])}
+        except (KeyError, TypeError, ValueError):
+            continue  # it names no run: there is nothing to answer
+    runs = Run.objects.in_bulk(found.told) if found.told else {}
+    for run_id, entry in found.told.items():
+        run = runs.get(run_id)
+        if run is None:
+            _answer(found, entry, Verb.ABANDON, why="the portal knows no such run")
+        elif run.is_leased and run.cluster_id == cluster.pk and run.attempt == entry["attempt"]:
+            _sort_current(found, run, entry)
+        else:
+            _sort_old(found, cluster, run, entry)
+    return found
+
+
+def _sort_current(found: _Sorted, run: Run, entry: Mapping[str, Any]) -> None:
+    state = entry.get("state")
+    if state == AgentState.FINISHED:
+        found.finished.append((run, entry))
+    elif state == AgentState.CANCELLED and run.cancel_reason:
+        found.cancelled.append(run)
+    elif state in (AgentState.LOST, AgentState.CANCELLED):
+        found.lost.append((run, str(entry.get("why") or "no reason given")[:300]))
+    else:
+        found.running.append(run)
+        if run.cancel_reason:
+            _answer(found, entry, Verb.CANCEL, why=run.cancel_reason)
+        else:
+            _answer(found, entry, Verb.KEEP)
+        return
+    _answer(found, entry, Verb.CLOSE)
+
+
+def _sort_old(found: _Sorted, cluster: Cluster, run: Run, entry: Mapping[str, Any]) -> None:
+    """A run that this agent does not hold: stored already, or of an attempt that is no longer current."""
+    ours = run.cluster_id == cluster.pk and run.attempt == entry["attempt"]
+    terminal = entry.get("state") in TERMINAL
+    if ours and terminal:
+        _answer(found, entry, Verb.CLOSE)
+        return
+    why = f"the run is {run.get_state_display().lower()}, attempt {run.attempt}"
+    if terminal and entry.get("state") == AgentState.FINISHED:
+        found.orphans.append((run, entry, why))
+    _answer(found, entry, Verb.ABANDON, why=why)
+
+
+def _answer(found: _Sorted, entry: Mapping[str, Any], verb: Verb, **details: Any) -> None:
+    found.verbs.append(instruction(str(entry["run"]), entry["attempt"], verb, **details))
+
+
+def _apply(cluster: Cluster, entries: _Sorted) -> None:
+    agent = f"agent {cluster.name}"
+    moved = [run for run, _ in (*entries.finished, *entries.lost)] + entries.cancelled
+    if moved:
+        execution.lock_calculations({run.calculation_id for run in moved + entries.running})
+    execution.record_running(entries.running, entries.told, agent=agent)
+    execution.accept(entries.finished, agent=agent)
+    execution.confirm_cancelled(entries.cancelled, agent=agent)
+    execution.lose(entries.lost, actor=agent)
+    if entries.orphans:
+        execution.keep_orphans(cluster, entries.orphans)
+    _learn_run_time(cluster, entries.finished)
+    moment = now()
+    due = [r.pk for r in entries.running if r.lease_expires_at < moment + RENEW_BEFORE]
+    if due:
+        lease = moment + timedelta(seconds=LEASE_S)
+        Run.objects.filter(pk__in=due).update(lease_expires_at=lease)
+
+
+def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str, Any]]]) -> None:
+    """Keep the mean run time, by which placement decides how many runs to hand out ahead of free slots."""
+    for _, entry in finished:
+        elapsed = (entry.get("usage") or {}).get("elapsed_s")
+        if isinstance(elapsed, (int, float)) and elapsed >= 0:
+            cluster.mean_run_s += MEAN_WEIGHT * (float(elapsed) - cluster.mean_run_s)
+
+
+def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
+    """Hand out what the cluster holds a lease for and did not list."""
+    if not cluster.enabled:
+        return []
+    held = Run.objects.filter(cluster=cluster, state__in=LEASED_RUNS).exclude(pk__in=known)
+    runs = list(held.select_related("calculation").order_by("queued_at", "index")[:MAX_EXECUTE])
+    if not runs:
+        return []
+    specs = specs_of(runs)
+    return [
+        instruction(
+            str(run.pk),
+            run.attempt,
+            Verb.EXECUTE,
+            lease_s=LEASE_S,
+            spec=specs[str(run.pk)].to_json(),
+        )
+        for run in runs
+        if not run.cancel_reason
+    ] + [
+        instruction(str(run.pk), run.attempt, Verb.CANCEL, why=run.cancel_reason)
+        for run in runs
+        if run.cancel_reason
+    ]
+
+
+def _purges(cluster: Cluster, purged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if not cluster.purges_pending:
+        return []
+    pending = {
+        str(p.run_id): p
+        for p in Purge.objects.filter(cluster=cluster, done_at=None).order_by("pk")[:MAX_EXECUTE]
+    }
+    done = [
+        (pending.pop(str(item.get("run"))), item)
+        for item in purged
+        if str(item.get("run")) in pending
+    ]
+    moment = now()
+    for purge, item in done:
+        purge.done_at = moment
+        purge.freed_bytes = max(0, int(item.get("freed_bytes") or 0))
+    if done:
+        Purge.objects.bulk_update([p for p, _ in done], ["done_at", "freed_bytes"])
+        Run.objects.filter(pk__in=[p.run_id for p, _ in done]).update(purged_at=moment)
+    cluster.purges_pending = Purge.objects.filter(cluster=cluster, done_at=None).count()
+    return [
+        {"run": run_id, "attempt": 0, "verb": Verb.PURGE.value, "keep": purge.keep}
+        for run_id, purge in pending.items()
+    ]
+
+
+def _remember(cluster: Cluster, document: Mapping[str, Any]) -> None:
+    """Write down what the agent said of itself; the counters were changed on the locked object."""
+    agent, moment = document["agent"], now()
+    was_silent = cluster.is_silent(moment)
+    clock = parse_datetime(str(agent.get("clock", ""))) if agent.get("clock") else None
+    cluster.agent_boot = str(agent.get("boot", ""))[:64]
+    cluster.agent_version = str(agent.get("version", ""))[:40]
+    cluster.agent_host = str(agent.get("host", ""))[:200]
+    cluster.clock_skew_s = (clock - moment).total_seconds() if clock and clock.tzinfo else None
+    cluster.last_exchange_at = moment
+    cluster.capacity = document.get("capacity") or cluster.capacity
+    cluster.save(update_fields=_REMEMBERED)
+    publish(f"cluster:{cluster.pk}", "cluster.heard", {"id": cluster.pk, "was_silent": was_silent})
+
+
+_REMEMBERED = [
+    "agent_id",
+    "agent_boot",
+    "agent_version",
+    "agent_host",
+    "clock_skew_s",
+    "last_exchange_at",
+    "capacity",
+    "acknowledged",
+    "mean_run_s",
+    "purges_pending",
+]

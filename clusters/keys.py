@@ -1,0 +1,96 @@
+"""API keys of agents: made, checked, rotated, revoked. The secret is shown once; an HMAC digest is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from clusters.models import ApiKey, Cluster
+from labportal.accounts.models import User
+from labportal.accounts.roles import Can, require
+from labportal.audit.services import record
+from labportal.common.clock import now
+from labportal.common.errors import DomainError, InvalidInput, WrongMoment
+
+MARK = "lpk_"
+MAX_VALID = 2
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+class KeyRefused(DomainError):
+    status = 401
+    title = "The API key is not accepted"
+    default_code = "key-unknown"
+
+
+def digest(secret: str) -> str:
+    return hmac.new(settings.SECRET_KEY.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def valid_keys(cluster: Cluster, at: datetime | None = None) -> QuerySet[ApiKey]:
+    moment = at or now()
+    return cluster.api_keys.filter(revoked_at=None).filter(
+        Q(expires_at=None) | Q(expires_at__gt=moment)
+    )
+
+
+@transaction.atomic
+def issue(cluster: Cluster, *, actor: User, days: int | None = None) -> tuple[ApiKey, str]:
+    """Return the key's row and its full text, which cannot be had again.
+
+    Raises WrongMoment where two keys are valid already: a rotation needs two, more would be forgotten.
+    """
+    require(actor, Can.MANAGE_CLUSTERS)
+    Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
+    if valid_keys(cluster).count() >= MAX_VALID:
+        raise WrongMoment(f"{cluster.name} has two valid keys already; revoke one first.")
+    if days is not None and not 1 <= days <= 3650:
+        raise InvalidInput("must be between 1 and 3650 days", field="days")
+    prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        cluster=cluster,
+        prefix=prefix,
+        digest=digest(secret),
+        created_by=actor,
+        expires_at=now() + timedelta(days=days) if days else None,
+    )
+    record(actor, "api_key.issue", target=cluster.name, detail={"prefix": prefix})
+    return key, f"{MARK}{prefix}_{secret}"
+
+
+def revoke(key: ApiKey, *, actor: User) -> None:
+    """The agent that uses it is refused from its next exchange on. Revoking twice is no error."""
+    require(actor, Can.MANAGE_CLUSTERS)
+    if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now()):
+        record(actor, "api_key.revoke", target=key.cluster.name, detail={"prefix": key.prefix})
+
+
+def authenticate(authorization: str, *, lock: bool = False) -> ApiKey:
+    """Return the key of an `Api-Key lpk_…` header, its cluster loaded (locked, inside the caller's transaction).
+
+    Raises KeyRefused: key-missing, key-unknown, key-expired or key-revoked.
+    """
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() != "api-key" or not text.startswith(MARK):
+        raise KeyRefused("Send the header “Authorization: Api-Key lpk_…”.", code="key-missing")
+    prefix, _, secret = text.strip().removeprefix(MARK).partition("_")
+    keys = ApiKey.objects.select_related("cluster")
+    if lock:
+        keys = keys.select_for_update(of=("cluster",), no_key=True)
+    key = keys.filter(prefix=prefix[:12]).first()
+    if key is None or not hmac.compare_digest(key.digest, digest(secret)):
+        raise KeyRefused("The API key is not known; make a new one on the cluster's page.")
+    moment = now()
+    if key.revoked_at is not None:
+        raise KeyRefused("The API key was revoked; make a new one.", code="key-revoked")
+    if key.expires_at is not None and key.expires_at <= moment:
+        raise KeyRefused("The API key has expired; make a new one.", code="key-expired")
+    if key.last_used_at is None or moment - key.last_used_at > LAST_USED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=moment)
+    return key

@@ -1,4 +1,4 @@
-"""Typed readers of environment variables; settings.py and embedded.py alone call them.
+"""Typed readers of environment variables; settings.py alone calls them.
 
 A wrong value raises WrongValue, which stops the start and names the variable. It never shows the
 value, which may be a secret.

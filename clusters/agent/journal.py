@@ -85,8 +85,8 @@ class Journal:
         self.agent_id = self._identity()
         self.took_in = int(self._meta("took_in", "0"))
         self.settings: dict[str, int] = json.loads(self._meta("settings", "{}"))
+        self._acknowledged = int(self._meta("acknowledged", "0"))
         self._seq = self._first_free_number()
-        self._seconds_since_prune = 0.0
         self.keep_reserve()
 
     def close(self) -> None:
@@ -116,9 +116,11 @@ class Journal:
         try:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if not _is_full(error) or not self._db.in_transaction:
+            if not _is_full(error):
                 raise
             self.reserve.unlink(missing_ok=True)
+            if not self._db.in_transaction:
+                raise
             self._db.execute("COMMIT")
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
@@ -136,9 +138,9 @@ class Journal:
         return self._meta("agent_id", "")
 
     def _first_free_number(self) -> int:
-        """Return the number before the next event's, with a leap after each start of the machine."""
+        """Return the number before the next event's, with a leap after a start of the machine."""
         newest = self._db.execute("SELECT MAX(seq) FROM events").fetchone()[0] or 0
-        seq = max(newest, int(self._meta("acknowledged", "0")), int(self._meta("seq", "0")))
+        seq = max(newest, self._acknowledged, int(self._meta("seq", "0")))
         boot = boot_id()
         if self._meta("boot", boot) != boot:
             seq += SKIP_AFTER_REBOOT
@@ -190,11 +192,10 @@ class Journal:
             db.execute("DELETE FROM events WHERE seq <= ?", (reply.acknowledged,))
             took_in = max(self.took_in, reply.desired)
             settings = {**self.settings, **reply.settings}
-            _set_meta(
-                db, took_in=took_in, settings=json.dumps(settings), acknowledged=reply.acknowledged
-            )
-        self.took_in, self.settings = took_in, settings
-        self._seq = max(self._seq, reply.acknowledged)
+            heard = max(self._acknowledged, reply.acknowledged)
+            _set_meta(db, took_in=took_in, settings=json.dumps(settings), acknowledged=heard)
+        self.took_in, self.settings, self._acknowledged = took_in, settings, heard
+        self._seq = max(self._seq, heard)
         return created
 
     def forget_closed(self, now: float) -> None:

@@ -1,0 +1,146 @@
+"""Turns a finished program's folder into the report that the portal stores: verdict, results,
+analyses.
+
+Runs in worker threads. The plug-in does the reading; whatever it raises becomes a named outcome
+here and a traceback in the agent's own log, never an end of the agent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from calculations.software.base import Analysis, RunSpec, Software, order_analyses
+from calculations.software.results import Exit, Outcome, Results, Verdict
+
+log = logging.getLogger(__name__)
+
+MAX_REPORT = 6 * 1024 * 1024  # bytes of JSON; large arrays belong into files
+EMPTY: dict[str, Any] = {"quantities": [], "datasets": []}
+
+
+def evaluate(
+    software: Callable[[str], Software], spec: RunSpec, folder: Path, exit: Exit, memory: str = ""
+) -> dict[str, Any]:
+    """Return outcome, results and analyses of an attempt as JSON. Never raises on what a plug-in
+    does.
+
+    `memory` says why the program was ended for its use of memory, empty where it was not.
+    """
+    try:
+        plugin = software(spec.software)
+        outcome = _too_much_memory(memory) if memory else plugin.judge(folder, exit)
+        results = plugin.extract(folder)
+        analyses: list[dict[str, Any]] = []
+        if outcome.verdict is Verdict.VALID:
+            analyses = _analyse(plugin.analyses, spec, results)
+        report = {
+            "outcome": outcome.to_json(),
+            "results": results.to_json(),
+            "analyses": analyses,
+        }
+        return _bounded(finite(report))
+    except Exception:
+        log.exception("run %s: the plug-in %s failed", spec.run, spec.software)
+        return plugin_error(spec.software)
+
+
+def plugin_error(software: str) -> dict[str, Any]:
+    outcome = Outcome(
+        Verdict.FAILED,
+        "plugin_error",
+        f"The plug-in {software} could not deal with this run.",
+        "Show the agent's log to whoever looks after the plug-in; its traceback is there.",
+    )
+    return {"outcome": outcome.to_json(), "results": EMPTY, "analyses": []}
+
+
+def failure(code: str, message: str, remedy: str) -> dict[str, Any]:
+    """Return the report of a run that could not even be started, for a reason of its own."""
+    outcome = Outcome(Verdict.FAILED, code, message, remedy)
+    return {"outcome": outcome.to_json(), "results": EMPTY, "analyses": []}
+
+
+def _too_much_memory(evidence: str) -> Outcome:
+    return Outcome(
+        Verdict.FAILED,
+        "out_of_memory",
+        "The program was ended since it held more memory than the run asked for.",
+        "Ask for more memory, or make the calculation smaller.",
+        (evidence,),
+    )
+
+
+def _analyse(
+    available: Sequence[Analysis], spec: RunSpec, results: Results
+) -> list[dict[str, Any]]:
+    """Return the run's chosen analyses in order; one that fails is left out with those that need
+    it.
+    """
+    digest = hashlib.sha256(canonical(finite(results.to_json()))).hexdigest()
+    done: dict[str, Results] = {}
+    entries = []
+    for analysis in order_analyses(available, spec.analyses):
+        if analysis.scope != "run":
+            continue
+        if any(needed not in done for needed in analysis.requires):
+            log.warning("run %s: analysis %s lacks what it requires", spec.run, analysis.name)
+            continue
+        known = sum((done[needed] for needed in analysis.requires), results)
+        try:
+            done[analysis.name] = analysis.compute(known, spec.parameters)
+            entry = {
+                "name": analysis.name,
+                "version": analysis.version,
+                "input_sha256": digest,
+                "results": done[analysis.name].to_json(),
+            }
+        except Exception:
+            done.pop(analysis.name, None)
+            log.exception("run %s: analysis %s failed and is left out", spec.run, analysis.name)
+            continue
+        entries.append(entry)
+    return entries
+
+
+def canonical(document: Any) -> bytes:
+    """Return the one spelling of a JSON document of which digests are taken."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text.encode("ascii")
+
+
+def finite(document: Any) -> Any:
+    """Return plain JSON that every database bears: no NaN, no infinity, no NUL.
+
+    A quantity without a finite value is left out; in a column None stands in its place.
+    """
+    if isinstance(document, float):
+        return document if math.isfinite(document) else None
+    if isinstance(document, str):
+        return document.replace("\0", "") if "\0" in document else document
+    if isinstance(document, dict):
+        clean = {str(name): finite(value) for name, value in document.items()}
+        if isinstance(clean.get("quantities"), list):
+            clean["quantities"] = [q for q in clean["quantities"] if q.get("value") is not None]
+        return clean
+    if isinstance(document, (list, tuple)):
+        return [finite(value) for value in document]
+    if document is None or isinstance(document, (bool, int)):
+        return document
+    raise TypeError(f"{type(document).__name__} is no JSON value")
+
+
+def _bounded(report: dict[str, Any]) -> dict[str, Any]:
+    size = len(canonical(report))
+    if size <= MAX_REPORT:
+        return report
+    return failure(
+        "results_too_large",
+        f"The extracted results are {size / 2**20:.1f} MiB; at most {MAX_REPORT // 2**20} MiB fit.",
+        "Let the plug-in extract less, or keep the arrays as a file.",
+    )

@@ -1,0 +1,127 @@
+// Time series by uPlot, for pages that load it (window.uPlot). In the page:
+//   <div class="chart-plot is-low" data-chart="/clusters/3/metrics/cpu.json" data-topic="cluster:3" data-live-keep></div>
+// The address gives {"x": [epoch seconds], "series": [{"name", "label", "unit", "y": [number | null]}], "low", "high", "gap_s"}.
+// What "metrics" events of the topic bring under a series' name is appended; cursors are shared over the page.
+
+import { fetchText } from "./requests.js";
+import { relative } from "./time.js";
+import { token } from "./theme.js";
+
+const GAP_S = 90;
+const shared = window.uPlot?.sync("page");
+const charts = new Map();
+
+const format = (value, unit) => (value == null ? "–" : `${Number(value.toPrecision(4)).toLocaleString("en")}${unit ? ` ${unit}` : ""}`);
+
+function withGaps(data, gap) {
+  const x = [];
+  const columns = data.series.map(() => []);
+  data.x.forEach((at, index) => {
+    if (index && at - data.x[index - 1] > gap) {
+      x.push(data.x[index - 1] + gap);
+      columns.forEach((column) => column.push(null));
+    }
+    x.push(at);
+    columns.forEach((column, s) => column.push(data.series[s].y[index] ?? null));
+  });
+  return [x, ...columns];
+}
+
+function options(element, data) {
+  const axis = { stroke: token("muted"), grid: { stroke: token("grid"), width: 1 }, ticks: { show: false }, font: `11.5px ${token("sans")}` };
+  const unit = data.series[0]?.unit ?? "";
+  const single = data.series.length === 1;
+  return {
+    width: element.clientWidth,
+    height: element.clientHeight - (single ? 0 : 28),
+    legend: { show: !single, live: true },
+    cursor: { sync: { key: shared.key }, points: { size: 6 }, y: false },
+    scales: { y: { range: (_, low, high) => range(data, low, high) } },
+    axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick, unit)) }],
+    series: [
+      { label: "at", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
+      ...data.series.map((series, index) => ({
+        label: series.label,
+        stroke: token(`series-${(index % 6) + 1}`),
+        width: 1.6,
+        points: { show: false },
+        spanGaps: false,
+        value: (_, value) => format(value, series.unit),
+      })),
+    ],
+  };
+}
+
+function range(data, low, high) {
+  if (low == null) return [data.low ?? 0, data.high ?? 1];
+  const spread = (high - low || Math.abs(high) || 1) * 0.08;
+  return [data.low ?? low - spread, Math.max(data.high ?? -Infinity, high + (data.high == null ? spread : 0))];
+}
+
+function draw(element, chart) {
+  chart.plot?.destroy();
+  chart.plot = null;
+  element.replaceChildren();
+  if (!chart.data?.x.length) {
+    const none = document.createElement("p");
+    none.className = "chart-none";
+    none.textContent = element.dataset.chartNone ?? "Nothing was heard in this time.";
+    return element.append(none);
+  }
+  chart.plot = new window.uPlot(options(element, chart.data), withGaps(chart.data, chart.data.gap_s ?? GAP_S), element);
+  describe(element, chart.data);
+}
+
+function describe(element, data) {
+  const words = data.series.map((series) => `${series.label}: last ${format(series.y.findLast((value) => value != null), series.unit)}`);
+  const at = relative(Date.now() / 1000 - data.x.at(-1)) ?? "long ago";
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", `${words.join(", ")}; ${at}`);
+}
+
+async function load(element) {
+  const chart = charts.get(element) ?? {};
+  charts.set(element, chart);
+  try {
+    chart.data = JSON.parse(await fetchText(element.dataset.chart));
+  } catch {
+    chart.data = null;
+  }
+  draw(element, chart);
+}
+
+function append(element, event) {
+  const chart = charts.get(element);
+  if (!chart?.data || event.type !== (element.dataset.chartOn ?? "metrics")) return;
+  const at = typeof event.at === "number" ? event.at : Date.parse(event.at) / 1000;
+  const { x, series } = chart.data;
+  if (!Number.isFinite(at) || at <= (x.at(-1) ?? 0)) return;
+  const width = x.length > 1 ? Math.max(x.at(-1) - x[0], 60) : 3600;
+  x.push(at);
+  for (const one of series) one.y.push(event[one.name] ?? null);
+  while (x.length > 2 && at - x[0] > width * 1.02) {
+    x.shift();
+    for (const one of series) one.y.shift();
+  }
+  if (chart.plot) chart.plot.setData(withGaps(chart.data, chart.data.gap_s ?? GAP_S));
+  else draw(element, chart);
+}
+
+if (window.uPlot) {
+  const all = () => [...document.querySelectorAll("[data-chart]")];
+  all().forEach(load);
+  document.addEventListener("live:event", ({ detail }) => {
+    for (const element of all()) if (element.dataset.topic === detail.topic) append(element, detail.event);
+  });
+  document.addEventListener("live:reconnected", () => all().forEach(load));
+  document.addEventListener("theme:changed", () => charts.forEach((chart, element) => draw(element, chart)));
+  new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const chart = charts.get(target);
+      if (chart?.plot && target.clientWidth && Math.abs(chart.plot.width - target.clientWidth) > 1) {
+        chart.plot.setSize({ width: target.clientWidth, height: chart.plot.height });
+      }
+    }
+  }).observe(document.documentElement);
+  addEventListener("resize", () => charts.forEach((chart, element) => chart.plot?.setSize({ width: element.clientWidth, height: chart.plot.height })));
+}

@@ -1,0 +1,153 @@
+// The live log (components/_log.html): follows the end, keeps counting while paused, searches, wraps, jumps to the
+// first error, and fetches what it missed after a reconnect by the id of its last line.
+
+import { fetchText } from "./requests.js";
+
+const MOST_LINES = 5000;
+const NEAR_END_PX = 24;
+
+class Log {
+  constructor(root) {
+    this.root = root;
+    this.lines = root.querySelector("[data-log-lines]");
+    this.match = JSON.parse(root.dataset.logMatch ?? "{}");
+    if (root.dataset.logRun) this.match.run = root.dataset.logRun;
+    this.levels = root.dataset.logLevels?.split(" ") ?? null;
+    this.seen = new Set([...this.lines.querySelectorAll("[data-id]")].map((line) => line.dataset.id));
+    this.following = true;
+    this.missed = 0;
+    this.bind();
+    this.toEnd();
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-log-${name}]`);
+  }
+
+  bind() {
+    this.part("follow")?.addEventListener("click", () => this.follow(!this.following));
+    this.part("wrap")?.addEventListener("click", (event) => {
+      const on = this.lines.classList.toggle("is-wrapped");
+      event.currentTarget.setAttribute("aria-pressed", String(on));
+    });
+    this.part("error")?.addEventListener("click", () => this.toFirstError());
+    this.part("search")?.addEventListener("input", () => this.search());
+    this.lines.addEventListener("scroll", () => {
+      const atEnd = this.lines.scrollHeight - this.lines.scrollTop - this.lines.clientHeight < NEAR_END_PX;
+      if (atEnd !== this.following && !this.quiet) this.follow(atEnd, false);
+    });
+  }
+
+  follow(on, move = true) {
+    this.following = on;
+    if (on) this.missed = 0;
+    if (on && move) this.toEnd();
+    this.say();
+  }
+
+  say() {
+    const button = this.part("follow");
+    if (!button) return;
+    button.setAttribute("aria-pressed", String(this.following));
+    button.textContent = this.following ? "following" : this.missed ? `paused, ${this.missed} new` : "paused";
+  }
+
+  toEnd() {
+    this.quiet = true;
+    this.lines.scrollTop = this.lines.scrollHeight;
+    requestAnimationFrame(() => { this.quiet = false; });
+  }
+
+  toFirstError() {
+    const line = this.lines.querySelector(".log-line.is-error:not(.is-out), .log-line.is-critical:not(.is-out)");
+    if (!line) return void (this.part("found").textContent = "no error here");
+    this.follow(false);
+    line.scrollIntoView({ block: "center" });
+    line.classList.add("is-found");
+    setTimeout(() => line.classList.remove("is-found"), 2500);
+  }
+
+  search() {
+    const words = this.part("search").value.toLowerCase();
+    let found = 0;
+    for (const line of this.lines.querySelectorAll(".log-line")) {
+      const hit = !words || line.textContent.toLowerCase().includes(words);
+      line.classList.toggle("is-out", !hit);
+      if (words && hit) found += 1;
+    }
+    this.part("found").textContent = words ? `${found} of ${this.lines.childElementCount} lines` : "";
+    if (this.following) this.toEnd();
+  }
+
+  wanted(line) {
+    if (this.levels && !this.levels.includes(String(line.level).toUpperCase())) return false;
+    return Object.entries(this.match).every(([name, value]) => String(line[name]) === String(value));
+  }
+
+  take(lines) {
+    const fresh = lines.filter((line) => this.wanted(line) && !this.seen.has(String(line.id)));
+    if (!fresh.length) return;
+    const words = this.part("search")?.value.toLowerCase() ?? "";
+    const drawn = document.createDocumentFragment();
+    for (const line of fresh) drawn.append(this.draw(line, words));
+    this.root.querySelector("[data-log-empty]")?.remove();
+    this.lines.append(drawn);
+    while (this.lines.childElementCount > MOST_LINES) {
+      this.seen.delete(this.lines.firstElementChild.dataset.id);
+      this.lines.firstElementChild.remove();
+    }
+    if (this.following) this.toEnd();
+    else this.missed += fresh.length;
+    this.say();
+  }
+
+  draw(line, words) {
+    this.seen.add(String(line.id));
+    const row = document.createElement(line.url ? "a" : "div");
+    row.className = `log-line is-${String(line.level ?? "info").toLowerCase()}`;
+    row.dataset.id = line.id;
+    if (line.url) row.href = line.url;
+    const at = document.createElement("time");
+    const moment = new Date(line.at);
+    at.dateTime = line.at;
+    at.title = moment.toLocaleString();
+    at.textContent = moment.toLocaleTimeString("en-GB", { timeZone: document.body.dataset.timeZone || undefined });
+    const text = document.createElement("span");
+    text.className = "log-text";
+    const source = line.source ?? (this.root.dataset.logShow ?? "").split(" ").map((name) => line[name]).filter(Boolean).join(" ");
+    if (source) {
+      const label = document.createElement("span");
+      label.className = "log-source";
+      label.textContent = source;
+      text.append(label);
+    }
+    text.append(line.text);
+    row.append(at, text);
+    row.classList.toggle("is-out", Boolean(words) && !row.textContent.toLowerCase().includes(words));
+    return row;
+  }
+
+  async fetchMissed() {
+    if (!this.root.dataset.logUrl) return;
+    const url = new URL(this.root.dataset.logUrl, location.href);
+    const last = this.lines.lastElementChild?.dataset.id;
+    if (last) url.searchParams.set("after", last);
+    try {
+      this.take(JSON.parse(await fetchText(url)).lines ?? []);
+    } catch {
+      // the next reconnect tries again
+    }
+  }
+}
+
+const logs = new Map();
+const bindAll = () => {
+  for (const root of document.querySelectorAll("[data-log]")) if (!logs.has(root)) logs.set(root, new Log(root));
+};
+bindAll();
+document.addEventListener("live:swapped", bindAll);
+document.addEventListener("live:event", ({ detail }) => {
+  if (detail.event.type !== "log.lines") return;
+  for (const [root, log] of logs) if ((root.dataset.topic ?? "").split(" ").includes(detail.topic)) log.take(detail.event.lines ?? []);
+});
+document.addEventListener("live:reconnected", () => logs.forEach((log) => log.fetchMissed()));

@@ -1,0 +1,133 @@
+// Result figures by Plotly, for pages that load it (window.Plotly). In the page:
+//   <figure data-plot="/calculations/7/figures/dipole.json" data-topic="calculation:7" data-plot-on="results.changed"></figure>
+// The address gives {"name", "title", "style", "log_y", "x": {"label", "unit", "values"}, "y": [{"label", "unit", "values"}]}.
+// Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure in the light scheme, as it stands in a paper.
+
+import { fetchText } from "./requests.js";
+
+const figures = new Map();
+const SAVED = { width: 900, height: 560 };
+
+const titled = (column) => (column.unit ? `${column.label} / ${column.unit}` : column.label);
+
+function colours(scope) {
+  const style = getComputedStyle(scope);
+  const read = (name) => style.getPropertyValue(`--${name}`).trim();
+  return { text: read("text"), muted: read("muted"), grid: read("grid"), line: read("line-strong"), page: read("surface"), series: [1, 2, 3, 4, 5, 6].map((n) => read(`series-${n}`)) };
+}
+
+function traces(figure, palette) {
+  if (figure.style === "levels") return levels(figure, palette);
+  const mode = { line: "lines", markers: "markers", "line+markers": "lines+markers" }[figure.style] ?? "lines+markers";
+  return figure.y.map((column, index) => ({
+    type: "scatter",
+    mode: figure.x.values.length === 1 ? "markers" : mode,
+    name: column.label,
+    x: figure.x.values,
+    y: column.values,
+    connectgaps: false,
+    line: { color: palette.series[index % 6], width: 1.8, dash: ["solid", "dash", "dot", "dashdot"][Math.floor(index / 6) % 4] },
+    marker: { color: palette.page, size: 7, line: { color: palette.series[index % 6], width: 1.8 }, symbol: ["circle", "square", "diamond", "triangle-up", "cross", "x"][index % 6] },
+    hovertemplate: `%{x:.6~g} ${figure.x.unit ?? ""}<br>%{y:.8~g} ${column.unit ?? ""}<extra>${figure.y.length > 1 ? column.label : ""}</extra>`,
+  }));
+}
+
+// Each value is a short level at its place on x (the spin, the k-point, the run).
+function levels(figure, palette) {
+  return figure.y.map((column, index) => ({
+    type: "scatter",
+    mode: "markers",
+    name: column.label,
+    x: figure.x.values,
+    y: column.values,
+    marker: { symbol: "line-ew", size: 22, line: { color: palette.series[index % 6], width: 2 } },
+    hovertemplate: `%{y:.6~g} ${column.unit ?? ""}<extra>${titled(figure.x)} %{x}</extra>`,
+  }));
+}
+
+function layout(figure, palette, small) {
+  const axis = { gridcolor: palette.grid, linecolor: palette.line, zeroline: false, ticks: "", tickfont: { color: palette.muted, size: 11.5 }, exponentformat: "power", automargin: true, separatethousands: false };
+  const title = (text) => ({ text, font: { color: palette.muted, size: 12 }, standoff: 12 });
+  return {
+    font: { family: "Inter Variable, system-ui, sans-serif", color: palette.text, size: 12 },
+    paper_bgcolor: palette.page,
+    plot_bgcolor: palette.page,
+    margin: { l: 64, r: 16, t: 12, b: 48 },
+    showlegend: figure.y.length > 1,
+    legend: { orientation: "h", y: 1.12, x: 0, font: { color: palette.muted, size: 12 } },
+    xaxis: { ...axis, title: title(titled(figure.x)), showgrid: false, showline: true },
+    yaxis: { ...axis, title: title(figure.y.length === 1 ? titled(figure.y[0]) : shared(figure.y)), type: figure.log_y ? "log" : "linear", dtick: figure.log_y ? 1 : undefined },
+    hovermode: small ? "closest" : "x",
+    hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },
+    uirevision: figure.name,
+    dragmode: small ? false : "zoom",
+  };
+}
+
+const shared = (columns) => (new Set(columns.map((column) => column.unit)).size === 1 && columns[0].unit ? `value / ${columns[0].unit}` : "value");
+
+function draw(element) {
+  const figure = figures.get(element);
+  const points = figure?.y.some((column) => column.values.some((value) => value != null));
+  const none = element.parentElement.querySelector("[data-plot-none]");
+  if (none) none.hidden = Boolean(points);
+  element.hidden = !points;
+  if (!points) return;
+  const palette = colours(document.documentElement);
+  const small = matchMedia("(max-width: 700px)").matches;
+  window.Plotly.react(element, traces(figure, palette), layout(figure, palette, small), { responsive: true, displayModeBar: false, doubleClick: "reset" });
+}
+
+async function load(element) {
+  try {
+    figures.set(element, JSON.parse(await fetchText(element.dataset.plot)));
+  } catch {
+    return; // what was drawn before stays; the mark in the top line says how fresh it is
+  }
+  draw(element);
+}
+
+async function save(button) {
+  const element = button.closest("[data-figure]")?.querySelector("[data-plot]");
+  const figure = figures.get(element);
+  if (!figure) return;
+  const light = document.createElement("div");
+  light.dataset.bsTheme = "light";
+  document.body.append(light);
+  const palette = colours(light);
+  const format = button.dataset.save;
+  const image = await window.Plotly.toImage({ data: traces(figure, palette), layout: { ...layout(figure, palette, false), ...SAVED } }, { format, ...SAVED, scale: format === "png" ? 2 : 1 });
+  light.remove();
+  const link = document.createElement("a");
+  link.href = image;
+  link.download = `${element.dataset.plotFile ?? figure.name}.${format}`;
+  link.click();
+}
+
+if (window.Plotly) {
+  const all = () => [...document.querySelectorAll("[data-plot]")];
+  const soon = new WeakMap();
+  all().forEach(load);
+  document.addEventListener("live:event", ({ detail }) => {
+    for (const element of all()) {
+      const on = (element.dataset.plotOn ?? "results.changed run.changed").split(" ");
+      if (element.dataset.topic !== detail.topic || !on.includes(detail.event.type) || soon.get(element)) continue;
+      soon.set(element, setTimeout(() => { soon.delete(element); load(element); }, 800));
+    }
+  });
+  document.addEventListener("live:reconnected", () => all().forEach(load));
+  document.addEventListener("live:swapped", () => all().filter((element) => !figures.has(element)).forEach(load));
+  document.addEventListener("theme:changed", () => figures.forEach((_, element) => draw(element)));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-save]");
+    if (button) save(button);
+    const scale = event.target.closest("[data-log-axis]");
+    if (!scale) return;
+    const element = scale.closest("[data-figure]").querySelector("[data-plot]");
+    const figure = figures.get(element);
+    if (!figure) return;
+    figure.log_y = !figure.log_y;
+    scale.setAttribute("aria-pressed", String(figure.log_y));
+    draw(element);
+  });
+}

@@ -10,7 +10,6 @@ import time
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +19,7 @@ from django.utils.html import format_html
 
 from labportal.common import metrics
 from labportal.common.errors import DomainError, NotAllowed, NotFound
+from labportal.common.logs import request_id
 from labportal.common.problems import domain_error_of, problem_response, wants_problem
 
 log = logging.getLogger(__name__)
@@ -30,16 +30,6 @@ LAST_RESORT = (
     "<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
     "<h1>{title}</h1><p>{message}</p><p><a href='/'>To the dashboard</a></p></html>"
 )
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-
-
-class RequestIdFilter(logging.Filter):
-    """Puts the id of the request at hand on every log record."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
-        return True
 
 
 class RequestIdMiddleware:

@@ -1,0 +1,94 @@
+"""What every test may use: the personas, a clean Redis, answers to what this machine has."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import cache
+
+from labportal.common.wake import redis_client
+
+#: The program that each marker needs; without it the test is skipped with the reason.
+PROGRAMS = {
+    "slurm": ("sbatch", "squeue"),
+    "containers": ("podman",),
+    "espresso": ("pw.x",),
+    "browser": ("chromium",),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, programs in PROGRAMS.items():
+            absent = [program for program in programs if shutil.which(program) is None]
+            if item.get_closest_marker(marker) and absent:
+                item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not installed"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> Iterator[None]:
+    """Start each test with empty caches and an empty Redis."""
+    cache.clear()
+    yield
+    redis_client().flushall()
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def files_dir(tmp_path: Any, settings: Any) -> Iterator[Any]:
+    """Give each test its own empty file store."""
+    from labportal.common.storage import storage
+
+    settings.FILES_DIR = tmp_path / "files"
+    storage.cache_clear()
+    yield settings.FILES_DIR
+    storage.cache_clear()
+
+
+@pytest.fixture
+def ada(db: None) -> Any:
+    """A user: a scientist of the lab."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="ada", role="user")
+
+
+@pytest.fixture
+def max(db: None) -> Any:
+    """A moderator, who reviews."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="max", role="moderator")
+
+
+@pytest.fixture
+def root(db: None) -> Any:
+    """An admin."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="root", role="admin")
+
+
+@pytest.fixture
+def eve(db: None) -> Any:
+    """An outsider: signed in, but a member of no private project."""
+    from tests.factories import UserFactory
+
+    return UserFactory(username="eve", role="user")
+
+
+@pytest.fixture
+def mailbox() -> list[Any]:
+    from django.core import mail
+
+    return mail.outbox
+
+
+def pytest_report_header() -> str:
+    return f"database: {django_settings.DATABASES['default']['HOST']}"

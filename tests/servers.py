@@ -1,0 +1,50 @@
+"""A pytest plug-in that runs before Django's settings load: throw-away PostgreSQL and Redis.
+
+Each pytest process (each worker of xdist too) has its own pair, which ends with it however it ends.
+The DATABASE_URL of the environment is never used, since tests would write to it.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labportal import embedded
+
+_guard: subprocess.Popen[bytes] | None = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Iterator[None]:
+    """Start the servers first: wrappers come before pytest-django, which loads the settings."""
+    _start()
+    return (yield)
+
+
+def _start() -> None:
+    """Set the environment that settings.py will read."""
+    global _guard
+    home = Path(tempfile.mkdtemp(prefix="labportal-tests-"))
+    _guard = embedded.throw_away(home)
+    servers = embedded.start(home, durable=False)
+    for name in [name for name in os.environ if name.endswith("_FILE") and name != "SSL_CERT_FILE"]:
+        del os.environ[name]
+    os.environ |= servers.environment() | {
+        "LABPORTAL_HOME": str(home / "portal"),
+        "LABPORTAL_URL": "http://testserver",
+        "LABPORTAL_STATIC_MANIFEST": "no",
+        "LABPORTAL_LOG": "text",
+        "SECRET_KEY": "only-for-tests-" + "x" * 40,
+        "DEBUG": "no",
+    }
+    for name in ("CELERY_BROKER_URL", "EMAIL_URL", "EMAIL_PROVIDER", "S3_BUCKET", "METRICS_TOKEN"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    if _guard is not None and _guard.stdin is not None:
+        _guard.stdin.close()
+        _guard.wait(30)

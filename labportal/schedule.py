@@ -1,0 +1,60 @@
+"""The one list of what happens by the clock; Celery's beat reads it from the database.
+
+Written by sync(), after each migrate and by `manage.py sync_schedule`. Entries that left the list
+are removed; entries that somebody else made are left alone.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+PREFIX = "labportal: "
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """A Celery task that beat sends every so many seconds; one not taken in time is dropped."""
+
+    what: str
+    task: str
+    seconds: int
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.what
+
+
+SCHEDULE = (
+    Periodic("place queued runs", "clusters.tasks.place", 10),
+    Periodic("expire leases", "clusters.tasks.expire_leases", 15),
+    Periodic("send e-mails", "notifications.sweep", 30),
+    Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),
+    Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
+    Periodic("schedule purges", "clusters.tasks.schedule_purges", DAY),
+    Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),
+)
+
+
+@transaction.atomic
+def sync() -> int:
+    """Make the database's schedule equal to the list; return how many entries it has."""
+    for entry in SCHEDULE:
+        interval, _ = IntervalSchedule.objects.get_or_create(
+            every=entry.seconds, period=IntervalSchedule.SECONDS
+        )
+        PeriodicTask.objects.update_or_create(
+            name=entry.name,
+            defaults={
+                "task": entry.task,
+                "interval": interval,
+                "crontab": None,
+                "expire_seconds": min(entry.seconds, HOUR),
+                "enabled": True,
+            },
+        )
+    names = [entry.name for entry in SCHEDULE]
+    PeriodicTask.objects.filter(name__startswith=PREFIX).exclude(name__in=names).delete()
+    return len(SCHEDULE)

@@ -8,6 +8,12 @@ import { relative } from "./time.js";
 import { token } from "./theme.js";
 
 const GAP_S = 90;
+// Hours and minutes alone, the date where a day begins; seconds only when zoomed in that far.
+const TIMES = [
+  [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", null, null, null, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
+];
 const shared = window.uPlot?.sync("page");
 const charts = new Map();
 
@@ -37,7 +43,7 @@ function options(element, data) {
     legend: { show: !single, live: true },
     cursor: { sync: { key: shared.key }, points: { size: 6 }, y: false },
     scales: { y: { range: (_, low, high) => range(data, low, high) } },
-    axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick, unit)) }],
+    axes: [{ ...axis, size: 30, space: 64, values: TIMES }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick, unit)) }],
     series: [
       { label: "at", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
       ...data.series.map((series, index) => ({

@@ -270,7 +270,7 @@ def _remember(cluster: Cluster, document: Mapping[str, Any]) -> None:
     cluster.last_exchange_at = moment
     cluster.capacity = document.get("capacity") or cluster.capacity
     cluster.save(update_fields=_REMEMBERED)
-    publish(f"cluster:{cluster.pk}", "cluster.heard", {"id": cluster.pk, "was_silent": was_silent})
+    publish(f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk, "was_silent": was_silent})
 
 
 _REMEMBERED = [

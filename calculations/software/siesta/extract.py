@@ -14,8 +14,7 @@ from calculations.software.analysis import thin
 from calculations.software.results import Column, Dataset, Quantity, Results
 from calculations.software.siesta import files
 from calculations.software.siesta.files import Bands, Eigenvalues, result_file
-from calculations.software.siesta.output import Report, read_output
-from calculations.software.siesta.verdict import OUTPUT
+from calculations.software.siesta.output import OUTPUT, Report, read_output
 from calculations.software.structure import SYMBOLS
 
 MAX_SCF_ROWS = 2000
@@ -63,7 +62,7 @@ def _quantities(
         ("total_energy", "Total energy", report.total_energy, "eV"),
         ("fermi_energy", "Fermi energy", fermi, "eV"),
         ("scf_iterations", "SCF iterations", last.iterations if last else None, ""),
-        ("geometry_steps", "Geometry steps", report.geometries.count or None, ""),
+        ("geometries", "Geometries", report.geometries.count or None, ""),
         ("kinetic_energy", "Kinetic energy", report.energies.get("Kinetic"), "eV"),
         ("electrons", "Electrons", report.electrons, ""),
         ("spin_moment", "Total spin polarisation", report.spin_total, ""),

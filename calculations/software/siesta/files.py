@@ -12,7 +12,7 @@ from pathlib import Path
 
 from calculations.software.siesta.reading import integer, lines, real, tokens
 
-BOHR = 0.529177210903  # Å
+BOHR = 0.529177  # Å, with the digits of SIESTA 4.1, so that its own lengths come back
 LARGEST_COUNT = 10_000_000
 MAX_ATOMS = 5000
 MAX_VALUES = 400_000

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from calculations.software.siesta.reading import FIXED_6, Thinned, integer, lines, real, reals
 
+OUTPUT = "output.out"
 RYDBERG_PER_BOHR_IN_EV_PER_ANGSTROM = 25.71104309541616
 MAX_ATOMS_KEPT = 5000
 MAX_NOTES = 50

@@ -93,7 +93,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         required=False,
         max_length=2000,
         keyword="LatticeVectors",
-        help="Three vectors, or the three edges of a box. Empty: SIESTA makes a box for a molecule.",
+        help="Three vectors, or the edges of a box. Empty: SIESTA makes a box for a molecule.",
     ),
     Parameter(
         "system_label",

@@ -15,6 +15,7 @@ from calculations.software.base import Resources, Software
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.siesta import extract, inputs, verdict
 from calculations.software.siesta.analyses import ANALYSES
+from calculations.software.siesta.output import OUTPUT
 from calculations.software.siesta.parameters import PARAMETERS
 from calculations.software.siesta.reading import FIXED_6, real
 
@@ -52,12 +53,12 @@ class Siesta(Software):
             log_y=True,
         ),
     )
-    log_file = verdict.OUTPUT
+    log_file = OUTPUT
     stdin_file = inputs.INPUT
     carry = ("*.DM",)
     retrieve = (
         inputs.INPUT,
-        verdict.OUTPUT,
+        OUTPUT,
         "stderr*",
         "MESSAGES",
         "0_NORMAL_EXIT",

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from calculations.software.results import Exit, Outcome, Verdict
-from calculations.software.siesta.files import read_notes
-from calculations.software.siesta.output import Line, Report, read_output
+from calculations.software.siesta.evidence import Case, read_case
+from calculations.software.siesta.output import OUTPUT, Report
 
-OUTPUT = "output.out"
-STDERR = ("stderr.txt", "stderr")
 OUT_OF_MEMORY = re.compile(
     r"out of memory|oom[-_ ]?kill|oom_kill|cannot allocate memory|allocation would exceed|bad_alloc"
     r"|insufficient virtual memory|error allocating|exceeded .*memory limit",
@@ -44,93 +41,14 @@ SIGNALS = {
 }
 
 
-@dataclass
-class Case:
-    """Everything that was read about a run, and the evidence gathered so far."""
-
-    exit: Exit
-    report: Report
-    messages: list[str]
-    stderr: list[str]
-    normal_exit: bool
-    has_output: bool
-    evidence: list[str] = field(default_factory=list)
-
-    @property
-    def signal(self) -> int | None:
-        if self.exit.signal:
-            return self.exit.signal
-        return (
-            self.exit.code - 128
-            if self.exit.code is not None and 128 < self.exit.code < 128 + 65
-            else None
-        )
-
-    @property
-    def complete(self) -> bool:
-        """SIESTA said that it had finished, and nothing about its end contradicts that."""
-        ended_well = (
-            self.exit.code in (0, None) and not self.exit.signal and not self.exit.timed_out
-        )
-        return ended_well and self.report.completed is not None
-
-    def quote(self, line: Line | None) -> None:
-        if line is not None:
-            self.evidence.append(f"{line.text} ({OUTPUT}:{line.number})")
-
-    def quote_notes(self, pattern: str) -> bool:
-        """Quote the first matching line of MESSAGES and of stderr; True where there is one."""
-        found = False
-        for name, notes in (("MESSAGES", self.messages), ("stderr", self.stderr)):
-            line = next((note for note in notes if re.search(pattern, note, re.IGNORECASE)), None)
-            if line is not None:
-                self.evidence.append(f"{line} ({name})")
-                found = True
-        return found
-
-    def outcome(self, verdict: Verdict, code: str, message: str, remedy: str = "") -> Outcome:
-        ending = []
-        if self.report.completed:
-            ending.append(f"{self.report.completed.text} ({OUTPUT}:{self.report.completed.number})")
-        elif self.has_output:
-            ending.append(f"no 'Job completed' in {OUTPUT} ({self.report.lines_read} lines)")
-        ending.append("0_NORMAL_EXIT present" if self.normal_exit else "0_NORMAL_EXIT absent")
-        ending.append(f"exit code {'unknown' if self.exit.code is None else self.exit.code}")
-        return Outcome(
-            verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending]))
-        )
-
-
 def judge(folder: Path, exit: Exit) -> Outcome:
     """Return the first verdict that applies; the order puts the cause before its consequence."""
-    output = folder / OUTPUT
-    case = Case(
-        exit=exit,
-        report=read_output(output),
-        messages=read_notes(folder / "MESSAGES"),
-        stderr=[note for name in STDERR for note in read_notes(folder / name)],
-        normal_exit=_exists(folder / "0_NORMAL_EXIT"),
-        has_output=_exists(output) and _size(output) > 0,
-    )
+    case = read_case(folder, exit)
     for rule in RULES:
         outcome = rule(case)
         if outcome is not None:
             return outcome
     return _converged(case)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _cancelled(case: Case) -> Outcome | None:
@@ -252,7 +170,7 @@ def _input_error(case: Case) -> Outcome | None:
         Verdict.FAILED,
         "input_error",
         f"SIESTA could not read its input: {reason}",
-        "Check that every %block is closed by %endblock, and the raw fdf lines' keywords and units.",
+        "Check the raw fdf lines: every %block closed by %endblock, keywords, units.",
     )
 
 

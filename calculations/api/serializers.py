@@ -1,0 +1,272 @@
+"""Shapes of calculations in the API. What the values may be is decided by services, not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from rest_framework import serializers
+
+from calculations.models import (
+    AnalysisResult,
+    Attempt,
+    Calculation,
+    Dataset,
+    Event,
+    InputFile,
+    OutputFile,
+    Quantity,
+    Run,
+)
+from calculations.services.drafts import DraftSpec, clusters
+from labportal.accounts.models import Project
+
+
+class SweepField(serializers.JSONField):
+    """{"parameter", "values" or "from"/"to"/"points", "mode": "chain" | "independent", "carry": [patterns]}"""
+
+
+class DraftSerializer(serializers.Serializer):
+    """What creates or changes a draft."""
+
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True, default="")
+    project = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Project.objects.none(), required=False, allow_null=True
+    )
+    software = serializers.CharField(max_length=60)
+    parameters = serializers.DictField(required=False, default=dict)
+    sweep = SweepField(required=False, allow_null=True, default=None)
+    analyses = serializers.ListField(
+        child=serializers.CharField(), required=False, allow_null=True, default=None
+    )
+    cluster = serializers.CharField(required=False, allow_null=True, default=None)
+    cores = serializers.IntegerField(required=False, default=1)
+    memory_mib = serializers.IntegerField(required=False, default=1024)
+    walltime_s = serializers.IntegerField(required=False, default=600)
+    priority = serializers.IntegerField(required=False, default=0)
+    keep_files = serializers.BooleanField(required=False, default=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        fields = super().get_fields()
+        request = self.context.get("request")
+        if request is not None and isinstance(request.user, get_user_model()):
+            fields["project"].queryset = Project.objects.visible_to(request.user)
+        return fields
+
+    def validate_cluster(self, value: str | None) -> Any:
+        if not value:
+            return None
+        found = self.context.setdefault("clusters", {})
+        if value not in found:
+            found[value] = clusters().filter(name=value).first()
+        if found[value] is None:
+            raise serializers.ValidationError(f"there is no cluster {value[:60]!r}")
+        return found[value]
+
+    def validate_sweep(self, value: Any) -> Any:
+        if value is not None and not isinstance(value, dict):
+            raise serializers.ValidationError("must be an object, or null for a single run")
+        return value
+
+    def spec(self) -> DraftSpec:
+        return self.to_spec(self.validated_data)
+
+    def to_spec(self, data: dict[str, Any]) -> DraftSpec:
+        project = data.get("project") or self._default_project()
+        return DraftSpec(**{**data, "project": project})
+
+    def _default_project(self) -> Project:
+        if "default_project" not in self.context:
+            self.context["default_project"] = Project.objects.get(is_default=True)
+        return self.context["default_project"]
+
+
+class QuantitySerializer(serializers.ModelSerializer):
+    value = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Quantity
+        fields = ["name", "label", "value", "unit", "analysis"]
+
+    def get_value(self, quantity: Quantity) -> float | str | bool | None:
+        return quantity.value
+
+
+class DatasetSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Dataset
+        fields = ["id", "name", "label", "kind", "columns", "analysis"]
+
+
+class AnalysisResultSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = AnalysisResult
+        fields = ["id", "name", "version", "input_sha256", "created_at", "run"]
+
+
+class AttemptSerializer(serializers.ModelSerializer):
+    cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
+
+    class Meta:
+        model = Attempt
+        exclude = ["id", "run"]
+
+
+class OutputFileSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = OutputFile
+        fields = ["id", "name", "size", "sha256", "attempt"]
+
+
+class InputFileSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = InputFile
+        fields = ["name", "size", "sha256"]
+
+
+class RunSerializer(serializers.ModelSerializer):
+    cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    quantities = QuantitySerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Run
+        fields = [
+            "id",
+            "index",
+            "state",
+            "state_since",
+            "reason",
+            "parameters",
+            "attempt",
+            "cluster",
+            "progress",
+            "started_at",
+            "finished_at",
+            "main_value",
+            "quantities",
+        ]
+
+
+class RunDetailSerializer(RunSerializer):
+    attempts = AttemptSerializer(many=True, read_only=True)
+    datasets = DatasetSerializer(many=True, read_only=True)
+    output_files = OutputFileSerializer(many=True, read_only=True)
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "attempts", "datasets", "output_files"]
+
+
+class CalculationSerializer(serializers.ModelSerializer):
+    """One row of the list."""
+
+    number = serializers.CharField(read_only=True)
+    project = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    run_states = serializers.SerializerMethodField()
+    url = serializers.CharField(source="get_absolute_url", read_only=True)
+
+    class Meta:
+        model = Calculation
+        fields = [
+            "id",
+            "number",
+            "name",
+            "project",
+            "software",
+            "state",
+            "state_since",
+            "reason",
+            "cluster",
+            "priority",
+            "run_count",
+            "run_states",
+            "main_label",
+            "main_value",
+            "main_unit",
+            "created_by",
+            "created_at",
+            "submitted_at",
+            "finished_at",
+            "url",
+        ]
+
+    def get_run_states(self, calculation: Calculation) -> list[str]:
+        return [run.state for run in calculation.runs.all()]
+
+
+class CalculationDetailSerializer(CalculationSerializer):
+    runs = RunSerializer(many=True, read_only=True)
+    input_files = InputFileSerializer(many=True, read_only=True)
+    quantities = serializers.SerializerMethodField()
+    datasets = serializers.SerializerMethodField()
+    analysis_results = AnalysisResultSerializer(many=True, read_only=True)
+
+    class Meta(CalculationSerializer.Meta):
+        fields = [
+            *CalculationSerializer.Meta.fields,
+            "description",
+            "parameters",
+            "sweep",
+            "analyses",
+            "cores",
+            "memory_mib",
+            "walltime_s",
+            "keep_files",
+            "copied_from",
+            "input_files",
+            "runs",
+            "quantities",
+            "datasets",
+            "analysis_results",
+        ]
+
+    def get_quantities(self, calculation: Calculation) -> list[dict[str, Any]]:
+        """What the analyses across all runs gave."""
+        return QuantitySerializer(calculation.quantities.filter(run=None), many=True).data
+
+    def get_datasets(self, calculation: Calculation) -> list[dict[str, Any]]:
+        return DatasetSerializer(calculation.datasets.filter(run=None), many=True).data
+
+
+class EventSerializer(serializers.ModelSerializer):
+    run_index = serializers.IntegerField(source="run.index", read_only=True, default=None)
+
+    class Meta:
+        model = Event
+        fields = [
+            "id",
+            "at",
+            "verb",
+            "source",
+            "target",
+            "run",
+            "run_index",
+            "attempt",
+            "actor_label",
+            "note",
+            "evidence",
+        ]
+
+
+class NoteSerializer(serializers.Serializer):
+    """A reason in words, which some verbs need."""
+
+    note = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
+
+
+class PrioritySerializer(serializers.Serializer):
+    priority = serializers.IntegerField()
+
+
+class BulkSerializer(serializers.Serializer):
+    """Many drafts at once; `submit` submits them in the same transaction."""
+
+    calculations = DraftSerializer(many=True, allow_empty=False, max_length=1000)
+    submit = serializers.BooleanField(default=False)
+
+
+class CreatedSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    state = serializers.CharField()

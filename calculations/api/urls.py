@@ -1,0 +1,12 @@
+"""Routes of calculations under /api/v1/."""
+
+from rest_framework.routers import SimpleRouter
+
+from calculations.api.views import CalculationViewSet, RunViewSet, SoftwareViewSet
+
+router = SimpleRouter()
+router.register("calculations", CalculationViewSet, basename="api-calculation")
+router.register("runs", RunViewSet, basename="api-run")
+router.register("software", SoftwareViewSet, basename="api-software")
+
+urlpatterns = router.urls

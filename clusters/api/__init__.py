@@ -1,0 +1,1 @@
+"""The REST interface of clusters, for people and for agents."""

@@ -1,0 +1,1 @@
+"""The carriers of the exchange: carriage and nothing else."""

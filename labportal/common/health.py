@@ -31,7 +31,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when every part is there, else 503; the body says which part is not."""
     parts = {name: _state(look) for name, look in CHECKS.items()}
     ready = all(state == "ok" for state in parts.values())
-    return JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
+    response = JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
+    response._has_been_logged = True  # a probe asks each few seconds; its answer says it all
+    return response
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -42,11 +42,10 @@ class RequestIdMiddleware:
         given = request.headers.get("X-Request-ID", "")
         chosen = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         request.id = chosen
-        token, began = request_id.set(chosen), time.perf_counter()
-        try:
-            response = self.get_response(request)
-        finally:
-            request_id.reset(token)
+        # Left in place afterwards: Django logs a refusal when the middleware is done.
+        request_id.set(chosen)
+        began = time.perf_counter()
+        response = self.get_response(request)
         response["X-Request-ID"] = chosen
         route = request.resolver_match.route if request.resolver_match else "other"
         metrics.observe_request(

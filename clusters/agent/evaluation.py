@@ -46,7 +46,7 @@ def evaluate(
         }
         return _bounded(finite(report))
     except Exception:
-        log.exception("run %s: the plug-in %s failed", spec.run, spec.software)
+        log.exception("the plug-in %s failed", spec.software, extra={"run": spec.run})
         return plugin_error(spec.software)
 
 
@@ -85,11 +85,12 @@ def _analyse(
     digest = hashlib.sha256(canonical(finite(results.to_json()))).hexdigest()
     done: dict[str, Results] = {}
     entries = []
+    about = {"run": spec.run}
     for analysis in order_analyses(available, spec.analyses):
         if analysis.scope != "run":
             continue
         if any(needed not in done for needed in analysis.requires):
-            log.warning("run %s: analysis %s lacks what it requires", spec.run, analysis.name)
+            log.warning("analysis %s lacks what it requires", analysis.name, extra=about)
             continue
         known = sum((done[needed] for needed in analysis.requires), results)
         try:
@@ -102,7 +103,7 @@ def _analyse(
             }
         except Exception:
             done.pop(analysis.name, None)
-            log.exception("run %s: analysis %s failed and is left out", spec.run, analysis.name)
+            log.exception("analysis %s failed and is left out", analysis.name, extra=about)
             continue
         entries.append(entry)
     return entries

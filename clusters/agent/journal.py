@@ -164,6 +164,15 @@ class Journal:
             _save(db, record)
             self._add(db, events)
 
+    def read_further(self, record: Record, events: Sequence[Mapping[str, Any]]) -> None:
+        """Write log lines together with how far the log was read. Raises JournalFull."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET log_offset = ? WHERE run = ? AND attempt = ?",
+                (record.log_offset, record.run, record.attempt),
+            )
+            self._add(db, events)
+
     def attempts(self, run: str) -> list[tuple[int, str]]:
         """Return (attempt, verdict) of all attempts of a run that were ever known, newest first."""
         rows = self._db.execute(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -98,7 +97,7 @@ class Tail:
     def _chunk(self, *, final: bool) -> tuple[bytes, bool]:
         """Return the next bytes up to a line's end, and whether the file holds more."""
         try:
-            size = os.stat(self.path, follow_symlinks=False).st_size
+            size = self.path.lstat().st_size
             if size < self.offset:  # the program began the file anew
                 self.offset = 0
             if size == self.offset:

@@ -1,0 +1,288 @@
+"""The agent as a whole: puts its parts together, says what is, takes in what should be.
+
+Built by the command line and by tests. Everything here runs in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from calculations.software.base import Software
+from calculations.software.registry import all_software, get_software
+from clusters.agent import __version__, protocol
+from clusters.agent.client import Address
+from clusters.agent.config import Config, available_cores
+from clusters.agent.exchanger import Exchanger
+from clusters.agent.journal import Journal, JournalFull
+from clusters.agent.lifecycle import Lifecycle
+from clusters.agent.logs import OwnLog
+from clusters.agent.loop import EventLoop
+from clusters.agent.metrics import Metrics, ask_gpus
+from clusters.agent.preparation import Preparation
+from clusters.agent.protocol import DEFAULT_SETTINGS
+from clusters.agent.purging import Purging
+from clusters.agent.records import Phase, Wanted
+from clusters.agent.replies import read_reply
+from clusters.agent.schedulers.process import ProcessScheduler
+from clusters.agent.staging import Staging
+from clusters.agent.workers import Workers
+from clusters.agent.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4
+OWN_LOG_S = 0.25
+DISCOVER_AGAIN_S = 600.0
+FIRST_EXCHANGE_AFTER_S = 10.0  # at the latest, should a program take long to tell its version
+TIDY_S = 300.0
+
+
+class Agent:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        own_log: OwnLog | None = None,
+        software: Callable[[str], Software] = get_software,
+    ) -> None:
+        self.config = config
+        self.own_log = own_log or OwnLog()
+        self.boot = str(uuid.uuid4())
+        self.loop = EventLoop()
+        self.workspace = Workspace(config.work)
+        self.workspace.open()
+        self.journal = Journal(config.work)
+        self.metrics = Metrics(config.work)
+        self.workers = Workers(WORKERS, self.loop.post)
+        self.software: dict[str, dict[str, Any]] = {}
+        address = Address(config.url, config.key, config.ca_file)
+        self.exchanger = Exchanger(self.loop, self, address)
+        self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
+        self.lifecycle = Lifecycle(
+            loop=self.loop,
+            journal=self.journal,
+            preparation=Preparation(
+                config, self.workspace, Staging(address, self.workspace), software
+            ),
+            scheduler=lambda ended: ProcessScheduler(self.loop.selector, ended),
+            workers=self.workers,
+            news=self.exchanger.news,
+        )
+        self.purging = Purging(self.lifecycle, self.workers, self.journal, self.workspace)
+        self._began = False
+        self._update_seen: Any = None
+
+    # Running
+
+    def start(self, *, once: bool = False) -> None:
+        """Begin work; the loop has to be run after this."""
+        log.info("agent %s %s begins in %s", self.journal.agent_id, __version__, self.config.work)
+        self.lifecycle.restore()
+        self.purging.advance()
+        self.loop.every(OWN_LOG_S, self._flush_own_log)
+        self.loop.every(TIDY_S, self._tidy)
+        self.loop.later(0.0, self._measure)
+        self._discover(lambda: self._begin(idle=not once))
+        self.loop.later(FIRST_EXCHANGE_AFTER_S, lambda: self._begin(idle=not once))
+        if once:
+            self.loop.every(0.05, self._stop_when_done)
+
+    def run(self) -> None:
+        """Work until `stop`; programs are left running and are found again by the next start."""
+        self.start()
+        self.loop.run()
+        self.close()
+
+    def run_once(self) -> bool:
+        """Exchange, do all that can be done now, and leave; return whether the portal answered."""
+        self.start(once=True)
+        self.loop.run()
+        self.close()
+        return self.exchanger.answered > 0
+
+    def stop(self) -> None:
+        """End the loop; may be called by a signal handler."""
+        self.loop.post(self.loop.stop)
+
+    def close(self) -> None:
+        self.exchanger.stop()
+        log.info("agent ends; %d programs go on", self.lifecycle.used_slots())
+        self._flush_own_log()
+        self.journal.close()
+        self.loop.close()
+
+    def _begin(self, *, idle: bool) -> None:
+        if not self._began:
+            self._began = True
+            self.exchanger.start(idle=idle)
+            self.exchanger.news()
+
+    def _stop_when_done(self) -> None:
+        exchanger = self.exchanger
+        spoken = self._began and (exchanger.answered or exchanger.failures) and exchanger.quiet
+        if (spoken or exchanger.failures) and not self.workers.active:
+            self.loop.stop()
+
+    # What is
+
+    def request(self, *, wait_s: float, portion: int, news: bool) -> tuple[dict[str, Any], bool]:
+        events: list[dict[str, Any]] = []
+        more = False
+        if news:
+            self._flush_own_log()
+            events, more = self.journal.pending_events(portion)
+        runs, left = self._runs(portion)
+        document = protocol.request(
+            agent={
+                "id": self.journal.agent_id,
+                "boot": self.boot,
+                "version": __version__,
+                "host": socket.gethostname(),
+                "python": platform.python_version(),
+                "clock": protocol.timestamp(time.time()),
+            },
+            took_in=self.journal.took_in,
+            wait_s=wait_s,
+            capacity=self._capacity(),
+            runs=runs,
+            purged=self.purging.report(),
+            events=events,
+        )
+        return document, more or left
+
+    def _runs(self, portion: int) -> tuple[list[dict[str, Any]], bool]:
+        """Return every run; reports beyond `portion` have to wait for the next exchange."""
+        runs, size, left = [], 0, False
+        for record in self.lifecycle.records.values():
+            if record.wanted is Wanted.ABANDON or record.phase is Phase.CLOSED:
+                continue
+            if record.phase is Phase.FINISHED:
+                length = len(json.dumps(record.report))
+                fits = size == 0 or size + length <= portion
+                size += length if fits else 0
+                left = left or not fits
+                runs.append(record.entry(with_report=fits))
+            else:
+                runs.append(record.entry())
+        return runs, left
+
+    def _capacity(self) -> dict[str, Any]:
+        used = self.lifecycle.used_slots() + self.lifecycle.waiting()
+        scheduler = self.lifecycle.scheduler
+        return {
+            "slots": {"total": self.config.slots, "free": max(self.config.slots - used, 0)},
+            "cores": available_cores(),
+            **self.metrics.capacity(),
+            "scheduler": {"kind": scheduler.kind, "version": scheduler.version()},
+            "software": self.software,
+        }
+
+    # What should be
+
+    def reply(self, document: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+        purged = [entry["run"] for entry in request.get("purged", ())]
+        reply = read_reply(document, reported_purged=purged)
+        try:
+            self.lifecycle.take_in(reply)
+        except JournalFull:
+            log.error("the reply is not taken in: %s", self.lifecycle.preparation.disk_full())
+            return True
+        self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
+        self.purging.advance()
+        self._note_update(document.get("agent"))
+        asked = (reply.execute, reply.cancel, reply.close, reply.abandon, reply.purge)
+        return any(asked)
+
+    def _note_update(self, agent: Any) -> None:
+        update = agent.get("update") if isinstance(agent, dict) else None
+        if isinstance(update, dict) and update != self._update_seen:
+            self._update_seen = update
+            log.info(
+                "version %.40s of the agent can be had at %.300s",
+                update.get("version"),
+                update.get("url"),
+            )
+
+    # From time to time
+
+    def _flush_own_log(self) -> None:
+        lines = self.own_log.take()
+        if not lines:
+            return
+        try:
+            self.journal.add_events(*lines)
+        except JournalFull:
+            return
+        self.exchanger.news(OWN_LOG_S)
+
+    def _measure(self) -> None:
+        self.loop.later(self.exchanger.settings["metrics_s"], self._measure)
+
+        def measured(gpus: Any, error: Exception | None) -> None:
+            self.metrics.gpus = gpus or []
+            try:
+                self.journal.add_events(self.metrics.event(time.time()))
+            except JournalFull:
+                return
+            self.exchanger.news(OWN_LOG_S)
+
+        self.workers.submit(ask_gpus, measured)
+
+    def _discover(self, then: Callable[[], None]) -> None:
+        def look() -> dict[str, dict[str, Any]]:
+            return {
+                name: _discovered(plugin, self.config.site(name))
+                for name, plugin in all_software().items()
+            }
+
+        def found(software: dict[str, dict[str, Any]] | None, error: Exception | None) -> None:
+            if error is not None:
+                log.error("plug-ins cannot be loaded", exc_info=error)
+            changed = software is not None and software != self.software
+            self.software = software or self.software
+            then()
+            if changed:
+                self.exchanger.news()
+            self.loop.later(DISCOVER_AGAIN_S, lambda: self._discover(lambda: None))
+
+        self.workers.submit(look, found)
+
+    def _tidy(self) -> None:
+        self.journal.keep_reserve()
+        dropped = self.journal.drop_oldest_events()
+        if dropped:
+            log.warning("%d log lines and measurements were given up, unsent", dropped)
+        self.journal.forget_closed(time.time())
+
+
+def _discovered(plugin: Software, site: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        version = plugin.discover(site)
+    except Exception as error:
+        log.exception("%s cannot be looked for", plugin.name)
+        return {"version": "", "ok": False, "problem": f"{type(error).__name__}: {error}"[:300]}
+    if version is None:
+        return {"version": "", "ok": False, "problem": "not found on this machine"}
+    return {"version": version, "ok": True, "problem": ""}
+
+
+def lock(config: Config) -> int | None:
+    """Return a descriptor that holds the work folder for this process, None where another does."""
+    import fcntl
+
+    config.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(config.work / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

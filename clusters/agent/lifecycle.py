@@ -1,0 +1,387 @@
+"""The life of each attempt: queued, started once, watched, ended, evaluated, reported, closed.
+
+Called by the loop's thread only. Each step is on disk before the next begins, so that a killed
+agent goes on where it was. `advance` looks at one record and does what is due; calling it again
+does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from calculations.software.base import RunSpec
+from clusters.agent.journal import Journal, JournalFull, TakeIn
+from clusters.agent.loop import EventLoop
+from clusters.agent.preparation import Preparation
+from clusters.agent.records import STARTED, Phase, Record, Stop, Wanted
+from clusters.agent.reporting import Reporting
+from clusters.agent.schedulers.base import Job, Key, Scheduler, Standing, Status
+from clusters.agent.watching import Watching
+from clusters.agent.workers import Workers
+
+log = logging.getLogger(__name__)
+
+VANISHED_AFTER_S = 2.0  # so long may an exit marker take to be seen on a shared file system
+SIGKILL = 9
+NEWS_SOON_S = 0.05  # "running" may wait so long for an end that makes it old
+
+
+class Lifecycle:
+    """All attempts of one agent. `news(delay_s)` says that the portal should hear something."""
+
+    def __init__(
+        self,
+        *,
+        loop: EventLoop,
+        journal: Journal,
+        preparation: Preparation,
+        scheduler: Callable[[Callable[[Key], None]], Scheduler],
+        workers: Workers,
+        news: Callable[[float], None],
+    ) -> None:
+        self.loop = loop
+        self.journal = journal
+        self.preparation = preparation
+        self.config = preparation.config
+        self.scheduler = scheduler(self.check)
+        self.workers = workers
+        self.news = news
+        self.records: dict[Key, Record] = {}
+        self.jobs: dict[Key, Job] = {}
+        self.busy: set[Key] = set()
+        self._vanished: set[Key] = set()
+        self.watching = Watching(self)
+        self.reporting = Reporting(self)
+
+    # What is there
+
+    def restore(self) -> None:
+        """Go on with everything that the journal knows."""
+        for record in self.journal.records():
+            self.records[record.key] = record
+        for record in list(self.records.values()):
+            self._resume(record)
+        self.fill()
+
+    def _resume(self, record: Record) -> None:
+        if record.phase in (Phase.QUEUED, Phase.STARTING, Phase.RUNNING):
+            job = self._known_job(record)
+            status = self.scheduler.find(job).status
+            if status is Status.ABSENT and record.phase is not Phase.RUNNING:
+                unsure = record.phase is Phase.STARTING and record.wanted is Wanted.NOTHING
+                (self._start_again if unsure else self.advance)(record)
+                return
+            log.info("found again: program %s", record.scheduler_id, extra={"run": record.run})
+            self._running(record, job)
+            self.check(record.key)
+        self.advance(record)
+
+    def used_slots(self) -> int:
+        return sum(
+            record.phase in STARTED or (record.phase is Phase.QUEUED and record.key in self.busy)
+            for record in self.records.values()
+        )
+
+    def waiting(self) -> int:
+        return sum(
+            record.phase is Phase.QUEUED and record.key not in self.busy
+            for record in self.records.values()
+        )
+
+    # What the portal wants
+
+    def take_in(self, reply: TakeIn) -> None:
+        """Put a reply on disk, then act on it. Raises JournalFull where that is impossible."""
+        changed = self._changes(reply)
+        try:
+            created = self.journal.take_in(reply, changed)
+        except JournalFull:
+            self._refuse(reply.execute)
+            raise
+        for copy in changed:
+            record = self.records[copy.key]
+            record.phase, record.wanted = copy.phase, copy.wanted
+            record.why, record.since = copy.why, copy.since
+        for record in created:
+            self.records[record.key] = record
+        for copy in changed:
+            self.advance(self.records[copy.key])
+        self.fill()
+
+    def _changes(self, reply: TakeIn) -> list[Record]:
+        """Return changed copies of the records that a reply concerns."""
+        changed = []
+        for key, record in self.records.items():
+            if key in reply.abandon and record.wanted is not Wanted.ABANDON:
+                changed.append(replace(record, wanted=Wanted.ABANDON, why=reply.abandon[key]))
+            elif key in reply.close and record.terminal:
+                changed.append(replace(record, phase=Phase.CLOSED, since=time.time()))
+            elif key in reply.cancel and record.wanted is Wanted.NOTHING and not record.terminal:
+                changed.append(replace(record, wanted=Wanted.CANCEL, why=reply.cancel[key]))
+        return changed
+
+    def _refuse(self, specs: list[dict[str, Any]]) -> None:
+        """Report new attempts as lost, from memory alone, since the disk takes nothing."""
+        for spec in specs:
+            record = Record(str(spec["run"]), int(spec["attempt"]), spec, on_disk=False)
+            if record.key not in self.records:
+                self.records[record.key] = record
+                self._lose(record, self.preparation.disk_full())
+
+    # Steps
+
+    def advance(self, record: Record) -> None:
+        """Do what is due for one record; a worker that is busy with it will call again."""
+        if record.key in self.busy:
+            return
+        if record.phase is Phase.CLOSED:
+            self._drop(record)
+        elif record.wanted is not Wanted.NOTHING and record.phase is not Phase.RUNNING:
+            self._give_up(record)
+        elif record.phase is Phase.RUNNING and record.wanted is Wanted.CANCEL:
+            self.stop(record, Stop.CANCEL)
+        elif record.phase is Phase.RUNNING and record.wanted is Wanted.ABANDON:
+            self.stop(record, Stop.ABANDON)
+        elif record.phase is Phase.EVALUATING:
+            self.reporting.evaluate(record)
+        elif record.phase is Phase.UPLOADING:
+            self.reporting.upload(record)
+        elif record.terminal:
+            self.news(0.0)
+
+    def _give_up(self, record: Record) -> None:
+        """Carry out cancel or abandon where no program runs."""
+        if record.wanted is Wanted.ABANDON:
+            self.move(record, Phase.CLOSED)
+        elif record.phase in (Phase.QUEUED, Phase.STARTING):
+            self.move(record, Phase.CANCELLED)
+        elif record.phase is Phase.EVALUATING:
+            self.reporting.evaluate(record)
+        elif record.phase is Phase.UPLOADING:
+            self.reporting.upload(record)
+
+    def fill(self) -> None:
+        """Make waiting attempts ready while there are slots, in the order in which they came."""
+        free = self.config.slots - self.used_slots()
+        for record in list(self.records.values()):
+            if free <= 0:
+                return
+            waits = record.phase is Phase.QUEUED and record.wanted is Wanted.NOTHING
+            if waits and record.key not in self.busy:
+                free -= 1
+                self._prepare(record)
+
+    def _prepare(self, record: Record) -> None:
+        try:
+            spec = RunSpec.from_json(record.spec)
+        except (KeyError, TypeError, ValueError) as error:
+            self._lose(record, f"the run's description cannot be understood: {error!r}")
+            return
+        carry = self._carry_attempt(spec)
+        self.work(record, lambda: self.preparation.prepare(spec, carry), self._prepared)
+
+    def _carry_attempt(self, spec: RunSpec) -> int | None:
+        if spec.carry is None:
+            return None
+        known = self.journal.attempts(spec.carry.run)
+        valid = [attempt for attempt, verdict in known if verdict == "valid"]
+        return (valid or [attempt for attempt, _ in known] or [None])[0]
+
+    def _prepared(self, record: Record, job: Job | None, error: Exception | None) -> None:
+        if record.wanted is not Wanted.NOTHING:
+            self.advance(record)
+        elif error is not None or job is None:
+            self._blame(record, error or RuntimeError("no job"))
+        elif self.move(record, Phase.STARTING):
+            self._start(record, job)
+        else:
+            self._lose(record, self.preparation.disk_full())
+
+    def _blame(self, record: Record, error: Exception) -> None:
+        why, report = self.preparation.blame(error, str(record.spec.get("software")))
+        if report is None:
+            self._lose(record, why)
+            return
+        log.error("could not be made ready: %s", error, exc_info=error, extra={"run": record.run})
+        record.report.update(report, exit={"code": None, "signal": None, "timed_out": False})
+        record.verdict = report["outcome"]["verdict"]
+        self.finish(record)
+
+    def _start_again(self, record: Record) -> None:
+        """Start what may or may not have been started: the start marker lets only one run."""
+        try:
+            job = self.preparation.job(RunSpec.from_json(record.spec))
+        except Exception as error:
+            self._blame(record, error)
+            return
+        self._start(record, job)
+
+    def _start(self, record: Record, job: Job) -> None:
+        try:
+            record.scheduler_id = self.scheduler.start(job)
+        except Exception as error:
+            self._blame(record, error)
+            return
+        record.started_at = time.time()
+        self._running(record, job)
+        self.check(record.key)
+
+    def _running(self, record: Record, job: Job) -> None:
+        self.jobs[record.key] = job
+        if record.phase is not Phase.RUNNING:
+            record.started_at = record.started_at or time.time()
+            self.move(record, Phase.RUNNING, news=NEWS_SOON_S)
+        self.watching.begin(record, job)
+        if record.stop is not Stop.NONE:
+            self.loop.later(0.0, lambda: self._end(record, force=False))
+
+    def _known_job(self, record: Record) -> Job:
+        """Return a job by which a program is found again; it is not enough to start one."""
+        try:
+            return self.preparation.job(RunSpec.from_json(record.spec))
+        except Exception:
+            workspace = self.preparation.workspace
+            folder = workspace.folder(*record.key)
+            return Job(record.key, folder, workspace.control(*record.key), (), {}, "output.out")
+
+    # The end of a program
+
+    def check(self, key: Key) -> None:
+        """Look at a program that may have ended; the scheduler calls this."""
+        record, job = self.records.get(key), self.jobs.get(key)
+        if record is None or job is None or record.phase is not Phase.RUNNING:
+            return
+        standing = self.scheduler.find(job)
+        if standing.status is Status.ALIVE:
+            record.scheduler_id = standing.scheduler_id
+            self.scheduler.watch(job)
+        elif standing.status is Status.ENDED:
+            self._exited(record, standing)
+        elif record.stop is not Stop.NONE:
+            self.scheduler.stop(job, force=True)
+            self._exited(record, replace(standing, exit_code=128 + SIGKILL))
+        elif key not in self._vanished:
+            self._vanished.add(key)
+            self.loop.later(VANISHED_AFTER_S, lambda: self.check(key))
+        else:
+            self.scheduler.stop(job, force=True)  # what a killed wrapper left behind
+            self._forget(key)
+            self._lose(record, "the program vanished without an exit marker (killed, or a restart)")
+
+    def stop(self, record: Record, reason: Stop, evidence: str = "") -> None:
+        """End a running program; what it did before the first signal still counts."""
+        job = self.jobs[record.key]
+        standing = self.scheduler.find(job)
+        if standing.status is Status.ENDED:
+            self._exited(record, standing)
+            return
+        if record.stop is Stop.NONE or reason is Stop.ABANDON:
+            first = record.stop is Stop.NONE
+            record.stop = reason
+            record.report["stopped"] = evidence
+            self._save(record)
+            if first:
+                self._end(record, force=False)
+
+    def _end(self, record: Record, *, force: bool) -> None:
+        """Signal the program, and again by force after the grace, until it is gone."""
+        job = self.jobs.get(record.key)
+        if job is None or record.phase is not Phase.RUNNING:
+            return
+        self.scheduler.stop(job, force=force)
+        self.loop.later(self.config.grace_s, lambda: self._end(record, force=True))
+        self.loop.later(0.0, lambda: self.check(record.key))
+
+    def _exited(self, record: Record, standing: Standing) -> None:
+        self.watching.end(record)
+        self._forget(record.key)
+        record.started_at = record.started_at or standing.started_at or time.time()
+        record.finished_at = max(standing.finished_at or time.time(), record.started_at)
+        code = standing.exit_code
+        record.report["exit"] = {
+            "code": code,
+            "signal": code - 128 if code is not None and 128 < code < 193 else None,
+            "timed_out": record.stop is Stop.WALLTIME,
+        }
+        record.report["usage"] = {
+            "elapsed_s": round(record.finished_at - record.started_at, 3),
+            "cpu_s": standing.cpu_s,
+            "max_rss_mib": round(max(standing.max_rss_mib or 0.0, record.max_rss_mib), 1) or None,
+        }
+        if record.stop is Stop.CANCEL:
+            self.move(record, Phase.CANCELLED)
+        elif record.stop is Stop.ABANDON:
+            self.move(record, Phase.CLOSED)
+        else:
+            self.move(record, Phase.EVALUATING, news=None)
+            self.advance(record)
+        self.fill()
+
+    # Keeping book
+
+    def finish(self, record: Record) -> None:
+        record.report.pop("stopped", None)
+        record.report.setdefault("files", [])
+        record.finished_at = record.finished_at or time.time()
+        record.report.setdefault("usage", {"elapsed_s": None, "cpu_s": None, "max_rss_mib": None})
+        self.move(record, Phase.FINISHED)
+        self.fill()
+
+    def _lose(self, record: Record, why: str) -> None:
+        record.why = why
+        record.finished_at = time.time()
+        log.error("lost: %s", why, extra={"run": record.run})
+        self.move(record, Phase.LOST)
+        self.loop.post(self.fill)
+
+    def move(self, record: Record, phase: Phase, *, news: float | None = 0.0) -> bool:
+        """Bring a record to a phase; return whether that is on disk."""
+        record.phase, record.since = phase, time.time()
+        saved = self._save(record)
+        if phase is Phase.CLOSED:
+            self._drop(record)
+        elif news is not None and phase is not Phase.STARTING:
+            self.news(news)
+        return saved
+
+    def _save(self, record: Record) -> bool:
+        if not record.on_disk:
+            return False
+        try:
+            self.journal.save(record)
+        except JournalFull:
+            log.error("the journal is full: %s", self.preparation.disk_full())
+            return False
+        return True
+
+    def _drop(self, record: Record) -> None:
+        self.records.pop(record.key, None)
+        self._forget(record.key)
+        self.loop.post(self.fill)
+
+    def _forget(self, key: Key) -> None:
+        self.jobs.pop(key, None)
+        self._vanished.discard(key)
+        self.watching.forget(key)
+
+    def work(
+        self,
+        record: Record,
+        task: Callable[[], Any],
+        answer: Callable[[Record, Any, Exception | None], None],
+    ) -> None:
+        """Have a worker do a task for a record; nothing else happens to the record meanwhile."""
+
+        def answered(result: Any, error: Exception | None) -> None:
+            self.busy.discard(record.key)
+            if record.wanted is Wanted.ABANDON:
+                self.advance(record)
+            else:
+                answer(record, result, error)
+
+        self.busy.add(record.key)
+        self.workers.submit(task, answered)

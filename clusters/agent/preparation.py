@@ -1,0 +1,106 @@
+"""Makes a run's folder ready and says what is to be started there.
+
+Runs in worker threads. `blame` decides whose fault a failure is: the hardware's (the portal tries
+again elsewhere) or the run's own (it has failed).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calculations.software.base import RunSpec, Software
+from calculations.software.registry import UnknownSoftware
+from clusters.agent.config import Config
+from clusters.agent.evaluation import failure, plugin_error
+from clusters.agent.schedulers.base import Job, StartFailed
+from clusters.agent.staging import Staging, StagingFailed
+from clusters.agent.workspace import UnsafeName, Workspace
+
+SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "CREDENTIAL")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class DiskFull(Exception):
+    """Too little room to begin."""
+
+
+@dataclass
+class Preparation:
+    """Makes runs ready on one machine."""
+
+    config: Config
+    workspace: Workspace
+    staging: Staging
+    software: Callable[[str], Software]
+
+    def prepare(self, spec: RunSpec, carry_attempt: int | None) -> Job:
+        """Return a job whose folder holds all it needs. Raises what `blame` understands."""
+        if self.workspace.free_mib() < self.config.minimum_free_mib:
+            raise DiskFull
+        plugin = self.software(spec.software)
+        folder = self.workspace.make(spec.run, spec.attempt)
+        self.staging.fetch(folder, spec.run, spec.files)
+        carried: list[str] = []
+        if spec.carry is not None:
+            if carry_attempt is None:
+                raise StagingFailed(f"run {spec.carry.run} was never executed on this machine")
+            carried = self.staging.carry(folder, spec.carry, carry_attempt)
+        for name, text in plugin.prepare(spec.parameters, carried).items():
+            self.workspace.write(folder, name, text.encode())
+        return self.job(spec)
+
+    def job(self, spec: RunSpec) -> Job:
+        """Return the job of a folder that is ready."""
+        plugin = self.software(spec.software)
+        command = plugin.command(spec.parameters, spec.resources, self.config.site(spec.software))
+        return Job(
+            key=(spec.run, spec.attempt),
+            folder=self.workspace.folder(spec.run, spec.attempt),
+            control=self.workspace.control(spec.run, spec.attempt),
+            command=[str(word) for word in command],
+            environment=environment(os.environ, spec.resources.cores, self.config.key),
+            log_file=plugin.log_file,
+            stdin_file=getattr(plugin, "stdin_file", ""),
+        )
+
+    def blame(self, error: Exception, software: str) -> tuple[str, dict[str, Any] | None]:
+        """Return (why, report); without a report the attempt is lost, by no fault of its own."""
+        if isinstance(error, DiskFull) or getattr(error, "errno", None) in NO_ROOM:
+            return self.disk_full(), None
+        if isinstance(error, (StagingFailed, UnknownSoftware)):
+            return str(error), None
+        if isinstance(error, UnsafeName):
+            remedy = "Rename the file; letters, digits and . _ - are safe."
+            return "", failure("unsafe_name", f"A file cannot be used: {error}.", remedy)
+        if isinstance(error, StartFailed):
+            remedy = "Show this to whoever looks after the plug-in."
+            return "", failure("start_failed", f"The program was not started: {error}.", remedy)
+        if isinstance(error, OSError):
+            return f"the folder could not be made ready: {error}", None
+        return "", plugin_error(software)
+
+    def disk_full(self) -> str:
+        try:
+            free = f"{self.workspace.free_mib()} MiB free"
+        except OSError as error:
+            free = str(error)
+        return f"disk full on {socket.gethostname()}: {free} in the work folder"
+
+
+def environment(of_agent: Mapping[str, str], cores: int, key: str) -> dict[str, str]:
+    """Return the environment for a program: the agent's without anything secret, threads set."""
+    clean = {
+        name: value
+        for name, value in of_agent.items()
+        if not name.startswith("LABPORTAL_")
+        and not any(word in name.upper() for word in SECRET_WORDS)
+        and not (key and key in value)
+    }
+    clean.update(dict.fromkeys(THREAD_VARIABLES, str(cores)))
+    return clean

@@ -1,0 +1,134 @@
+"""What is looked at while programs run: their logs and progress, their walltime, their memory.
+
+A part of the life cycle, split off for its size. Timers run only while something runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from clusters.agent.journal import JournalFull
+from clusters.agent.logs import Budget, Tail
+from clusters.agent.protocol import DEFAULT_SETTINGS
+from clusters.agent.records import Phase, Record, Stop
+from clusters.agent.schedulers.base import Job, Key
+
+if TYPE_CHECKING:
+    from clusters.agent.lifecycle import Lifecycle
+
+log = logging.getLogger(__name__)
+
+LOGS_S = 0.25
+MEMORY_S = 3.0
+DEFAULT_WALLTIME_S, DEFAULT_MEMORY_MIB = 600, 1024
+
+
+class Watching:
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+        self.config = lifecycle.config
+        self._tails: dict[Key, Tail] = {}
+        self._ticking: set[str] = set()
+
+    def begin(self, record: Record, job: Job) -> None:
+        budget = self.lifecycle.journal.settings.get(
+            "log_bytes_per_minute", DEFAULT_SETTINGS["log_bytes_per_minute"]
+        )
+        self._tails[record.key] = Tail(
+            job.folder / job.log_file,
+            run=record.run,
+            offset=record.log_offset,
+            budget=Budget(budget),
+        )
+        walltime = record.resource("walltime_s", DEFAULT_WALLTIME_S)
+        left = (record.started_at or time.time()) + walltime - time.time()
+        self.lifecycle.loop.later(left, lambda: self._out_of_time(record, job))
+        self._tick("logs", LOGS_S)
+        self._tick("memory", MEMORY_S)
+        if self.lifecycle.scheduler.poll_s:
+            self._tick("poll", self.lifecycle.scheduler.poll_s)
+
+    def end(self, record: Record) -> None:
+        """Read the rest of the log, before the end of the program is reported."""
+        if record.key in self._tails:
+            self._read(record, self._tails[record.key], final=True)
+
+    def forget(self, key: Key) -> None:
+        self._tails.pop(key, None)
+
+    def _tick(self, what: str, interval_s: float) -> None:
+        """Have `_<what>` called every so often for as long as programs run."""
+        if what in self._ticking:
+            return
+        self._ticking.add(what)
+        look = {"logs": self._logs, "memory": self._memory, "poll": self._poll}[what]
+
+        def again() -> None:
+            if not self._tails:
+                self._ticking.discard(what)
+                return
+            self.lifecycle.loop.later(interval_s, again)
+            look()
+
+        self.lifecycle.loop.later(interval_s, again)
+
+    def _poll(self) -> None:
+        for key in self.lifecycle.scheduler.poll():
+            self.lifecycle.check(key)
+
+    def _logs(self) -> None:
+        for key, tail in list(self._tails.items()):
+            record = self.lifecycle.records.get(key)
+            if record is not None:
+                self._read(record, tail)
+
+    def _read(self, record: Record, tail: Tail, *, final: bool = False) -> None:
+        """Put new lines into the journal together with how far the file was read."""
+        before = tail.offset
+        events = tail.read(final=final)
+        if tail.offset == before and not events:
+            return
+        record.log_offset = tail.offset
+        try:
+            self.lifecycle.journal.read_further(record, events)
+        except JournalFull:
+            tail.offset = record.log_offset = before
+            return
+        self._progress(record, tail)
+        self.lifecycle.news(LOGS_S if final else 0.0)
+
+    def _progress(self, record: Record, tail: Tail) -> None:
+        try:
+            plugin = self.lifecycle.preparation.software(str(record.spec.get("software")))
+            progress = plugin.progress(tail.recent)
+        except Exception:
+            log.exception("the plug-in cannot read progress", extra={"run": record.run})
+            return
+        if progress is not None:
+            record.progress = progress.to_json()
+
+    def _out_of_time(self, record: Record, job: Job) -> None:
+        current = self.lifecycle.jobs.get(record.key) is job and record.phase is Phase.RUNNING
+        if current and record.stop is Stop.NONE:
+            log.warning("the walltime is over", extra={"run": record.run})
+            self.lifecycle.stop(record, Stop.WALLTIME)
+
+    def _memory(self) -> None:
+        """Note what programs hold, and end one that holds far more than it asked for."""
+        scheduler = self.lifecycle.scheduler
+        for key, found in scheduler.memory_mib().items():
+            record, job = self.lifecycle.records.get(key), self.lifecycle.jobs.get(key)
+            if record is None or job is None:
+                continue
+            record.max_rss_mib = max(record.max_rss_mib, found)
+            asked = record.resource("memory_mib", DEFAULT_MEMORY_MIB)
+            limit = asked * self.config.memory_factor
+            if not self.config.enforce_memory or found <= limit or record.stop is not Stop.NONE:
+                continue
+            exact = scheduler.exact_memory_mib(job) or found
+            if exact > limit:
+                evidence = f"{exact:.0f} MiB held, {asked} MiB asked for"
+                log.warning("too much memory: %s", evidence, extra={"run": record.run})
+                self.lifecycle.stop(record, Stop.MEMORY, evidence)

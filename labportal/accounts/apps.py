@@ -10,3 +10,18 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from labportal.accounts import receivers  # noqa: F401 - connects the receivers
+        from labportal.accounts.roles import Can, can
+        from labportal.common.navigation import NavEntry, Section, register_nav
+
+        register_nav(
+            NavEntry("Profile", "profile", section=Section.PERSON, order=10),
+            NavEntry("Projects", "project-list", section=Section.PERSON, order=20),
+            NavEntry(
+                "Users",
+                "user-list",
+                key="u",
+                needs=lambda user: can(user, Can.VIEW_USERS),
+                section=Section.ADMINISTRATION,
+                order=10,
+            ),
+        )

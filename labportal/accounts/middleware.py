@@ -4,16 +4,16 @@ Named in settings.MIDDLEWARE after authentication.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 from labportal.accounts.models import BrowserSession, User
 from labportal.accounts.services import sessions
 from labportal.common import clock
 
-RESOLUTION = timedelta(minutes=1)
+RESOLUTION_S = 60
 
 
 class PresenceMiddleware:
@@ -27,10 +27,9 @@ class PresenceMiddleware:
 
     @staticmethod
     def _note(request: HttpRequest) -> None:
-        now = clock.now()
-        seen = request.user.last_seen_at
-        if seen is not None and now - seen < RESOLUTION:
+        if not cache.add(f"seen:{request.session.session_key}", True, RESOLUTION_S):
             return
+        now = clock.now()
         User.objects.filter(pk=request.user.pk).update(last_seen_at=now)
         changed = BrowserSession.objects.filter(session_key=request.session.session_key).update(
             last_seen_at=now

@@ -1,12 +1,10 @@
 """Reads people and projects, as far as the viewer may see them."""
 
-
 from django.db.models import Count, Q, QuerySet
 
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
-from labportal.accounts.roles import Can, can
+from labportal.accounts.roles import Can, can, outranks
 from labportal.common import clock
-
 
 
 def users_for(viewer: User, *, text: str = "") -> QuerySet[User]:
@@ -40,3 +38,19 @@ def programs_of(user: User) -> QuerySet[RefreshGrant]:
     return RefreshGrant.objects.filter(
         user=user, used_at=None, revoked_at=None, expires_at__gt=clock.now()
     )
+
+
+def verbs_for(actor: User, user: User) -> dict[str, bool]:
+    """Say which verbs `actor` has on the account `user`, for pages to draw."""
+    other = actor.pk != user.pk
+    ranks = other and outranks(actor, user)
+    return {
+        "edit": not other or can(actor, Can.CREATE_USERS),
+        "delete": other and can(actor, Can.DELETE_USERS),
+        "block": ranks and can(actor, Can.BLOCK_USERS) and user.is_active,
+        "unblock": ranks and can(actor, Can.BLOCK_USERS) and not user.is_active,
+        "set_password": ranks and can(actor, Can.SET_PASSWORDS),
+        "change_role": can(actor, Can.CHANGE_ROLES),
+        "sign_out": not other or (ranks and can(actor, Can.REVOKE_TOKENS)),
+        "audit": can(actor, Can.VIEW_AUDIT),
+    }

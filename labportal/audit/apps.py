@@ -9,4 +9,16 @@ class AuditConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from labportal.accounts.roles import Can, can
         from labportal.audit import receivers  # noqa: F401 - connects the receivers
+        from labportal.common.navigation import NavEntry, Section, register_nav
+
+        register_nav(
+            NavEntry(
+                "Audit",
+                "audit-list",
+                needs=lambda user: can(user, Can.VIEW_AUDIT),
+                section=Section.ADMINISTRATION,
+                order=30,
+            )
+        )

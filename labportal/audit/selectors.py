@@ -15,3 +15,12 @@ def trail_of(person: User, *, viewer: User) -> QuerySet[AuditEntry]:
     """What a person did and what was done to their account, newest first."""
     about = Q(actor_id=person.pk) | Q(target=f"user:{person.pk}")
     return visible_to(viewer).filter(about)
+
+
+def search(entries: QuerySet[AuditEntry], *, text: str) -> QuerySet[AuditEntry]:
+    """Keep the entries that name each word as verb, person or target."""
+    for word in text.split():
+        entries = entries.filter(
+            Q(verb__icontains=word) | Q(actor_name__icontains=word) | Q(target__icontains=word)
+        )
+    return entries

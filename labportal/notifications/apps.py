@@ -15,7 +15,7 @@ class NotificationsConfig(AppConfig):
         register_nav(
             NavEntry(
                 "Notifications",
-                "notifications:inbox",
+                "notification-list",
                 count=unread_count,
                 section=Section.BELL,
             )

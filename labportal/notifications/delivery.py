@@ -100,7 +100,7 @@ def _settle(row: Notification, state: EmailState, **values: object) -> None:
 
 
 def _message(row: Notification) -> EmailMessage:
-    profile = settings.PUBLIC_URL + reverse("accounts:profile")
+    profile = settings.PUBLIC_URL + reverse("profile")
     body = render_to_string(
         "notifications/email.txt",
         {

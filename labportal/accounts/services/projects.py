@@ -76,7 +76,7 @@ def delete(project: Project, *, actor: User) -> None:
                 project.delete()
         except (ProtectedError, RestrictedError):
             raise WrongMoment(
-                f"{project.name} still holds calculations or structures. Move or delete them first.",
+                f"{project.name} still holds calculations or structures. Delete them first.",
                 code="not-empty",
             ) from None
 
@@ -124,7 +124,7 @@ def _keep_a_manager(project: Project, leaving: User) -> None:
     others = project.memberships.filter(role=ProjectRole.MANAGER).exclude(user=leaving)
     if not others.exists():
         raise WrongMoment(
-            f"{leaving.display_name} is the only manager of {project.name}. Name another one first.",
+            f"{leaving.display_name} is the only manager of {project.name}. Name another first.",
             code="last-manager",
         )
 
@@ -145,7 +145,10 @@ def _name(name: str) -> str:
 
 def _free_slug(name: str) -> str:
     base = slugify(name)[:120] or "project"
-    taken = set(Project.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    # "new" is the address of the form.
+    taken = {"new"} | set(
+        Project.objects.filter(slug__startswith=base).values_list("slug", flat=True)
+    )
     number = 1
     while (slug := base if number == 1 else f"{base}-{number}") in taken:
         number += 1

@@ -55,7 +55,7 @@ def check(request: HttpRequest, *, username: str, password: str) -> User:
 
 
 def locked_until(request: HttpRequest, username: str) -> datetime:
-    """Return when so many of the recent failures are over that the limit is not reached any more."""
+    """Return when so many of the recent failures are over that the limit is not reached."""
     AxesProxyHandler.update_request(request)
     cool_off = get_cool_off(request) or timedelta()
     limit = get_failure_limit(request, {"username": username})

@@ -143,6 +143,7 @@ def _pair(user: User, *, family: uuid.UUID, request: HttpRequest) -> TokenPair:
         token[api_settings.USER_ID_CLAIM] = str(user.pk)
         token[EPOCH_CLAIM] = user.sign_out_epoch
     refresh[FAMILY_CLAIM] = family.hex
+    User.objects.filter(pk=user.pk).update(last_seen_at=clock.now())
     RefreshGrant.objects.create(
         user=user,
         jti=refresh["jti"],

@@ -1,9 +1,10 @@
 """Administration of accounts: who may do it stands in roles.py, and is asked here.
 
-Pages and API call these verbs. Nobody administers an account of the same or a higher rank but admins,
-and the last admin who can sign in stays one.
+Pages and API call these verbs. Only admins administer an account of their own rank, and the last
+admin who can sign in stays one.
 """
 
+import zoneinfo
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,10 @@ from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, RestrictedError
-from django.utils.timezone import zoneinfo
 
 from labportal.accounts import signals
 from labportal.accounts.models import User
-from labportal.accounts.roles import Can, Role, can, outranks, require
+from labportal.accounts.roles import Can, Role, outranks, require
 from labportal.accounts.services import sessions
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
 
@@ -111,7 +111,7 @@ def set_password(user: User, password: str, *, actor: User) -> User:
 
 
 def change_own_password(user: User, *, old: str, new: str) -> User:
-    """Change one's own password; ends every session and token, the caller signs this browser in anew."""
+    """Change one's own password; ends every session and token, this browser's too."""
     if not user.check_password(old):
         raise InvalidInput("This is not your present password.", field="old_password")
     _store_password(user, new, field="new_password")
@@ -228,19 +228,3 @@ def _tell(actor: User, verb: str, user: User, **detail: Any) -> None:
         target=f"user:{user.pk}",
         detail={"username": user.username, **detail},
     )
-
-
-def verbs_for(actor: User, user: User) -> dict[str, bool]:
-    """Say which verbs `actor` has on the account `user`, for pages to draw."""
-    other = actor.pk != user.pk
-    ranks = other and outranks(actor, user)
-    return {
-        "edit": not other or can(actor, Can.CREATE_USERS),
-        "delete": other and can(actor, Can.DELETE_USERS),
-        "block": ranks and can(actor, Can.BLOCK_USERS) and user.is_active,
-        "unblock": ranks and can(actor, Can.BLOCK_USERS) and not user.is_active,
-        "set_password": ranks and can(actor, Can.SET_PASSWORDS),
-        "change_role": can(actor, Can.CHANGE_ROLES),
-        "sign_out": not other or (ranks and can(actor, Can.REVOKE_TOKENS)),
-        "audit": can(actor, Can.VIEW_AUDIT),
-    }

@@ -43,6 +43,7 @@ OWN_LOG_S = 0.25
 DISCOVER_AGAIN_S = 600.0
 FIRST_EXCHANGE_AFTER_S = 10.0  # at the latest, should a program take long to tell its version
 TIDY_S = 300.0
+JOURNAL_FULL_PAUSE_S = 5.0
 
 
 class Agent:
@@ -194,6 +195,7 @@ class Agent:
             self.lifecycle.take_in(reply)
         except JournalFull:
             log.error("the reply is not taken in: %s", self.lifecycle.preparation.disk_full())
+            self.exchanger.pause(JOURNAL_FULL_PAUSE_S)
             return True
         self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
         self.purging.advance()
@@ -237,12 +239,6 @@ class Agent:
         self.workers.submit(ask_gpus, measured)
 
     def _discover(self, then: Callable[[], None]) -> None:
-        def look() -> dict[str, dict[str, Any]]:
-            return {
-                name: _discovered(plugin, self.config.site(name))
-                for name, plugin in all_software().items()
-            }
-
         def found(software: dict[str, dict[str, Any]] | None, error: Exception | None) -> None:
             if error is not None:
                 log.error("plug-ins cannot be loaded", exc_info=error)
@@ -253,7 +249,7 @@ class Agent:
                 self.exchanger.news()
             self.loop.later(DISCOVER_AGAIN_S, lambda: self._discover(lambda: None))
 
-        self.workers.submit(look, found)
+        self.workers.submit(lambda: discover(self.config), found)
 
     def _tidy(self) -> None:
         self.journal.keep_reserve()
@@ -261,6 +257,11 @@ class Agent:
         if dropped:
             log.warning("%d log lines and measurements were given up, unsent", dropped)
         self.journal.forget_closed(time.time())
+
+
+def discover(config: Config) -> dict[str, dict[str, Any]]:
+    """Return what each plug-in finds on this machine."""
+    return {name: _discovered(plugin, config.site(name)) for name, plugin in all_software().items()}
 
 
 def _discovered(plugin: Software, site: Mapping[str, str]) -> dict[str, Any]:

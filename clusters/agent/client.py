@@ -25,6 +25,7 @@ CONNECT_S = 10.0
 ANSWER_S = 30.0  # beyond the time for which the portal was allowed to hold a request
 DOWNLOAD_S = 3600.0
 CHUNK = 256 * 1024
+JSON_BODY = {"Content-Type": "application/json"}
 
 
 class Unreachable(Exception):
@@ -77,7 +78,7 @@ class Connection:
         Raises Unreachable, Refused and BadDocument.
         """
         body, encoding = protocol.encode(document)
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+        headers = {**JSON_BODY, "Accept-Encoding": "gzip"}
         if encoding:
             headers["Content-Encoding"] = encoding
         status, answer, content = self._call(
@@ -86,6 +87,17 @@ class Connection:
         if status == http.HTTPStatus.NO_CONTENT:
             return None
         return protocol.decode(content, answer.get("Content-Encoding"))
+
+    def probe(self) -> None:
+        """See whether the key is accepted, without saying anything. Raises Unreachable and Refused.
+
+        An empty document is refused as such (400, 422), but only after the key was looked at.
+        """
+        try:
+            self._call("POST", protocol.EXCHANGE_PATH, JSON_BODY, b"{}", timeout=ANSWER_S)
+        except Refused as error:
+            if error.status not in (400, 422, 426):
+                raise
 
     def download(self, run: str, name: str, target: BinaryIO, *, limit: int) -> int:
         """Write a staged file to `target`, return its size. Raises Unreachable, Refused."""

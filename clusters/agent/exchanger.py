@@ -83,6 +83,9 @@ class Exchanger:
             self._news_due = due
             self._wake(due)
 
+    def pause(self, seconds: float) -> None:
+        self._not_before = time.monotonic() + seconds
+
     @property
     def quiet(self) -> bool:
         """Whether nothing is being said and nothing waits to be said."""

@@ -100,7 +100,7 @@ class Lifecycle:
         try:
             created = self.journal.take_in(reply, changed)
         except JournalFull:
-            self._refuse(reply.execute)
+            self._refuse(reply)
             raise
         for copy in changed:
             record = self.records[copy.key]
@@ -124,11 +124,14 @@ class Lifecycle:
                 changed.append(replace(record, wanted=Wanted.CANCEL, why=reply.cancel[key]))
         return changed
 
-    def _refuse(self, specs: list[dict[str, Any]]) -> None:
+    def _refuse(self, reply: TakeIn) -> None:
         """Report new attempts as lost, from memory alone, since the disk takes nothing."""
-        for spec in specs:
+        for key in reply.close:
+            if key in self.records and not self.records[key].on_disk:
+                del self.records[key]
+        for spec in reply.execute:
             record = Record(str(spec["run"]), int(spec["attempt"]), spec, on_disk=False)
-            if record.key not in self.records:
+            if record.key not in self.records and record.key not in reply.close:
                 self.records[record.key] = record
                 self._lose(record, self.preparation.disk_full())
 

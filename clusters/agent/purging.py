@@ -1,4 +1,4 @@
-"""Deletes the folders of runs that the portal no longer wants, and says so until it asks no more."""
+"""Deletes the folders of runs that the portal no longer wants, and says so while it asks."""
 
 from __future__ import annotations
 

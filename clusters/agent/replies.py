@@ -19,7 +19,7 @@ SMALLEST_SETTINGS = {"exchange_s": 1, "metrics_s": 1, "log_bytes_per_minute": 10
 
 
 def read_reply(document: Mapping[str, Any], *, reported_purged: Collection[str]) -> TakeIn:
-    """Return the reply's content; `reported_purged` are the runs that its request said were purged."""
+    """Return the reply's content; `reported_purged` are the runs its request named as purged."""
     reply = TakeIn(
         desired=_number(document.get("desired")),
         acknowledged=_number(document.get("acknowledged")),

@@ -1,0 +1,147 @@
+"""The agent's command line: run, once, check, configure, install-service.
+
+Exit codes: 0 done, 1 the portal did not answer or a check failed, 2 wrong settings or arguments, 75
+another agent holds the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusters.agent import __version__, config, logs, service
+from clusters.agent.agent import Agent, discover, lock
+from clusters.agent.client import Address, Connection, Refused, Unreachable
+from clusters.agent.config import BadConfig, Config
+
+FAILED, WRONG, HELD = 1, 2, 75
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return options.do(options)
+    except BadConfig as error:
+        print(f"labportal-agent: {error}", file=sys.stderr)
+        return WRONG
+    except OSError as error:
+        print(f"labportal-agent: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="labportal-agent", description="Labportal's agent")
+    parser.add_argument("--version", action="version", version=f"labportal-agent {__version__}")
+    parser.add_argument("--config", type=Path, default=config.default_path(), metavar="FILE")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="work until stopped")
+    run.add_argument("--quiet", action="store_true", help="log to the file alone")
+    run.set_defaults(do=_run)
+    once = commands.add_parser("once", help="exchange once, do what can be done, and leave")
+    once.set_defaults(do=_once)
+    check = commands.add_parser("check", help="say whether everything is in place")
+    check.set_defaults(do=_check)
+    install = commands.add_parser("install-service", help="write a systemd user unit")
+    install.set_defaults(do=_install_service)
+    configure = commands.add_parser("configure", help="write the settings")
+    configure.add_argument("--url", required=True, help="the portal's address")
+    configure.add_argument(
+        "--key", default="-", help="the cluster's key; - (the default) asks for it"
+    )
+    configure.add_argument("--work", required=True, help="a folder with room for the runs")
+    configure.add_argument("--slots", type=int, help="programs at once (default: the cores)")
+    configure.set_defaults(do=_configure)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = config.load(options.config)
+    held = lock(settings)
+    if held is None:
+        return _already_running(settings)
+    own_log = logs.set_up(settings.work, settings.log_level, console=not options.quiet)
+    agent = Agent(settings, own_log=own_log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    agent.run()
+    return 0
+
+
+def _once(options: argparse.Namespace) -> int:
+    settings = config.load(options.config)
+    held = lock(settings)
+    if held is None:
+        return _already_running(settings)
+    own_log = logs.set_up(settings.work, settings.log_level, console=False)
+    answered = Agent(settings, own_log=own_log).run_once()
+    return 0 if answered else FAILED
+
+
+def _already_running(settings: Config) -> int:
+    print(f"labportal-agent: another agent works in {settings.work}", file=sys.stderr)
+    return HELD
+
+
+def _configure(options: argparse.Namespace) -> int:
+    key = options.key
+    if key == "-":
+        key = getpass.getpass("Key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    slots = options.slots or config.available_cores()
+    work = str(Path(options.work).expanduser().absolute())
+    try:
+        config.write(options.config, url=options.url, key=key, work=work, slots=slots)
+    except ValueError as error:
+        raise BadConfig(str(error)) from None
+    config.load(options.config)
+    print(f"written: {options.config}")
+    return 0
+
+
+def _install_service(options: argparse.Namespace) -> int:
+    config.load(options.config)
+    path = service.install(options.config.absolute())
+    print(f"written: {path}")
+    print(f"start it:     systemctl --user enable --now {service.UNIT_NAME}")
+    print("and keep it when you sign out:     loginctl enable-linger")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print one line per thing that must be in place."""
+    settings = config.load(options.config)
+    lines = [
+        _portal(settings),
+        _work(settings),
+        (bool(shutil.which("sh")), "a POSIX shell"),
+        (True, f"Python {sys.version.split()[0]}"),
+    ]
+    for name, found in discover(settings).items():
+        lines.append((found["ok"], f"{name}: {found['version'] or found['problem']}"))
+    for good, text in lines:
+        print(f"{'ok     ' if good else 'MISSING'} {text}")
+    needed = [good for good, _ in lines[:3]]
+    return 0 if all(needed) else FAILED
+
+
+def _portal(settings: Config) -> tuple[bool, str]:
+    connection = Connection(Address(settings.url, settings.key, settings.ca_file))
+    try:
+        connection.probe()
+    except (Unreachable, Refused) as error:
+        return False, f"portal {settings.url}: {error}"
+    finally:
+        connection.close()
+    return True, f"portal {settings.url} accepts the key"
+
+
+def _work(settings: Config) -> tuple[bool, str]:
+    settings.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    free = shutil.disk_usage(settings.work).free // 2**20
+    enough = free >= settings.minimum_free_mib
+    return enough, f"work folder {settings.work}: {free} MiB free"

@@ -287,7 +287,6 @@ STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
-    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "labportal.common.vendor.VendorFinder",
 ]
 STATIC_MANIFEST = env.boolean("LABPORTAL_STATIC_MANIFEST", default=not DEBUG)

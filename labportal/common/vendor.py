@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -33,15 +34,30 @@ VENDOR = (
 )
 
 
+#: What the page of the API needs out of the wheel drf-spectacular-sidecar.
+SIDECAR = "drf_spectacular_sidecar"
+SIDECAR_FILES = (
+    "swagger-ui-dist/favicon-32x32.png",
+    "swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui-dist/swagger-ui-standalone-preset.js",
+    "swagger-ui-dist/swagger-ui.css",
+)
+
+
 class VendorFinder(finders.BaseFinder):
-    """Finds the files of VENDOR for collectstatic and, without a manifest, for each request."""
+    """Finds the files of VENDOR for collectstatic and, without a manifest, for each request.
+
+    It stands in the place of Django's finder of apps, since what apps bring is mostly never served.
+    """
 
     def __init__(self, app_names: Any = None, *args: Any, **kwargs: Any) -> None:
-        self.folders: list[tuple[str, FileSystemStorage, tuple[str, ...]]] = []
-        for name, folder, patterns in VENDOR:
-            storage = FileSystemStorage(location=settings.BASE_DIR / "node_modules" / folder)
-            storage.prefix = f"vendor/{name}"
-            self.folders.append((f"vendor/{name}/", storage, patterns))
+        modules = settings.BASE_DIR / "node_modules"
+        sidecar = Path(apps.get_app_config(SIDECAR).path) / "static" / SIDECAR
+        self.folders = [
+            (f"vendor/{name}", _folder(modules / folder, f"vendor/{name}"), patterns)
+            for name, folder, patterns in VENDOR
+        ]
+        self.folders.append((SIDECAR, _folder(sidecar, SIDECAR), SIDECAR_FILES))
         super().__init__(*args, **kwargs)
 
     def check(self, **kwargs: Any) -> list[Any]:
@@ -49,7 +65,7 @@ class VendorFinder(finders.BaseFinder):
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> str | list[str]:
         for prefix, storage, patterns in self.folders:
-            rest = path.removeprefix(prefix)
+            rest = path.removeprefix(f"{prefix}/")
             if rest == path or not any(fnmatch(rest, pattern) for pattern in patterns):
                 continue
             if storage.exists(rest):
@@ -62,6 +78,12 @@ class VendorFinder(finders.BaseFinder):
             for pattern in patterns:
                 for file in sorted(root.glob(pattern)):
                     yield file.relative_to(root).as_posix(), storage
+
+
+def _folder(root: Path, prefix: str) -> FileSystemStorage:
+    storage = FileSystemStorage(location=root)
+    storage.prefix = prefix
+    return storage
 
 
 class ManifestStorage(CompressedManifestStaticFilesStorage):

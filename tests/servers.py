@@ -37,6 +37,7 @@ def _start() -> None:
         "LABPORTAL_URL": "http://testserver",
         "LABPORTAL_STATIC_MANIFEST": "no",
         "LABPORTAL_LOG": "text",
+        "LABPORTAL_SOFTWARE": "noop=bench.noop:Noop",
         "SECRET_KEY": "only-for-tests-" + "x" * 40,
         "DEBUG": "no",
     }

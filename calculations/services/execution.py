@@ -40,7 +40,7 @@ def assign(pairs: Iterable[tuple[Run, Any]], *, expires_at: datetime) -> None:
             evidence=[f"lease until {expires_at:%H:%M:%S} UTC"],
             fields={
                 "attempt": run.attempt + 1,
-                "cluster": cluster.pk,
+                "cluster": cluster,
                 "lease_expires_at": expires_at,
                 "started_at": None,
                 "progress": None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calculations.software.base import order_analyses
-from calculations.software.results import Exit, Results
+from calculations.software.results import Column, Dataset, Exit, Quantity, Results
 from calculations.software.siesta import Siesta
 
 DATA = Path(__file__).parents[3] / "data" / "siesta"
@@ -126,12 +126,41 @@ def test_forces_are_summed_up_as_siesta_does():
 
 
 def test_silicon_has_an_indirect_gap_along_the_path():
+    words = (DATA / "silicon_bands_dos" / "si.bands").read_text().split()
+    fermi, table = float(words[0]), [float(word) for word in words[8 : 8 + 19 * 41]]
+    energies = [value for i, value in enumerate(table) if i % 19]
+    top = max(value for value in energies if value <= fermi)
+    bottom = min(value for value in energies if value > fermi)
     results = one_run("silicon_bands_dos")
+    assert results.quantity("band_gap").value == pytest.approx(bottom - top, abs=1e-6)
     assert results.quantity("band_gap_direct").value is False
-    assert results.quantity("band_gap").value == pytest.approx(-3.7 + 4.0, abs=1.5)
-    assert results.quantity("dos_at_fermi").value == pytest.approx(0.0, abs=0.2)
-    structure = results.dataset("band_structure")
-    assert None in structure.column("energy").values
+    structure = results.dataset("band_structure").column("energy").values
+    assert structure.count(None) == 17
+    assert max(value for value in structure if value is not None and value <= 0) < 0.0
+
+
+def test_a_band_across_the_fermi_level_leaves_no_gap():
+    columns = (
+        Column("distance", "", "", (0.0, 1.0)),
+        Column("energy", "", "", (-1.0, 1.0)),
+        Column("band", "", "", (1, 1)),
+        Column("spin", "", "", (1, 1)),
+    )
+    fermi = Quantity("fermi_energy", "Fermi energy", 0.0, "eV")
+    results = Results((fermi,), (Dataset("bands", "Bands", "series", columns),))
+    assert ANALYSES["bands"].compute(results, {}).quantity("band_gap").value == 0.0
+
+
+def test_the_density_of_states_is_read_off_at_the_fermi_level():
+    columns = (
+        Column("energy", "", "", (1.0, 2.0, 3.0)),
+        Column("dos", "", "", (0.0, 4.0, 8.0)),
+    )
+    fermi = Quantity("fermi_energy", "Fermi energy", 2.25, "eV")
+    results = Results((fermi,), (Dataset("dos", "DOS", "series", columns),))
+    found = ANALYSES["dos"].compute(results, {})
+    assert found.quantity("dos_at_fermi").value == 5.0
+    assert found.dataset("dos_from_fermi").column("energy").values == (-1.25, -0.25, 0.75)
 
 
 def test_charts_name_columns_that_exist(chain):

@@ -94,11 +94,11 @@ def test_raw_lines_follow_the_form():
     "label",
     ["SystemLabel", "system_label", "NUMBER-OF-ATOMS", "dm.usesavedm", "MeshCutoff",
      "SCF.DM.Tolerance", "DM.Tolerance", "DM.MixingWeight", "NetCharge", "MD.TypeOfRun",
-     "SpinPolarized", "XC.Authors"],
+     "SpinPolarized", "XC.Authors", "Lua.Script"],
 )  # fmt: skip
 def test_keywords_of_the_portal_are_refused_by_name_and_line(label):
     error = refused({"extra_fdf": f"WriteMullikenPop 1\n\n{label} x\n"})["extra_fdf"]
-    assert error.startswith(f"line 3: {label} is set by the form")
+    assert error.startswith(f"line 3: {label} is set by the portal")
 
 
 def test_blocks_of_the_portal_are_refused_and_all_at_once():

@@ -181,3 +181,10 @@ def test_an_empty_folder_has_no_output(tmp_path):
     outcome = Siesta().judge(tmp_path, Exit(127))
     assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "no_output")
     assert Siesta().judge(tmp_path / "absent", Exit(None)).code == "no_output"
+
+
+def test_the_signal_is_told_in_words(copy):
+    folder = copy("water_single")
+    (folder / OUTPUT).write_text("Siesta Version  : v4.1-b4-133\n")
+    message = Siesta().judge(folder, Exit(139)).message
+    assert message.startswith("SIESTA stopped with exit code 139 (segmentation fault).")

@@ -1,0 +1,86 @@
+"""The input files of a run as they would be written, and what changed against another run. Pure, no writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from calculations.services.sweeps import runs_of
+from calculations.software.base import Software
+from calculations.software.parameters import InvalidParameters
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewFile:
+    """`changed` are the numbers of the lines, from 1, that the compared run does not have."""
+
+    name: str
+    text: str
+    changed: frozenset[int]
+
+
+def input_files(
+    software: Software,
+    parameters: Mapping[str, Any],
+    sweep: Mapping[str, Any] | None,
+    index: int = 0,
+    *,
+    against: Mapping[str, str] | None = None,
+) -> list[PreviewFile]:
+    """Return the files of run `index` (from 0); compared with `against`, else with the run before.
+
+    Raises nothing for parameters that cannot be used: the list is empty then.
+    """
+    overrides = runs_of(sweep)
+    index = max(0, min(index, len(overrides) - 1))
+    files = _prepare(software, parameters, sweep, overrides, index)
+    if against is None:
+        before = max(index - 1, 0)
+        against = _prepare(software, parameters, sweep, overrides, before)
+    return [
+        PreviewFile(name, text, changed_lines(against.get(name, ""), text))
+        for name, text in files.items()
+    ]
+
+
+def prepared(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None, index: int
+) -> dict[str, str]:
+    """Return the files of one run as {name: text}; empty where they cannot be made."""
+    overrides = runs_of(sweep)
+    return _prepare(software, parameters, sweep, overrides, max(0, min(index, len(overrides) - 1)))
+
+
+def _prepare(
+    software: Software,
+    parameters: Mapping[str, Any],
+    sweep: Mapping[str, Any] | None,
+    overrides: Sequence[Mapping[str, Any]],
+    index: int,
+) -> dict[str, str]:
+    full = {**parameters, **overrides[index]}
+    chained = bool(sweep) and sweep.get("mode") == "chain" and index > 0
+    try:
+        return software.prepare(full, _carried(sweep, full) if chained else ())
+    except (InvalidParameters, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _carried(sweep: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> list[str]:
+    """Guess the names of the files that the run before will leave for the patterns of the sweep."""
+    stem = str(parameters.get("system_label") or "run")
+    return [pattern.replace("*", stem) for pattern in (sweep or {}).get("carry", ())]
+
+
+def changed_lines(before: str, after: str) -> frozenset[int]:
+    """Return the numbers of the lines of `after` that are new or different."""
+    old, new = before.splitlines(), after.splitlines()
+    if old == new:
+        return frozenset()
+    changed: set[int] = set()
+    for tag, _, _, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag in ("replace", "insert"):
+            changed.update(range(start + 1, end + 1))
+    return frozenset(changed)

@@ -1,4 +1,4 @@
-"""The forms of the pages of people and projects: shapes and ranges. Services say what is allowed."""
+"""The forms of the pages of people and projects: shapes and ranges. Services say what may be."""
 
 import zoneinfo
 from typing import Any

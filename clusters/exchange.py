@@ -19,7 +19,15 @@ from calculations.models import Run
 from calculations.services import execution
 from calculations.services.specs import specs_of
 from calculations.states import LEASED_RUNS
-from clusters.agent.protocol import LEASE_S, PROTOCOL, TERMINAL, AgentState, Verb, instruction, reply
+from clusters.agent.protocol import (
+    LEASE_S,
+    PROTOCOL,
+    TERMINAL,
+    AgentState,
+    Verb,
+    instruction,
+    reply,
+)
 from clusters.intake import take_events
 from clusters.keys import authenticate
 from clusters.models import Cluster, Purge
@@ -270,7 +278,9 @@ def _remember(cluster: Cluster, document: Mapping[str, Any]) -> None:
     cluster.last_exchange_at = moment
     cluster.capacity = document.get("capacity") or cluster.capacity
     cluster.save(update_fields=_REMEMBERED)
-    publish(f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk, "was_silent": was_silent})
+    publish(
+        f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk, "was_silent": was_silent}
+    )
 
 
 _REMEMBERED = [

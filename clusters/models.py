@@ -133,9 +133,7 @@ class LogLine(models.Model):
         ERROR = "ERROR", "Error"
 
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="log_lines")
-    run = models.ForeignKey(
-        "calculations.Run", models.CASCADE, null=True, related_name="log_lines"
-    )
+    run = models.ForeignKey("calculations.Run", models.CASCADE, null=True, related_name="log_lines")
     at = models.DateTimeField()
     service = models.CharField(max_length=20)
     level = models.CharField(max_length=8, choices=Level.choices, default=Level.INFO)
@@ -164,9 +162,7 @@ class Purge(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["cluster"], name="purge_pending", condition=models.Q(done_at=None)
-            )
+            models.Index(fields=["cluster"], name="purge_pending", condition=models.Q(done_at=None))
         ]
 
     def __str__(self) -> str:

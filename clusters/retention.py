@@ -38,18 +38,13 @@ def schedule_purges() -> int:
     )
     with transaction.atomic():
         orders = Purge.objects.bulk_create(
-            (
-                Purge(run=run, cluster_id=run.cluster_id, keep=_keep(run))
-                for run in due
-            ),
+            (Purge(run=run, cluster_id=run.cluster_id, keep=_keep(run)) for run in due),
             ignore_conflicts=True,
         )
         clusters = {order.cluster_id for order in orders}
         for cluster_id in clusters:
             count = sum(order.cluster_id == cluster_id for order in orders)
-            Cluster.objects.filter(pk=cluster_id).update(
-                purges_pending=F("purges_pending") + count
-            )
+            Cluster.objects.filter(pk=cluster_id).update(purges_pending=F("purges_pending") + count)
         call(clusters)
     return len(orders)
 

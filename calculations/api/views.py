@@ -27,9 +27,7 @@ FILTERS = [
 ]
 
 
-class CalculationViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet
-):
+class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """What scientists ask for. Verbs that the state does not allow answer 409, forbidden ones 403."""
 
     queryset = Calculation.objects.none()
@@ -70,9 +68,7 @@ class CalculationViewSet(
         calculation = drafts.create(asked.spec(), actor=request.user)
         return self._detail(calculation, status.HTTP_201_CREATED)
 
-    @extend_schema(
-        request=shapes.DraftSerializer, responses=shapes.CalculationDetailSerializer
-    )
+    @extend_schema(request=shapes.DraftSerializer, responses=shapes.CalculationDetailSerializer)
     def update(self, request: Request, pk: str) -> Response:
         calculation = self.get_object()
         asked = self.get_serializer(data=request.data)
@@ -148,9 +144,7 @@ class CalculationViewSet(
         calculation = self.get_object()
         asked = shapes.PrioritySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        lifecycle.set_priority(
-            calculation, asked.validated_data["priority"], actor=request.user
-        )
+        lifecycle.set_priority(calculation, asked.validated_data["priority"], actor=request.user)
         return self._row(calculation)
 
     @extend_schema(request=None, responses={201: shapes.CalculationDetailSerializer})

@@ -109,9 +109,7 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["run_id", "number"]
-        constraints = [
-            models.UniqueConstraint(fields=["run", "number"], name="attempt_ends_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="attempt_ends_once")]
 
     def __str__(self) -> str:
         return f"{self.run_id} attempt {self.number}: {self.ending}"

@@ -126,7 +126,9 @@ def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
         except InvalidInput as error:
             if len(specs) == 1:
                 raise
-            raise InvalidInput(errors={f"{position}.{k}": v for k, v in error.errors.items()}) from None
+            raise InvalidInput(
+                errors={f"{position}.{k}": v for k, v in error.errors.items()}
+            ) from None
     moment = now()
     drafts = Calculation.objects.bulk_create(
         Calculation(created_by=actor, created_at=moment, state_since=moment, **c) for c in columns
@@ -236,7 +238,9 @@ def check_file_name(name: str) -> None:
     """Raises InvalidInput unless `name` is a plain file name that is safe on every file system."""
     plain = name and len(name) <= 120 and not name.startswith((".", "-"))
     if not plain or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
-        raise InvalidInput(errors={"files": f"{name!r:.80} is not a plain file name; rename the file"})
+        raise InvalidInput(
+            errors={"files": f"{name!r:.80} is not a plain file name; rename the file"}
+        )
 
 
 def _lock_draft(calculation: Calculation) -> None:

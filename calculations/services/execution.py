@@ -150,15 +150,26 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
     calculations = lock_calculations({run.calculation_id for run in runs})
     advance_all(
         (
-            Move(r, "confirm_cancel", note=r.cancel_reason, fields={
-                "finished_at": now(), "lease_expires_at": None})
+            Move(
+                r,
+                "confirm_cancel",
+                note=r.cancel_reason,
+                fields={"finished_at": now(), "lease_expires_at": None},
+            )
             for r in runs
         ),
         actor=agent,
     )
     Attempt.objects.bulk_create(
-        Attempt(run=r, number=r.attempt, cluster_id=r.cluster_id, started_at=r.started_at,
-                finished_at=now(), ending=Attempt.Ending.CANCELLED, message=r.cancel_reason)
+        Attempt(
+            run=r,
+            number=r.attempt,
+            cluster_id=r.cluster_id,
+            started_at=r.started_at,
+            finished_at=now(),
+            ending=Attempt.Ending.CANCELLED,
+            message=r.cancel_reason,
+        )
         for r in runs
     )
     settle(calculations)
@@ -170,8 +181,16 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
         return
     calculations = lock_calculations({run.calculation_id for run, _ in losses})
     Attempt.objects.bulk_create(
-        Attempt(run=r, number=r.attempt, cluster_id=r.cluster_id, started_at=r.started_at,
-                finished_at=now(), ending=Attempt.Ending.LOST, code="lost", message=why)
+        Attempt(
+            run=r,
+            number=r.attempt,
+            cluster_id=r.cluster_id,
+            started_at=r.started_at,
+            finished_at=now(),
+            ending=Attempt.Ending.LOST,
+            code="lost",
+            message=why,
+        )
         for r, why in losses
     )
     advance_all((_loss_move(run, why) for run, why in losses), actor=actor)
@@ -182,11 +201,19 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
 def _loss_move(run: Run, why: str) -> Move:
     ended = {"lease_expires_at": None, "losses": run.losses + 1, "progress": None}
     if run.cancel_reason:
-        return Move(run, "confirm_cancel", note=f"{run.cancel_reason}; {why}",
-                    fields={**ended, "finished_at": now()})
+        return Move(
+            run,
+            "confirm_cancel",
+            note=f"{run.cancel_reason}; {why}",
+            fields={**ended, "finished_at": now()},
+        )
     if run.losses + 1 > MAX_LOSSES:
-        return Move(run, "give_up", note=f"lost {run.losses + 1} times; the last time: {why}",
-                    fields={**ended, "finished_at": now()})
+        return Move(
+            run,
+            "give_up",
+            note=f"lost {run.losses + 1} times; the last time: {why}",
+            fields={**ended, "finished_at": now()},
+        )
     return Move(run, "lose", note=why, fields={**ended, "queued_at": run.queued_at or now()})
 
 
@@ -194,8 +221,13 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
     """Keep terminal reports of attempts that are no longer current; the same one is kept once."""
     OrphanResult.objects.bulk_create(
         (
-            OrphanResult(run=run, attempt=document["attempt"], cluster=cluster,
-                         report=dict(document), why=why)
+            OrphanResult(
+                run=run,
+                attempt=document["attempt"],
+                cluster=cluster,
+                report=dict(document),
+                why=why,
+            )
             for run, document, why in entries
         ),
         ignore_conflicts=True,
@@ -204,7 +236,11 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
 
 def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
     """Lock in the order of keys, so that exchanges that touch the same calculations never deadlock."""
-    rows = Calculation.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=ids).order_by("pk")
+    rows = (
+        Calculation.objects.select_for_update(of=("self",), no_key=True)
+        .filter(pk__in=ids)
+        .order_by("pk")
+    )
     return {row.pk: row for row in rows}
 
 

@@ -38,8 +38,11 @@ def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
             "there is nothing to cancel."
         )
     advance_all(
-        (Move(r, "cancel", note=note, fields={"finished_at": now()}) for r in runs
-         if r.state in UNPLACED_RUNS),
+        (
+            Move(r, "cancel", note=note, fields={"finished_at": now()})
+            for r in runs
+            if r.state in UNPLACED_RUNS
+        ),
         actor=actor,
     )
     if not leased:

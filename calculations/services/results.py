@@ -38,8 +38,16 @@ def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
     datasets: list[Dataset] = []
     files: list[OutputFile] = []
     analyses = [
-        (AnalysisResult(run=run, calculation_id=run.calculation_id, name=a.name,
-                        version=a.version, input_sha256=a.input_sha256), a.results)
+        (
+            AnalysisResult(
+                run=run,
+                calculation_id=run.calculation_id,
+                name=a.name,
+                version=a.version,
+                input_sha256=a.input_sha256,
+            ),
+            a.results,
+        )
         for run, report in pairs
         for a in report.analyses
     ]
@@ -48,8 +56,14 @@ def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
     for run, report in pairs:
         _collect(report.results, run.calculation_id, run, None, quantities, datasets)
         files += (
-            OutputFile(run=run, attempt=run.attempt, name=f.name, size=f.size, sha256=f.sha256,
-                       key=file_key(run.pk, run.attempt, f.name))
+            OutputFile(
+                run=run,
+                attempt=run.attempt,
+                name=f.name,
+                size=f.size,
+                sha256=f.sha256,
+                key=file_key(run.pk, run.attempt, f.name),
+            )
             for f in report.files
         )
     for row, found in analyses:
@@ -70,7 +84,9 @@ def _collect(
     place = {"calculation_id": calculation_id, "run": run, "analysis": analysis}
     for quantity in found.quantities:
         value = quantity.value
-        kind = "truth" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        kind = (
+            "truth" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        )
         if kind == "number" and (value is None or not math.isfinite(value)):
             continue
         quantities.append(
@@ -163,9 +179,7 @@ def load_results(runs: Iterable[Run]) -> dict[Any, Results]:
     quantities: dict[Any, list[software_results.Quantity]] = {pk: [] for pk in ids}
     datasets: dict[Any, list[software_results.Dataset]] = {pk: [] for pk in ids}
     for q in StoredQuantity.objects.filter(run__in=ids).order_by("id"):
-        quantities[q.run_id].append(
-            software_results.Quantity(q.name, q.label, q.value, q.unit)
-        )
+        quantities[q.run_id].append(software_results.Quantity(q.name, q.label, q.value, q.unit))
     for d in Dataset.objects.filter(run__in=ids).order_by("id"):
         datasets[d.run_id].append(
             software_results.Dataset.from_json(

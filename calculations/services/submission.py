@@ -68,7 +68,9 @@ def check_ready(calculations: Sequence[Calculation]) -> None:
             present.setdefault(pk, set()).add(name)
     for calculation in calculations:
         errors = _cluster_errors(calculation)
-        missing = [n for n in with_files[calculation.pk] if n not in present.get(calculation.pk, ())]
+        missing = [
+            n for n in with_files[calculation.pk] if n not in present.get(calculation.pk, ())
+        ]
         if missing:
             errors["files"] = f"{', '.join(missing)} must be uploaded first"
         if errors:

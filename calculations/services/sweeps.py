@@ -27,7 +27,9 @@ def clean_sweep(
     parameter = next((p for p in software.parameters if p.name == name and p.sweepable), None)
     if parameter is None:
         allowed = ", ".join(p.name for p in software.parameters if p.sweepable)
-        raise InvalidInput(errors={"sweep.parameter": f"{name!r:.60} cannot be varied; choose of {allowed}"})
+        raise InvalidInput(
+            errors={"sweep.parameter": f"{name!r:.60} cannot be varied; choose of {allowed}"}
+        )
     mode = sweep.get("mode", "independent")
     if mode not in MODES:
         raise InvalidInput(errors={"sweep.mode": f"{mode!r:.40} is neither chain nor independent"})
@@ -99,9 +101,13 @@ def _patterns(carry: Any, software: Software) -> list[str]:
     if not isinstance(patterns, Sequence) or not all(isinstance(p, str) for p in patterns):
         raise InvalidInput(errors={"sweep.carry": "must be a list of file names or patterns"})
     if any("/" in p or p.startswith(".") or "\0" in p or len(p) > 100 for p in patterns):
-        raise InvalidInput(errors={"sweep.carry": "may only hold names of files in the run's own folder"})
+        raise InvalidInput(
+            errors={"sweep.carry": "may only hold names of files in the run's own folder"}
+        )
     if not patterns:
-        raise InvalidInput(errors={"sweep.carry": "name the files that each run takes from the one before"})
+        raise InvalidInput(
+            errors={"sweep.carry": "name the files that each run takes from the one before"}
+        )
     return list(patterns)
 
 

@@ -68,9 +68,7 @@ async def _answer(
         return _problem(DomainError("The portal failed; try again.", status=500, code="failed"))
     if answer is None:
         return HTTPStatus.NO_CONTENT, b"", []
-    body, encoding = encode(
-        answer.document, compress="gzip" in headers.get(b"accept-encoding", "")
-    )
+    body, encoding = encode(answer.document, compress="gzip" in headers.get(b"accept-encoding", ""))
     extra = [(b"content-encoding", encoding.encode())] if encoding else []
     return HTTPStatus.OK, body, [(b"content-type", b"application/json"), *extra]
 
@@ -201,7 +199,5 @@ async def _respond(
     send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
     length = [(b"content-length", str(len(body)).encode())] if status != 204 else []
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [*headers, *length]}
-    )
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": body})

@@ -87,9 +87,7 @@ class Wakeups:
             self.listening = True
             self._wake_all()
             while True:
-                message = await subscription.get_message(
-                    ignore_subscribe_messages=True, timeout=10
-                )
+                message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)
                 if message is None:
                     continue
                 for waiter in self._waiters.get(message["channel"].decode(), ()):

@@ -82,11 +82,15 @@ class Agent:
         )
 
 
-def finished(verdict: str = "valid", *, value: float | None = None, **details: Any) -> dict[str, Any]:
+def finished(
+    verdict: str = "valid", *, value: float | None = None, **details: Any
+) -> dict[str, Any]:
     """The rest of a terminal report."""
-    quantities = [] if value is None else [
-        {"name": "energy", "label": "Energy", "value": value, "unit": "eV"}
-    ]
+    quantities = (
+        []
+        if value is None
+        else [{"name": "energy", "label": "Energy", "value": value, "unit": "eV"}]
+    )
     return {
         "outcome": {
             "verdict": verdict,

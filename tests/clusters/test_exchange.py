@@ -60,7 +60,9 @@ def test_an_execute_that_got_lost_is_said_again(ada: Any, agent: Agent) -> None:
 
 
 def test_the_whole_way_to_a_valid_result(held: Run, agent: Agent) -> None:
-    agent.tell(held.pk, "running", scheduler_id="4711", progress={"done": 3, "of": None, "what": "SCF"})
+    agent.tell(
+        held.pk, "running", scheduler_id="4711", progress={"done": 3, "of": None, "what": "SCF"}
+    )
     agent.exchange()
     held.refresh_from_db()
     assert held.state == "running" and held.progress["done"] == 3
@@ -75,8 +77,14 @@ def test_the_whole_way_to_a_valid_result(held: Run, agent: Agent) -> None:
     assert (attempt.number, attempt.code, attempt.exit_code) == (1, "converged", 0)
     verbs = list(calculation.events.values_list("verb", flat=True))
     assert verbs == [
-        "create", "submit", "approve_by_rule", "assign", "start", "start",
-        "finish_valid", "conclude_valid",
+        "create",
+        "submit",
+        "approve_by_rule",
+        "assign",
+        "start",
+        "start",
+        "finish_valid",
+        "conclude_valid",
     ]
     assert calculation.events.get(verb="finish_valid").evidence == ["the output says so"]
 
@@ -199,9 +207,7 @@ def test_cancelling_is_confirmed_by_the_agent(held: Run, agent: Agent, ada: Any)
     assert Calculation.objects.get().state == "cancelled"
 
 
-def test_a_cancelled_run_whose_cluster_vanished_ends_with_its_lease(
-    held: Run, ada: Any
-) -> None:
+def test_a_cancelled_run_whose_cluster_vanished_ends_with_its_lease(held: Run, ada: Any) -> None:
     lifecycle.cancel(held.calculation, actor=ada)
     Run.objects.update(lease_expires_at=now() - timedelta(seconds=1))
     leases.expire_leases()
@@ -253,15 +259,22 @@ def test_events_are_stored_once(agent: Agent) -> None:
     sent = list(agent.events)
     agent.exchange()
     agent.exchange(events=sent)  # the acknowledgement got lost
-    assert list(LogLine.objects.order_by("id").values_list("text", flat=True)) == ["first", "second"]
+    assert list(LogLine.objects.order_by("id").values_list("text", flat=True)) == [
+        "first",
+        "second",
+    ]
     agent.cluster.refresh_from_db()
     assert agent.cluster.acknowledged == 2
 
 
 def test_metrics_are_stored_and_bad_numbers_left_out(agent: Agent) -> None:
     event = {
-        "seq": 1, "at": now().isoformat(), "kind": "metrics",
-        "cpu_percent": 12.5, "load1": "high", "memory_mib": float("inf"),
+        "seq": 1,
+        "at": now().isoformat(),
+        "kind": "metrics",
+        "cpu_percent": 12.5,
+        "load1": "high",
+        "memory_mib": float("inf"),
     }
     agent.exchange(events=[event])
     row = Metrics.objects.get()

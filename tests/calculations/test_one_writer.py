@@ -1,0 +1,48 @@
+"""Only services/advance.py writes a state: read from the source, so that a new writer is noticed."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ("calculations", "clusters", "mlmodels", "labportal")
+WRITER = "calculations/services/advance.py"
+# New rows are born in their first state there; nothing that exists is changed.
+BIRTHPLACES = {"calculations/services/submission.py", "calculations/services/drafts.py"}
+STATES = {"state", "state_since"}
+
+
+def writes_state(source: str) -> list[int]:
+    """Return the lines that assign `.state`, or pass `state=` to update() or a constructor of Run."""
+    lines: list[int] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Assign, ast.AugAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            lines += [
+                t.lineno for t in targets if isinstance(t, ast.Attribute) and t.attr in STATES
+            ]
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in {"update", "Run", "Calculation", "update_or_create", "bulk_update"}:
+                lines += [node.lineno for k in node.keywords if k.arg in STATES]
+    return lines
+
+
+def test_the_search_finds_a_writer() -> None:
+    assert writes_state("run.state = 'valid'") == [1]
+    assert writes_state("rows.update(state='valid')") == [1]
+    assert writes_state("rows.filter(state='valid')") == []
+
+
+def test_nobody_else_writes_a_state() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if "migrations" not in path.parts
+        and "agent" not in path.parts
+        and str(path.relative_to(ROOT)) not in {WRITER, *BIRTHPLACES}
+        for line in writes_state(path.read_text())
+    }
+    assert not found

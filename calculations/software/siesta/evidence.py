@@ -10,6 +10,14 @@ from calculations.software.results import Exit, Outcome, Verdict
 from calculations.software.siesta.files import read_notes
 from calculations.software.siesta.output import OUTPUT, Line, Report, read_output
 
+SIGNALS = {
+    4: "illegal instruction",
+    6: "abort",
+    7: "bus error",
+    8: "arithmetic error",
+    9: "kill",
+    11: "segmentation fault",
+}
 STDERR = ("stderr.txt", "stderr")
 
 
@@ -34,6 +42,13 @@ class Case:
             if self.exit.code is not None and 128 < self.exit.code < 128 + 65
             else None
         )
+
+    @property
+    def ending(self) -> str:
+        """The exit code and, where there is one, the signal in words."""
+        code = "an unknown exit code" if self.exit.code is None else f"exit code {self.exit.code}"
+        signal = self.signal
+        return code if signal is None else f"{code} ({SIGNALS.get(signal, f'signal {signal}')})"
 
     @property
     def complete(self) -> bool:

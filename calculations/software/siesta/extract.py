@@ -62,6 +62,7 @@ def _quantities(
         ("total_energy", "Total energy", report.total_energy, "eV"),
         ("fermi_energy", "Fermi energy", fermi, "eV"),
         ("scf_iterations", "SCF iterations", last.iterations if last else None, ""),
+        ("scf_iterations_total", "SCF iterations in all", report.scf.count or None, ""),
         ("geometries", "Geometries", report.geometries.count or None, ""),
         ("kinetic_energy", "Kinetic energy", report.energies.get("Kinetic"), "eV"),
         ("electrons", "Electrons", report.electrons, ""),

@@ -197,13 +197,12 @@ def read_bands(path: Path) -> Bands | None:
         or bands is None
         or spins is None
         or points is None
+        or bands * spins > MAX_VALUES
         or spins > 2
     ):
         return None
     distances: list[float] = []
-    columns: list[list[list[float | None]]] = [
-        [[] for _ in range(min(bands, MAX_VALUES))] for _ in range(spins)
-    ]
+    columns: list[list[list[float | None]]] = [[[] for _ in range(bands)] for _ in range(spins)]
     complete = True
     for _ in range(points):
         row = _take(stream, 1 + bands * spins)

@@ -26,6 +26,7 @@ from calculations.software.structure import (
 INPUT = "input.fdf"
 
 _OWNED = """
+Lua.Script Lua.Debug
 SystemName SystemLabel NumberOfAtoms NumberOfSpecies ChemicalSpeciesLabel AtomicCoordinatesFormat
 AtomicCoordinatesAndAtomicSpecies AtomicCoordinatesOrigin Zmatrix SuperCell LatticeConstant
 LatticeVectors LatticeParameters NetCharge Spin SpinPolarized NonCollinearSpin SpinOrbit
@@ -62,7 +63,7 @@ def read_extra(text: str) -> list[Entry]:
                 (entry.line, f"reads the file {entry.include[:80]!r}; write its lines here instead")
             )
         elif entry.key in OWNED:
-            refused.append((entry.line, f"{entry.label} is set by the form; remove it here"))
+            refused.append((entry.line, f"{entry.label} is set by the portal; remove it here"))
     if refused:
         more = "".join(f"; line {line}: {reason}" for line, reason in refused[1:])
         raise FdfError(refused[0][0], refused[0][1] + more)

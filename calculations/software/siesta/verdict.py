@@ -30,15 +30,7 @@ NOISE = re.compile(
     r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:"
     r"|^Program aborted|^#\d|^at \.\.|^FATAL:?$"
 )
-ABORT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 6, 9, 15
-SIGNALS = {
-    4: "illegal instruction",
-    6: "abort",
-    7: "bus error",
-    8: "arithmetic error",
-    9: "kill",
-    11: "segmentation fault",
-}
+HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 1, 2, 9, 15
 
 
 def judge(folder: Path, exit: Exit) -> Outcome:
@@ -195,7 +187,7 @@ def _walltime(case: Case) -> Outcome | None:
 
 def _killed(case: Case) -> Outcome | None:
     signal = case.signal
-    if signal not in (KILL_SIGNAL, TERM_SIGNAL, 1, 2):
+    if signal not in (HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL):
         return None
     return case.outcome(
         Verdict.FAILED,
@@ -234,14 +226,11 @@ def _aborted(case: Case) -> Outcome | None:
         "",
     )
     if case.report.completed is not None:
-        message = f"SIESTA reported its end, but the exit code was {case.exit.code}."
+        message = f"SIESTA reported its end, but then ended with {case.ending}."
     elif case.exit.code in (0, None) and not case.exit.signal:
         message = "The output ends before SIESTA reported its end."
     else:
-        name = SIGNALS.get(case.signal or 0, "")
-        message = f"SIESTA stopped with exit code {case.exit.code}" + (
-            f" ({name})." if name else "."
-        )
+        message = f"SIESTA stopped with {case.ending}."
     return case.outcome(
         Verdict.FAILED,
         "aborted",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calculations.software.results import Exit, Results, Verdict
 from calculations.software.siesta import Siesta
+from calculations.software.siesta.files import MAX_VALUES
 from calculations.software.siesta.reading import LONGEST_LINE, Thinned, lines, real, reals
 
 DATA = Path(__file__).parents[3] / "data" / "siesta"
@@ -129,6 +130,9 @@ def test_absurd_counts_in_a_head_are_refused(tmp_path):
     (tmp_path / "x.EIG").write_text("0.0\n 999999999999 2 99999999\n 1 0.0\n")
     (tmp_path / "x.bands").write_text("0 0 1 0 1\n 99999999999 1 5\n 0.0 1.0\n")
     (tmp_path / "x.XV").write_text("1 0 0\n0 1 0\n0 0 1\n 99999999\n 1 8 0 0 0\n")
+    assert Siesta().extract(tmp_path) == Results()
+    many = MAX_VALUES + 1
+    (tmp_path / "x.bands").write_text(f"0 0 1 0 1\n {many} 1 1\n 0.0 " + "1.0 " * many)
     assert Siesta().extract(tmp_path) == Results()
 
 

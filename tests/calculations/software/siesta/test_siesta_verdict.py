@@ -167,7 +167,8 @@ def test_a_run_that_was_stopped_says_by_what(copy, ending, stderr, code):
 
 
 @pytest.mark.parametrize(
-    "ending", [Exit(1), Exit(137), Exit(None, signal=9), Exit(0, timed_out=True)]
+    "ending",
+    [Exit(1), Exit(137), Exit(None, signal=9), Exit(None, signal=11), Exit(0, timed_out=True)],
 )
 def test_a_bad_end_is_never_valid_even_after_job_completed(ending):
     assert Siesta().judge(DATA / "water_single", ending).verdict is Verdict.FAILED

@@ -41,6 +41,9 @@ def note_sign_out(request: HttpRequest, user: User | None, **kwargs: Any) -> Non
 
 @receiver(user_locked_out)
 def note_lock_out(request: HttpRequest, username: str, ip_address: str, **kwargs: Any) -> None:
+    """Record the beginning of a lock; axes signals each refused try as well, but counts none."""
+    if getattr(request, "axes_failures_since_start", None) is None:
+        return
     signals.acted.send(
         sender=User,
         actor=None,

@@ -95,7 +95,7 @@ class Postgres:
             return None
 
     def _give_way(self) -> None:
-        """Wait for a server that is just starting or stopping; clear a pid file that lies."""
+        """Wait for a server that just starts or stops; clear the marks of one that was killed."""
         deadline = time.monotonic() + 15
         while self._process() and time.monotonic() < deadline:
             if self._answers():
@@ -103,8 +103,23 @@ class Postgres:
             time.sleep(0.1)
         if self._process():
             self.stop()
-        else:
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # Its children end on their own; two servers on one folder would destroy it.
+        while self._anybody_inside():
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"another PostgreSQL still works in {self.data}")
+            time.sleep(0.1)
+        for mark in (self.data / "postmaster.pid", *self.sockets.glob(".s.PGSQL.*")):
+            mark.unlink(missing_ok=True)
+
+    def _anybody_inside(self) -> bool:
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.Error):
+                inside = "postgres" in (process.info["name"] or "") and (
+                    Path(process.cwd()) == self.data.resolve()
+                )
+                if inside and alive(process):
+                    return True
+        return False
 
     def _prepare(self) -> None:
         self.sockets.mkdir(mode=0o700, exist_ok=True)

@@ -19,6 +19,7 @@ from calculations.models import Run
 from calculations.services import execution
 from calculations.services.specs import specs_of
 from calculations.states import LEASED_RUNS
+from clusters import rows
 from clusters.agent.protocol import (
     LEASE_S,
     PROTOCOL,
@@ -218,10 +219,11 @@ def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
     """Hand out what the cluster holds a lease for and did not list."""
     if not cluster.enabled:
         return []
-    held = Run.objects.filter(cluster=cluster, state__in=LEASED_RUNS).exclude(pk__in=known)
-    runs = list(held.select_related("calculation").order_by("queued_at", "index")[:MAX_EXECUTE])
-    if not runs:
+    missing = rows.leased_run_ids(cluster) - known
+    if not missing:
         return []
+    held = Run.objects.filter(pk__in=missing, state__in=LEASED_RUNS)
+    runs = list(held.select_related("calculation").order_by("queued_at", "index")[:MAX_EXECUTE])
     specs = specs_of(runs)
     return [
         instruction(
@@ -277,7 +279,7 @@ def _remember(cluster: Cluster, document: Mapping[str, Any]) -> None:
     cluster.clock_skew_s = (clock - moment).total_seconds() if clock and clock.tzinfo else None
     cluster.last_exchange_at = moment
     cluster.capacity = document.get("capacity") or cluster.capacity
-    cluster.save(update_fields=_REMEMBERED)
+    rows.save(cluster, _REMEMBERED)
     publish(
         f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk, "was_silent": was_silent}
     )

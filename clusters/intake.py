@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.utils.dateparse import parse_datetime
 
-from calculations.models import Run
+from calculations.models import Attempt, Run
+from clusters import rows
 from clusters.agent.protocol import MAX_LOG_LINE, EventKind
 from clusters.models import Cluster, LogLine, Metrics
 from labportal.common.clock import now
 from labportal.realtime.events import publish
 
 NUMBERS = ("cpu_percent", "memory_mib", "memory_total_mib", "load1", "disk_free_mib")
+MOST_TOLD = 300  # lines of one exchange on one topic; whoever watches fetches the others
 
 
 def take_events(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> bool:
@@ -35,60 +38,79 @@ def take_events(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _store_lines(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> None:
-    if not events:
-        return
+    """Store and tell of log lines; one that names a run which is not this cluster's is left out.
+
+    Without its run nobody could say any more who may read it.
+    """
     runs = _known_runs(cluster, {str(e["run"]) for e in events if e.get("run")})
+    known = [e for e in events if not e.get("run") or str(e["run"]) in runs]
+    if not known:
+        return
     lines = LogLine.objects.bulk_create(
         LogLine(
             cluster=cluster,
-            run_id=runs[str(e["run"])].pk if str(e.get("run")) in runs else None,
+            run=runs.get(str(e.get("run"))),
             at=_moment(e.get("at")),
             service=str(e.get("service", "agent"))[:20],
             level=e["level"] if e.get("level") in LogLine.Level.values else LogLine.Level.INFO,
             text=str(e.get("text", ""))[:MAX_LOG_LINE],
         )
-        for e in events
+        for e in known
     )
-    by_calculation: dict[int, list[dict[str, Any]]] = {}
+    by_topic: dict[str, list[LogLine]] = {}
     for line in lines:
-        document = line_document(line)
-        publish("logs", "log.line", {"cluster": cluster.name, **document})
-        if line.run_id:
-            run = runs[str(line.run_id)]
-            by_calculation.setdefault(run.calculation_id, []).append(
-                {**document, "index": run.index}
-            )
-    for calculation_id, documents in by_calculation.items():
-        publish(f"calculation:{calculation_id}", "log.lines", {"lines": documents})
+        for topic in _topics(line):
+            by_topic.setdefault(topic, []).append(line)
+    for topic, told in by_topic.items():
+        documents = [line_document(line) for line in told[-MOST_TOLD:]]
+        payload = {"lines": documents, "more": len(told) > MOST_TOLD}
+        publish(topic, "log.lines", payload)
+
+
+def _topics(line: LogLine) -> tuple[str, ...]:
+    """A run's lines go to those who may see its project, a cluster's own lines to everybody."""
+    if line.run is None:
+        return ("logs",)
+    return (
+        f"calculation:{line.run.calculation_id}",
+        f"logs:{line.run.calculation.project_id}",
+    )
 
 
 def line_document(line: LogLine) -> dict[str, Any]:
+    run = line.run
     return {
         "id": line.pk,
-        "run": str(line.run_id) if line.run_id else None,
         "at": line.at.isoformat(),
+        "cluster": line.cluster.name,
         "service": line.service,
         "level": line.level,
+        "run": str(line.run_id) if line.run_id else None,
+        "calculation": run.calculation_id if run else None,
+        "index": run.index if run else None,
         "text": line.text,
     }
 
 
 def _known_runs(cluster: Cluster, names: set[str]) -> dict[str, Run]:
-    """Return the runs that this cluster has or had; a line about another's run loses its link."""
+    """Return the runs of these names that this cluster has or had, with their calculations."""
     ids = []
     for name in names:
         try:
             ids.append(uuid.UUID(name))
         except ValueError:
             continue
-    runs = Run.objects.filter(pk__in=ids, cluster=cluster) if ids else ()
-    return {str(run.pk): run for run in runs}
+    if not ids:
+        return {}
+    had = Attempt.objects.filter(run=OuterRef("pk"), cluster=cluster)
+    runs = Run.objects.filter(Q(cluster=cluster) | Exists(had), pk__in=ids)
+    return {str(run.pk): run for run in runs.select_related("calculation")}
 
 
 def _store_metrics(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> None:
     if not events:
         return
-    rows = Metrics.objects.bulk_create(
+    beats = [
         Metrics(
             cluster=cluster,
             at=_moment(e.get("at")),
@@ -96,18 +118,39 @@ def _store_metrics(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> Non
             **{name: _number(e.get(name)) for name in NUMBERS},
         )
         for e in events
-    )
-    for row in rows:
-        publish(f"cluster:{cluster.pk}", "metrics", metrics_document(row))
+    ]
+    rows.insert_metrics(beats)
+    for beat in beats:
+        publish(f"cluster:{cluster.pk}", "metrics", metrics_document(beat))
 
 
 def metrics_document(row: Metrics) -> dict[str, Any]:
+    """The event, under the names of the charts' series (selectors/metrics.py) and as it was told."""
     return {
         "cluster": row.cluster_id,
         "at": row.at.isoformat(),
         "gpus": row.gpus,
         **{name: getattr(row, name) for name in NUMBERS},
+        "memory_percent": percent(row.memory_mib, row.memory_total_mib),
+        "disk_free_gib": row.disk_free_mib / 1024 if row.disk_free_mib is not None else None,
+        **_gpu_series(row.gpus),
     }
+
+
+def _gpu_series(gpus: Sequence[Any]) -> dict[str, float | None]:
+    series: dict[str, float | None] = {}
+    for gpu in gpus:
+        if isinstance(gpu, Mapping):
+            name = f"gpu{str(gpu.get('index', 0))[:8]}"
+            series[f"{name}_use"] = _number(gpu.get("utilisation_percent"))
+            series[f"{name}_memory"] = percent(
+                _number(gpu.get("memory_mib")), _number(gpu.get("memory_total_mib"))
+            )
+    return series
+
+
+def percent(part: float | None, whole: float | None) -> float | None:
+    return 100 * part / whole if part is not None and whole else None
 
 
 def _number(value: Any) -> float | None:

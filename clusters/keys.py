@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from clusters import rows
 from clusters.models import ApiKey, Cluster
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
@@ -80,10 +81,7 @@ def authenticate(authorization: str, *, lock: bool = False) -> ApiKey:
     if scheme.lower() != "api-key" or not text.startswith(MARK):
         raise KeyRefused("Send the header “Authorization: Api-Key lpk_…”.", code="key-missing")
     prefix, _, secret = text.strip().removeprefix(MARK).partition("_")
-    keys = ApiKey.objects.select_related("cluster")
-    if lock:
-        keys = keys.select_for_update(of=("cluster",), no_key=True)
-    key = keys.filter(prefix=prefix[:12]).first()
+    key = rows.key_with_cluster(prefix[:12], lock=lock)
     if key is None or not hmac.compare_digest(key.digest, digest(secret)):
         raise KeyRefused("The API key is not known; make a new one on the cluster's page.")
     moment = now()

@@ -179,6 +179,13 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         stored = drafts.attach(calculation, name, request._request, actor=request.user)
         return Response(shapes.InputFileSerializer(stored).data, status.HTTP_201_CREATED)
 
+    @extend_schema(responses=shapes.CreatedSerializer)
+    @action(detail=True)
+    def state(self, request: Request, pk: str) -> Response:
+        """Return the state alone: cheap enough to ask often."""
+        rows = Calculation.objects.visible_to(request.user).values("id", "state")
+        return Response(get_object_or_404(rows, pk=pk))
+
     def _note(self) -> str:
         asked = shapes.NoteSerializer(data=self.request.data)
         asked.is_valid(raise_exception=True)

@@ -54,6 +54,8 @@ def advance_all(moves: Iterable[Move], *, actor: Actor) -> None:
     A subject may appear once. Raises like `advance`.
     """
     moves = list(moves)
+    if not moves:
+        return
     by_model: dict[type[Subject], list[tuple[Move, Transition]]] = {Run: [], Calculation: []}
     for move in moves:
         by_model[type(move.subject)].append((move, _transition(move, actor)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, close_old_connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
 
 from clusters.agent.protocol import (
     DOWNLOAD_PATH,
@@ -35,7 +42,8 @@ log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-DEADLOCK_TRIES = 3
+DATABASE_TRIES = 3
+CHECK_CONNECTION_S = 20.0
 WITHOUT_REDIS_S = 5.0  # how often a held exchange looks for itself while no wake-up can arrive
 
 _pool = ThreadPoolExecutor(settings.THREADS, thread_name_prefix="exchange")
@@ -60,7 +68,7 @@ async def _answer(
         answer = await _exchange(headers.get(b"authorization", ""), document, receive)
     except DomainError as error:
         return _problem(error)
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError) as error:
         log.warning("an exchange could not be stored: %s", error)
         return _problem(Unavailable("The portal's database does not answer; try again."))
     except Exception:
@@ -163,18 +171,30 @@ async def _in_pool(function: Callable[..., Answer], *args: Any) -> Answer:
     return await asyncio.get_running_loop().run_in_executor(_pool, _with_connection, function, args)
 
 
+class _Thread(threading.local):
+    checked_at = 0.0
+
+
+_thread = _Thread()
+
+
 def _with_connection(function: Callable[..., Answer], args: tuple[Any, ...]) -> Answer:
-    """Run with this thread's kept connection; a deadlock or a connection lost on the way is tried again."""
-    for attempt in range(1, DEADLOCK_TRIES + 1):
-        close_old_connections()
+    """Run with this thread's kept connection; a deadlock or a connection lost on the way is tried again.
+
+    An exchange may happen twice, so it is tried again even where nobody knows whether it was committed. The
+    connection is looked at every CHECK_CONNECTION_S only: asking before each exchange would cost as much as a query.
+    """
+    for attempt in range(1, DATABASE_TRIES + 1):
+        if time.monotonic() - _thread.checked_at > CHECK_CONNECTION_S:
+            close_old_connections()
+            _thread.checked_at = time.monotonic()
         try:
             return function(*args)
-        except OperationalError:
-            if attempt == DEADLOCK_TRIES:
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if attempt == DATABASE_TRIES:
                 raise
             time.sleep(0.05 * attempt)
-        finally:
-            close_old_connections()
     raise AssertionError("unreachable")
 
 

@@ -1,0 +1,113 @@
+"""No-op calculations through the whole life cycle: submitted through the API, run by one agent of two slots.
+
+Latency is one calculation at a time, from the create request until its final state is seen in the database; the
+rate is all of them at once. `where` says where the time of the latency goes, from the portal's own events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from typing import Any
+
+from bench.client import Client
+from bench.stack import Stack
+
+PEERS = {
+    "AiiDA 2.9.4": {"latency_ms_p50": 675, "rate_per_s": 2.3},
+    "Prefect 3.8.8": {"latency_ms_p50": 1900, "rate_per_s": 1.2},
+    "Celery alone": {"latency_ms_p50": 2.5, "rate_per_s": 720},
+}
+SPANS = """
+import json, statistics
+from calculations.models import Calculation, Event
+spans = {"submit": [], "place": [], "run and report": []}
+for calculation in Calculation.objects.filter(name="latency"):
+    at = {e.verb + ("-run" if e.run_id else ""): e.at for e in calculation.events.all()}
+    spans["submit"].append((at["approve_by_rule"] - at["create"]).total_seconds())
+    spans["place"].append((at["assign-run"] - at["approve_by_rule"]).total_seconds())
+    spans["run and report"].append((at["finish_valid-run"] - at["assign-run"]).total_seconds())
+print(json.dumps({k: round(1000 * statistics.median(v), 1) for k, v in spans.items() if v}))
+"""
+COUNTS = """
+import json
+from django.db.models import Count
+from calculations.models import Attempt, Calculation, OrphanResult
+valid = Calculation.objects.filter(name="rate", state="valid").count()
+doubled = Attempt.objects.values("run").annotate(n=Count("pk")).filter(n__gt=1).count()
+print(json.dumps({"valid": valid, "doubled": doubled + OrphanResult.objects.count()}))
+"""
+TERMINAL = {"valid", "not_valid", "failed", "cancelled"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--n", type=int, default=500, help="calculations for the rate")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--single", type=int, default=40, help="calculations for the latency")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    with Stack() as stack:
+        stack.start_web()
+        stack.start_worker()
+        stack.start_agent(slots=2)
+        with stack.client() as client:
+            stack.wait_for_agent(client)
+            _one(client, "warm-up")
+            latencies = [_one(client, "latency") for _ in range(options.single)]
+            rates = [_many(client, options.n) for _ in range(options.rounds)]
+        where = stack.python(SPANS)
+        counts = stack.python(COUNTS)
+    latencies.sort()
+    total = options.n * options.rounds
+    return {
+        "name": "lifecycle",
+        "n": options.n,
+        "rounds": options.rounds,
+        "latency_ms_p50": round(1000 * statistics.median(latencies), 1),
+        "latency_ms_p95": round(1000 * latencies[int(0.95 * (len(latencies) - 1))], 1),
+        "rate_per_s": round(statistics.median(rates), 1),
+        "rates_per_s": [round(rate, 1) for rate in rates],
+        "lost": total - counts["valid"],
+        "doubled": counts["doubled"],
+        "where_ms": where,
+        "peers": PEERS,
+        "first_mark": {"latency_ms_p50": 250, "rate_per_s": 40},
+        "goal": {"latency_ms_p50": 60, "rate_per_s": 150},
+    }
+
+
+def _one(client: Client, name: str) -> float:
+    began = time.perf_counter()
+    body = {"calculations": [{"name": name, "software": "noop"}], "submit": True}
+    created = client.post("/api/v1/calculations/bulk/", body)[0]
+    while client.get(f"/api/v1/calculations/{created['id']}/state/")["state"] not in TERMINAL:
+        time.sleep(0.002)
+    return time.perf_counter() - began
+
+
+def _many(client: Client, count: int) -> float:
+    """Submit `count` at once, in requests of 100, and return how many per second came to their end."""
+    began = time.perf_counter()
+    last = 0
+    for start in range(0, count, 100):
+        body = {
+            "calculations": [
+                {"name": "rate", "software": "noop", "parameters": {"value": number}}
+                for number in range(start, min(start + 100, count))
+            ],
+            "submit": True,
+        }
+        last = client.post("/api/v1/calculations/bulk/", body)[-1]["id"]
+    deadline = began + 60 + count
+    while time.perf_counter() < deadline:
+        if client.get(f"/api/v1/calculations/{last}/state/")["state"] in TERMINAL and all_ended(client):
+            return count / (time.perf_counter() - began)
+        time.sleep(0.02)
+    raise TimeoutError("calculations are still under way:\n" + json.dumps(client.get("/api/v1/calculations/?state=queued,running"))[:2000])
+
+
+def all_ended(client: Client) -> bool:
+    return not client.get("/api/v1/calculations/?state=queued,running&page_size=1")["results"]

@@ -1,0 +1,196 @@
+"""A whole portal on throw-away servers: web, worker, beat and agents as real processes, for benchmarks and chaos tests.
+
+Everything lives in one temporary folder and ends with the process that made it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.client import Client
+from labportal import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+PERSON, PASSWORD = "bench", "bench-password-of-a-throw-away-portal"
+SEED = """
+import json, os
+from clusters import keys
+from clusters.models import Cluster
+from labportal.accounts.models import Level, User
+admin, _ = User.objects.get_or_create(username="admin", defaults={"role": "admin"})
+person = User.objects.filter(username=os.environ["BENCH_PERSON"]).first()
+if person is None:
+    person = User.objects.create_user(
+        os.environ["BENCH_PERSON"], password=os.environ["BENCH_PASSWORD"],
+        role="user", notification_level=Level.NONE)
+secrets = []
+for number in range(int(os.environ["BENCH_CLUSTERS"])):
+    cluster, _ = Cluster.objects.get_or_create(name=f"cluster-{number}")
+    secrets.append([cluster.pk, cluster.name, keys.issue(cluster, actor=admin)[1]])
+print(json.dumps(secrets))
+"""
+
+
+class Stack:
+    """`with Stack() as stack:`; processes are started one by one by name and may be killed at any moment."""
+
+    def __init__(self, *, clusters: int = 1, durable: bool = True) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="labportal-bench-"))
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._clusters, self._durable = clusters, durable
+        self.keys: list[tuple[int, str, str]] = []
+
+    def __enter__(self) -> Stack:
+        self._guard = embedded.throw_away(self.home)
+        servers = embedded.start(self.home, durable=self._durable)
+        self.port = embedded.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            **servers.environment(),
+            "LABPORTAL_HOME": str(self.home / "portal"),
+            "LABPORTAL_URL": self.url,
+            "LABPORTAL_STATIC_MANIFEST": "no",
+            "LABPORTAL_SOFTWARE": "noop=bench.noop:Noop",
+            "SECRET_KEY": "only-for-benchmarks-" + "x" * 40,
+            "DJANGO_SETTINGS_MODULE": "labportal.settings",
+            "BENCH_PERSON": PERSON,
+            "BENCH_PASSWORD": PASSWORD,
+            "BENCH_CLUSTERS": str(self._clusters),
+        }
+        (self.home / "portal").mkdir()
+        self.manage("migrate", "-v", "0")
+        self.keys = [tuple(item) for item in self.python(SEED)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
+        self._guard.wait(30)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def manage(self, *arguments: str) -> None:
+        command = [sys.executable, "manage.py", *arguments]
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=True)  # noqa: S603
+
+    def python(self, code: str) -> Any:
+        """Run code inside the portal's Django and return what it prints as JSON."""
+        import json
+
+        setup = "import django; django.setup()\n"
+        command = [sys.executable, "-c", setup + code]
+        done = subprocess.run(  # noqa: S603
+            command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def start(self, name: str, command: list[str]) -> None:
+        log = (self.home / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def start_web(self) -> None:
+        self.start(
+            "web",
+            [
+                *(sys.executable, "-m", "uvicorn", "labportal.asgi:application"),
+                *("--host", "127.0.0.1", "--port", str(self.port), "--lifespan", "on"),
+                *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
+            ],
+        )
+        self.wait_for_web()
+
+    def wait_for_web(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), Client(self.url) as client:
+                if client.request("GET", "/healthz")[0] == 200:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"web does not answer:\n{self.tail('web')}")
+
+    def start_worker(self) -> None:
+        self.start(
+            "worker",
+            [
+                *(sys.executable, "-m", "celery", "-A", "labportal", "worker"),
+                *("--concurrency", "1", "--loglevel", "warning"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+        )
+
+    def start_beat(self) -> None:
+        self.start("beat", [sys.executable, "-m", "celery", "-A", "labportal", "beat"])
+
+    def start_agent(self, number: int = 0, *, slots: int = 2) -> None:
+        """Start the agent of a cluster from the agent file, as a cluster would."""
+        target = self.home / "labportal-agent.pyz"
+        if not target.exists():
+            from clusters.agent_file import build
+
+            os.environ["LABPORTAL_SOFTWARE"] = self.environment["LABPORTAL_SOFTWARE"]
+            build(target)
+        config = self.home / f"agent-{number}.ini"
+        config.write_text(
+            f"[portal]\nurl = {self.url}\nkey = {self.keys[number][2]}\n"
+            f"[agent]\nwork = {self.home / f'work-{number}'}\nslots = {slots}\n"
+        )
+        config.chmod(0o600)
+        self.start(
+            f"agent-{number}",
+            [sys.executable, str(target), "--config", str(config), "run", "--quiet"],
+        )
+
+    def wait_for_agent(self, client: Client, number: int = 0, seconds: float = 30) -> None:
+        name = self.keys[number][1]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            cluster = client.get(f"/api/v1/clusters/{name}/")
+            if (cluster.get("capacity") or {}).get("software", {}).get("noop", {}).get("ok"):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(f"the agent was not heard:\n{self.tail(f'agent-{number}')}")
+
+    def kill(self, name: str, sign: int = signal.SIGKILL) -> None:
+        process = self.processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        process.wait(20)
+
+    def stop(self, name: str) -> None:
+        process = self.processes[name]
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill(name)
+
+    def tail(self, name: str, characters: int = 3000) -> str:
+        return (self.home / f"{name}.log").read_text(errors="replace")[-characters:]
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        """A client that is signed in as the scientist."""
+        with Client(self.url) as client:
+            client.sign_in(PERSON, PASSWORD)
+            yield client

@@ -156,7 +156,12 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
             "hosts": [
-                {"address": REDIS_URL, "socket_connect_timeout": 1, "health_check_interval": 15}
+                {
+                    "address": REDIS_URL,
+                    "socket_connect_timeout": 1,
+                    "socket_timeout": 1,
+                    "health_check_interval": 15,
+                }
             ],
             "prefix": "labportal",
         },
@@ -170,14 +175,15 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1,
+    "socket_timeout": 1,
     "visibility_timeout": 3600,
 }
 CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,
     "interval_start": 0,
-    "interval_step": 0.2,
-    "interval_max": 0.2,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
     "retry_errors": None,
 }
 CELERY_TASK_SERIALIZER = "json"

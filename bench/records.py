@@ -124,5 +124,5 @@ def _round(client: Client, count: int) -> float:
     while time.perf_counter() < deadline:
         if all_ended(client):
             return count / (time.perf_counter() - began)
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise TimeoutError("calculations are still under way")

@@ -34,10 +34,11 @@ def _may_hear_calculation(user: User, key: str) -> bool:
 def _follow_up(calculations: Sequence[Calculation], **_: Any) -> None:
     from calculations.tasks import follow_up
 
-    ids = [c.pk for c in calculations if c.is_terminal or across_runs(c)]
-    if not ids:
+    analyse_ids = [c.pk for c in calculations if across_runs(c)]
+    ended_ids = [c.pk for c in calculations if c.is_terminal]
+    if not analyse_ids and not ended_ids:
         return
     try:
-        follow_up.delay(ids)
+        follow_up.delay(analyse_ids, ended_ids)
     except OperationalError as error:
-        log.warning("the broker does not answer; calculations %s are announced later: %s", ids, error)
+        log.warning("the broker does not answer; the beat announces %s: %s", ended_ids, error)

@@ -11,11 +11,11 @@ from calculations.services import announcements, results
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
-def follow_up(calculation_ids: Sequence[int]) -> None:
+def follow_up(analyse_ids: Sequence[int], ended_ids: Sequence[int]) -> None:
     """After runs ended: compute what looks at all runs, then tell who wants to know of what has ended."""
-    for calculation_id in calculation_ids:
+    for calculation_id in analyse_ids:
         results.analyse(calculation_id)
-    announcements.announce(calculation_ids)
+    announcements.announce(ended_ids)
 
 
 @shared_task
@@ -23,4 +23,4 @@ def sweep_unannounced() -> None:
     """Announce what was left out while the broker was away."""
     ids = announcements.unannounced()
     if ids:
-        follow_up(ids)
+        follow_up(results.with_analyses_across_runs(ids), ids)

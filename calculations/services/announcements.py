@@ -27,8 +27,12 @@ def announce(calculation_ids: Sequence[int]) -> None:
     for calculation in ended:
         level = Level.INFO if calculation.state in GOOD else Level.ERROR
         word = calculation.get_state_display().lower()
+        people = {user.pk: user for user in [calculation.created_by, *admins]}.values()
+        interested = [user for user in people if _wants(user, level)]
+        if not interested:
+            continue
         notify(
-            {user.pk: user for user in [calculation.created_by, *admins]}.values(),
+            interested,
             level=level,
             subject=f"{calculation.number} {calculation.name}: {word}",
             body=_body(calculation, word),
@@ -36,6 +40,10 @@ def announce(calculation_ids: Sequence[int]) -> None:
             key=f"calculation:{calculation.pk}:{calculation.finished_at:%Y%m%dT%H%M%S.%f}",
         )
     Calculation.objects.filter(pk__in=[c.pk for c in ended]).update(announced_at=now())
+
+
+def _wants(person: User, level: Level) -> bool:
+    return person.notification_level in (level, Level.INFO)
 
 
 def unannounced(*, older_than: timedelta = timedelta(seconds=60)) -> list[int]:

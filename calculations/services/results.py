@@ -125,6 +125,11 @@ def across_runs(calculation: Calculation) -> list[Analysis]:
     return [analysis for analysis in ordered if analysis.scope == "calculation"]
 
 
+def with_analyses_across_runs(calculation_ids: Sequence[int]) -> list[int]:
+    rows = Calculation.objects.filter(pk__in=calculation_ids).only("software", "analyses")
+    return [row.pk for row in rows if across_runs(row)]
+
+
 def analyse(calculation_id: int) -> None:
     """Compute the analyses across the valid runs anew; the same input gives the same rows."""
     calculation = Calculation.objects.get(pk=calculation_id)

@@ -347,6 +347,7 @@ class Lifecycle:
         saved = self._save(record)
         if phase is Phase.CLOSED:
             self._drop(record)
+            self.news(NEWS_SOON_S)  # a slot may be free
         elif news is not None and phase is not Phase.STARTING:
             self.news(news)
         return saved

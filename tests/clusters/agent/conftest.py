@@ -1,0 +1,147 @@
+"""Arranges an agent as a process of its own beside a fake portal; neither Django nor a database is
+needed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clusters.agent.fake_portal import KEY, FakePortal
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> None:
+    """The agent's tests use no Redis."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords() -> None:
+    """The agent's tests use no passwords."""
+
+
+@pytest.fixture(autouse=True)
+def files_dir() -> None:
+    """The agent's tests use no file store of the portal."""
+
+
+@pytest.fixture
+def portal() -> Iterator[FakePortal]:
+    portal = FakePortal()
+    yield portal
+    portal.close()
+
+
+class AgentProcess:
+    """One agent's settings and folder; started and killed as often as a test wants."""
+
+    def __init__(self, folder: Path, portal: FakePortal, settings: str = "") -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        self.config = folder / "agent.ini"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.settings(portal.url, settings)
+
+    def settings(self, url: str, more: str = "") -> None:
+        agent = f"[agent]\nwork = {self.work}\nslots = 2\ngrace_s = 1\n{more}\n"
+        self.config.write_text(f"[portal]\nurl = {url}\nkey = {KEY}\n{agent}")
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "clusters.agent", "--config", str(self.config), *arguments]
+
+    def environment(self) -> dict[str, str]:
+        software = "probe=tests.clusters.agent.probe:Probe,noop=bench.noop:Noop"
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), "LABPORTAL_SOFTWARE": software}
+
+    def start(self) -> AgentProcess:
+        self.process = subprocess.Popen(
+            self.command("run", "--quiet"), env=self.environment(), cwd=self.folder
+        )
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> float:
+        """Stop the agent as a service manager does; return how long that took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        return time.monotonic() - began
+
+    def folder_of(self, run: str, attempt: int = 1) -> Path:
+        return self.work / "runs" / run / str(attempt)
+
+    def log(self) -> str:
+        return (self.work / "agent.log").read_text()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, portal: FakePortal) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path, portal)
+    yield agent
+    if agent.process is not None and agent.process.poll() is None:
+        agent.kill()
+
+
+@pytest.fixture
+def signals(tmp_path: Path) -> Path:
+    """A folder through which a test holds and watches the probe."""
+    folder = tmp_path / "signals"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def spec() -> Callable[..., dict[str, Any]]:
+    """Describe a run of the probe's script, or of other software."""
+
+    def describe(
+        script: str = "true",
+        *,
+        run: str | None = None,
+        attempt: int = 1,
+        software: str = "probe",
+        resources: dict[str, int] | None = None,
+        **details: Any,
+    ) -> dict[str, Any]:
+        parameters = {"script": script, **details.pop("parameters", {})}
+        return {
+            "run": run or str(uuid.uuid4()),
+            "attempt": attempt,
+            "software": software,
+            "parameters": parameters if software == "probe" else details.pop("values", {}),
+            "analyses": [],
+            "resources": {"cores": 1, "memory_mib": 512, "walltime_s": 60, **(resources or {})},
+            "files": [],
+            "carry": None,
+            **details,
+        }
+
+    return describe
+
+
+def wait_for(path: Path, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} did not appear"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def appears() -> Callable[[Path], None]:
+    return wait_for

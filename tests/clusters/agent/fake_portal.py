@@ -1,0 +1,221 @@
+"""A portal of a few lines for the agent's tests: the exchange, files, and every way to be
+difficult.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+from clusters.agent import protocol
+from clusters.agent.protocol import TERMINAL, AgentState, Verb, instruction
+
+KEY = "lpk_test_secret"
+
+
+class FakePortal:
+    def __init__(self) -> None:
+        self.lock = threading.Condition()
+        self.desired = 0
+        self.execute: dict[tuple[str, int], dict[str, Any]] = {}
+        self.verbs: dict[tuple[str, int], dict[str, Any]] = {}
+        self.purge: dict[str, list[str]] = {}
+        self.purged: dict[str, int] = {}
+        self.reports: list[dict[str, Any]] = []
+        self.states: dict[tuple[str, int], str] = {}
+        self.closed: set[tuple[str, int]] = set()
+        self.hold_close = False
+        self.events: dict[int, dict[str, Any]] = {}
+        self.requests: list[dict[str, Any]] = []
+        self.encodings: list[str | None] = []
+        self.answers: deque[tuple[int, dict[str, Any]]] = deque()  # instead of proper ones
+        self.raw: deque[Any] = deque()  # replies as they are, instead of proper ones
+        self.acknowledge = True
+        self.down = False
+        self.released = 0
+        self.files: dict[str, bytes] = {}
+        self.uploads: dict[tuple[str, int, str], bytes] = {}
+        self.refuse_upload: int | None = None
+        self.settings = {"exchange_s": 30, "metrics_s": 60, "log_bytes_per_minute": 1_000_000}
+        self._newest = 0
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    # What a test says
+
+    def want(self, spec: dict[str, Any]) -> tuple[str, int]:
+        key = spec["run"], spec["attempt"]
+        with self.lock:
+            self.execute[key] = spec
+            self._say()
+        return key
+
+    def tell(self, key: tuple[str, int], verb: Verb, **details: Any) -> None:
+        with self.lock:
+            self.verbs[key] = instruction(*key, verb, **details)
+            self._say()
+
+    def want_purged(self, run: str, keep: list[str]) -> None:
+        with self.lock:
+            self.purge[run] = keep
+            self._say()
+
+    def _say(self) -> None:
+        self.desired += 1
+        self.lock.notify_all()
+
+    def until(self, condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+        """Wait until the condition holds; the portal's lock is held while it is looked at."""
+        deadline = time.monotonic() + seconds
+        with self.lock:
+            while True:
+                found = condition()
+                if found:
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"not within {seconds} s; states: {self.states}")
+                self.lock.wait(min(left, 0.05))
+
+    def report_of(self, key: tuple[str, int], seconds: float = 15.0) -> dict[str, Any]:
+        return self.until(
+            lambda: next((r for r in self.reports if (r["run"], r["attempt"]) == key), None),
+            seconds,
+        )
+
+    def texts(self, service: str = "program") -> list[str]:
+        with self.lock:
+            found = sorted(self.events.items())
+        return [e["text"] for _, e in found if e["kind"] == "log" and e["service"] == service]
+
+    # What the portal does
+
+    def exchange(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        with self.lock:
+            self.requests.append(request)
+            self._newest += 1
+            number = self._newest
+            self.lock.notify_all()
+            for event in request["events"]:
+                if self.acknowledge:
+                    self.events.setdefault(event["seq"], event)
+            for entry in request["purged"]:
+                self.purged[entry["run"]] = entry["freed_bytes"]
+                self.purge.pop(entry["run"], None)
+            deadline = time.monotonic() + request["wait_s"]
+            while True:
+                instructions = self._instructions(request)
+                speaks = any(i["verb"] != "keep" for i in instructions)
+                if speaks or self.down or time.monotonic() >= deadline:
+                    break
+                self.lock.wait(deadline - time.monotonic())
+                if number != self._newest:
+                    self.released += 1
+                    return None
+            self.lock.notify_all()
+            return protocol.reply(
+                desired=self.desired,
+                acknowledged=max(self.events, default=0),
+                runs=instructions,
+                settings=self.settings,
+            )
+
+    def _instructions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        found = []
+        listed = set()
+        for entry in request["runs"]:
+            key = entry["run"], entry["attempt"]
+            listed.add(key)
+            self.states[key] = entry["state"]
+            found.append(self._verb(key, entry))
+        for key, spec in self.execute.items():
+            if key not in listed and key not in self.closed:
+                found.append(instruction(*key, Verb.EXECUTE, lease_s=300, spec=spec))
+        for run, keep in self.purge.items():
+            found.append({"run": run, "verb": "purge", "keep": keep})
+        return found
+
+    def _verb(self, key: tuple[str, int], entry: dict[str, Any]) -> dict[str, Any]:
+        if key in self.verbs and self.verbs[key]["verb"] == "abandon":
+            return self.verbs[key]
+        if AgentState(entry["state"]) in TERMINAL:
+            if not any((r["run"], r["attempt"]) == key for r in self.reports):
+                self.reports.append(entry)
+            if not self.hold_close:
+                self.closed.add(key)
+                return instruction(*key, Verb.CLOSE)
+        return self.verbs.get(key) or instruction(*key, Verb.KEEP)
+
+
+def _handler(portal: FakePortal) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+            head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+            head += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+            if status == 204:
+                head.pop(1)
+            self.wfile.write("\r\n".join([*head, "", ""]).encode() + body)
+
+        def _problem(self, status: int, **words: Any) -> None:
+            self._answer(status, json.dumps(words).encode())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["Authorization"] != f"Api-Key {KEY}":
+                return self._problem(401, code="wrong_key", detail="the key is wrong")
+            if portal.down:
+                return self._problem(503)
+            if portal.answers:
+                status, words = portal.answers.popleft()
+                return self._problem(status, **words)
+            encoding = self.headers["Content-Encoding"]
+            portal.encodings.append(encoding)
+            if portal.raw:
+                protocol.decode(body, encoding)
+                return self._answer(200, json.dumps(portal.raw.popleft()).encode())
+            reply = portal.exchange(protocol.decode(body, encoding))
+            if portal.down:
+                return self._problem(503)
+            if reply is None:
+                return self._answer(204)
+            content, packed = protocol.encode(reply)
+            return self._answer(200, content, **({"Content_Encoding": packed} if packed else {}))
+
+        def do_GET(self) -> None:
+            name = unquote(self.path.split("/files/", 1)[1])
+            if name not in portal.files:
+                return self._problem(404, detail="no such file")
+            return self._answer(200, portal.files[name])
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if portal.down or portal.refuse_upload:
+                return self._problem(portal.refuse_upload or 503, detail="refused")
+            assert hashlib.sha256(body).hexdigest() == self.headers["X-Content-SHA256"]
+            _, _, _, _, _, run, attempt, _, name = self.path.split("/", 8)
+            portal.uploads[run, int(attempt), unquote(name)] = body
+            return self._answer(201)
+
+    return Handler

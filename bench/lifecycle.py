@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         stack.start_worker()
         stack.start_agent(slots=2)
         with stack.client() as client:
-            stack.wait_for_agent(client)
+            stack.wait_for_agent()
             _one(client, "warm-up")
             latencies = [_one(client, "latency") for _ in range(options.single)]
             rates = [_many(client, options.n) for _ in range(options.rounds)]

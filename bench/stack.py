@@ -160,15 +160,17 @@ class Stack:
             [sys.executable, str(target), "--config", str(config), "run", "--quiet"],
         )
 
-    def wait_for_agent(self, client: Client, number: int = 0, seconds: float = 30) -> None:
-        name = self.keys[number][1]
+    def wait_for_agent(self, number: int = 0, seconds: float = 30) -> None:
+        """Wait until the agent has told which software its machine has."""
+        code = (
+            "import json\nfrom clusters.models import Cluster\n"
+            f"print(json.dumps(Cluster.objects.get(pk={self.keys[number][0]}).offers('noop')))"
+        )
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            cluster = client.get(f"/api/v1/clusters/{name}/")
-            if (cluster.get("capacity") or {}).get("software", {}).get("noop", {}).get("ok"):
-                return
+        while not self.python(code):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the agent was not heard:\n{self.tail(f'agent-{number}')}")
             time.sleep(0.05)
-        raise TimeoutError(f"the agent was not heard:\n{self.tail(f'agent-{number}')}")
 
     def kill(self, name: str, sign: int = signal.SIGKILL) -> None:
         process = self.processes.pop(name)

@@ -8,6 +8,7 @@ class CalculationsConfig(AppConfig):
     verbose_name = "Calculations"
 
     def ready(self) -> None:
-        from calculations import registration
+        from calculations import frame, registration
 
         registration.register()
+        frame.register()

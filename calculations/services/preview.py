@@ -1,4 +1,4 @@
-"""The input files of a run as they would be written, and what changed against another run. Pure, no writes."""
+"""The input files of a run as they would be written, and what changed. Pure, no writes."""
 
 from __future__ import annotations
 

@@ -23,6 +23,14 @@ function help() {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
+// A button of the page; where it acts on chosen rows and none is chosen, the row at hand is meant.
+function press(key) {
+  const button = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const form = button.closest("form");
+  if (form?.querySelector("[data-tick]") && !form.querySelector("[data-tick]:checked")) here()?.querySelector("[data-tick]")?.click();
+  button.click();
+}
+
 const VERBS = {
   "/": () => document.querySelector("[data-search]")?.select(),
   "?": help,
@@ -49,7 +57,7 @@ document.addEventListener("keydown", (event) => {
     here()?.querySelector(".row-link")?.click();
   } else if (VERBS[event.key] || document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)) {
     event.preventDefault();
-    (VERBS[event.key] ?? (() => document.querySelector(`[data-key="${CSS.escape(event.key)}"]`).click()))();
+    (VERBS[event.key] ?? (() => press(event.key)))();
   }
 });
 

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from labportal.common.panels import render_panels
-from labportal.common.templatetags.labportal import NOTHING
+from labportal.common.templatetags.labportal import NOTHING, TIMES_TEN, number
 
 register = template.Library()
 
@@ -144,6 +144,48 @@ def item(mapping: Any, key: Any) -> Any:
         return mapping[key]
     except (KeyError, IndexError, TypeError):
         return None
+
+
+@register.filter
+def quantity(value: Any, digits: int = 8) -> str:
+    """A result's value: numbers with so many digits at most, without padding zeros."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    worded = number(value, digits)
+    if "." not in worded:
+        return worded
+    head, times, power = worded.partition(TIMES_TEN)
+    return head.rstrip("0").rstrip(".") + times + power
+
+
+@register.filter
+def event_words(verb: str) -> str:
+    """finish_not_valid as it is read: not valid."""
+    words = str(verb).removeprefix("finish_").removeprefix("conclude_").replace("_", " ")
+    return EVENT_WORDS.get(str(verb), words)
+
+
+EVENT_WORDS = {
+    "create": "drafted",
+    "submit": "submitted",
+    "approve": "approved",
+    "approve_by_rule": "approved by rule",
+    "send_back": "sent back",
+    "withdraw": "withdrawn",
+    "cancel": "cancelled",
+    "ask_to_cancel": "asked to stop",
+    "confirm_cancel": "stopped",
+    "retry": "queued again",
+    "retry_later": "waits again",
+    "requeue": "back in the queue",
+    "release": "queued",
+    "assign": "handed out",
+    "start": "started",
+    "lose": "lost, queued again",
+    "give_up": "given up",
+    "skip": "skipped",
+    "adopt": "late result adopted",
+}
 
 
 @register.simple_tag

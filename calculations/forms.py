@@ -1,0 +1,281 @@
+"""The form of a calculation, drawn from a plug-in's parameters.
+
+It knows shapes alone; the checks are the services'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from calculations.models import Calculation, LabSettings
+from calculations.services.drafts import DraftSpec, clusters
+from calculations.software.base import Software
+from calculations.software.parameters import Kind, Parameter
+from labportal.accounts.models import Project, User
+from labportal.accounts.roles import Can, can
+
+PARAMETER = "p_"
+SERVICE_NAMES = {
+    "sweep": "vary",
+    "sweep.parameter": "vary",
+    "sweep.from": "vary_from",
+    "sweep.to": "vary_to",
+    "sweep.points": "vary_points",
+    "sweep.values": "vary_values",
+    "sweep.mode": "vary_mode",
+    "sweep.carry": "vary_mode",
+    "memory_mib": "memory_gib",
+    "walltime_s": "walltime_min",
+}
+MODES = (("chain", "one after the other"), ("independent", "side by side"))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The parameters under one heading, as bound fields with what is written beside them."""
+
+    title: str
+    fields: tuple[Any, ...]
+    advanced: tuple[Any, ...]
+
+
+def _text(**attributes: str) -> forms.TextInput:
+    return forms.TextInput({"class": "form-control", "autocomplete": "off", **attributes})
+
+
+class DraftForm(forms.Form):
+    """All fields are optional here: drafts.clean says what is missing, in the API's words."""
+
+    name = forms.CharField(label="Name", required=False, widget=_text(maxlength="200"))
+    description = forms.CharField(
+        label="Note",
+        required=False,
+        widget=forms.Textarea({"class": "form-control is-prose", "rows": 2}),
+        help_text="Why you do this, for those who find it in a year.",
+    )
+    project = forms.ModelChoiceField(
+        Project.objects.none(),
+        label="Project",
+        to_field_name="slug",
+        empty_label=None,
+        widget=forms.Select({"class": "form-select"}),
+    )
+    vary = forms.ChoiceField(
+        label="Quantity", required=False, widget=forms.Select({"class": "form-select"})
+    )
+    vary_from = forms.CharField(label="From", required=False, widget=_text(inputmode="decimal"))
+    vary_to = forms.CharField(label="To", required=False, widget=_text(inputmode="decimal"))
+    vary_points = forms.CharField(label="Points", required=False, widget=_text(inputmode="numeric"))
+    vary_values = forms.CharField(
+        label="Or these values",
+        required=False,
+        widget=_text(placeholder="0 0.05 0.2"),
+        help_text="Instead of from, to and points.",
+    )
+    vary_mode = forms.ChoiceField(
+        label="Order", required=False, choices=MODES, initial="chain", widget=forms.RadioSelect
+    )
+    cluster = forms.ModelChoiceField(
+        None,
+        label="Cluster",
+        required=False,
+        to_field_name="name",
+        empty_label="any that has the software",
+        widget=forms.Select({"class": "form-select"}),
+    )
+    cores = forms.IntegerField(label="Cores", initial=1, widget=_text(inputmode="numeric"))
+    memory_gib = forms.FloatField(label="Memory", initial=1, widget=_text(inputmode="decimal"))
+    walltime_min = forms.FloatField(
+        label="Time limit", initial=10, widget=_text(inputmode="decimal")
+    )
+    priority = forms.IntegerField(
+        label="Priority", initial=0, required=False, widget=_text(inputmode="numeric")
+    )
+    keep_files = forms.BooleanField(label="Keep the raw files on the cluster", required=False)
+    analyses = forms.MultipleChoiceField(
+        label="Analyses", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, software: Software, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.software, self.user = software, user
+        self.fields["project"].queryset = Project.objects.visible_to(user)
+        self.fields["cluster"].queryset = clusters().filter(enabled=True)
+        self.fields["cluster"].label_from_instance = _cluster_label
+        self.fields["vary"].choices = [
+            ("", "nothing: one run"),
+            *((p.name, _with_unit(p)) for p in software.parameters if p.sweepable),
+        ]
+        self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
+        if not can(user, Can.PRIORITISE):
+            self.fields["priority"].help_text = "0 or less; moderators give more."
+        for parameter in software.parameters:
+            self.fields[PARAMETER + parameter.name] = _field_of(parameter)
+
+    def groups(self, *, structure: bool) -> list[Group]:
+        """The first group (the structure's own), or all the others, in the form's order."""
+        first = next((p.group for p in self.software.parameters), "")
+        order = dict.fromkeys(p.group for p in self.software.parameters)
+        return [self._group(name) for name in order if (name == first) is structure]
+
+    def _group(self, name: str) -> Group:
+        rows = [
+            (parameter.advanced, self._drawn(parameter))
+            for parameter in self.software.parameters
+            if parameter.group == name
+        ]
+        usual = tuple(row for advanced, row in rows if not advanced)
+        return Group(name, usual, tuple(row for advanced, row in rows if advanced))
+
+    def _drawn(self, parameter: Parameter) -> dict[str, Any]:
+        return {
+            "field": self[PARAMETER + parameter.name],
+            "unit": parameter.unit if parameter.lines == 1 else "",
+            "hint": _bounds(parameter) or parameter.keyword,
+            "keyword": parameter.keyword,
+            "wide": parameter.lines > 1,
+            "check": parameter.kind is Kind.BOOLEAN,
+        }
+
+    def spec(self, copied_from: Calculation | None = None) -> DraftSpec:
+        """What was entered, for the services; expects that is_valid() was asked."""
+        said = self.cleaned_data
+        return DraftSpec(
+            project=said.get("project"),
+            name=said.get("name", ""),
+            description=said.get("description", ""),
+            software=self.software.name,
+            parameters={p.name: said.get(PARAMETER + p.name, "") for p in self.software.parameters},
+            sweep=self._sweep(),
+            analyses=said.get("analyses", []),
+            cluster=said.get("cluster"),
+            cores=said.get("cores") or 0,
+            memory_mib=round((said.get("memory_gib") or 0) * 1024),
+            walltime_s=round((said.get("walltime_min") or 0) * 60),
+            priority=said.get("priority") or 0,
+            keep_files=said.get("keep_files", False),
+            copied_from=copied_from,
+        )
+
+    def _sweep(self) -> dict[str, Any] | None:
+        said = self.cleaned_data
+        if not said.get("vary"):
+            return None
+        mode = said.get("vary_mode") or "independent"
+        if said.get("vary_values", "").strip():
+            return {"parameter": said["vary"], "values": said["vary_values"], "mode": mode}
+        return {
+            "parameter": said["vary"],
+            "from": said.get("vary_from", ""),
+            "to": said.get("vary_to", ""),
+            "points": said.get("vary_points", ""),
+            "mode": mode,
+        }
+
+    def take_errors(self, errors: Mapping[str, str]) -> None:
+        """Put the services' errors beside their fields."""
+        for name, text in errors.items():
+            field = SERVICE_NAMES.get(name, name.replace("parameters.", PARAMETER))
+            known = field in self.fields
+            self.add_error(field if known else None, text if known else f"{name} {text}")
+
+
+def _with_unit(parameter: Parameter) -> str:
+    return f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
+
+
+def _cluster_label(cluster: Any) -> str:
+    slots = cluster.capacity.get("slots", {})
+    if cluster.is_silent():
+        return f"{cluster.name} (silent)"
+    return f"{cluster.name} ({slots.get('free', 0)} of {cluster.slots_total} slots free)"
+
+
+def _bounds(parameter: Parameter) -> str:
+    low, high = parameter.minimum, parameter.maximum
+    if low is None or high is None:
+        return ""
+    return f"{shown(low)} to {shown(high)}"
+
+
+def _field_of(parameter: Parameter) -> forms.Field:
+    common = {"label": parameter.label, "required": False, "help_text": parameter.help}
+    if parameter.kind is Kind.BOOLEAN:
+        return forms.BooleanField(initial=bool(parameter.default), **common)
+    initial = shown(parameter.default)
+    if parameter.kind is Kind.CHOICE:
+        select = forms.Select({"class": "form-select"})
+        return forms.ChoiceField(
+            choices=parameter.choices, initial=initial, widget=select, **common
+        )
+    if parameter.kind is Kind.TEXT and parameter.lines > 1:
+        area = forms.Textarea(
+            {"class": "form-control", "rows": parameter.lines, "spellcheck": "false"}
+        )
+        return forms.CharField(initial=initial, widget=area, strip=False, **common)
+    mode = {"inputmode": "decimal"} if parameter.kind is not Kind.TEXT else {}
+    return forms.CharField(initial=initial, widget=_text(**mode), **common)
+
+
+def shown(value: Any) -> str:
+    """A parameter's value as a person would type it."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if isinstance(value, list | tuple):
+        return " ".join(shown(part) for part in value)
+    return str(value)
+
+
+def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """The form's values for a stored calculation."""
+    sweep = calculation.sweep or {}
+    values = {
+        PARAMETER + p.name: (
+            calculation.parameters.get(p.name)
+            if p.kind is Kind.BOOLEAN
+            else shown(calculation.parameters.get(p.name))
+        )
+        for p in parameters
+        if p.name in calculation.parameters
+    }
+    return values | {
+        "name": calculation.name,
+        "description": calculation.description,
+        "project": calculation.project,
+        "vary": sweep.get("parameter", ""),
+        "vary_values": " ".join(shown(value) for value in sweep.get("values", ())),
+        "vary_mode": sweep.get("mode", "chain"),
+        "cluster": calculation.cluster,
+        "cores": calculation.cores,
+        "memory_gib": shown(round(calculation.memory_mib / 1024, 3)),
+        "walltime_min": shown(round(calculation.walltime_s / 60, 3)),
+        "priority": calculation.priority,
+        "keep_files": calculation.keep_files,
+        "analyses": calculation.analyses,
+    }
+
+
+class SettingsForm(forms.ModelForm):
+    """What the lab's admins decide about calculations."""
+
+    class Meta:
+        model = LabSettings
+        fields = (
+            "auto_approve_core_hours",
+            "retention_days",
+            "log_retention_days",
+            "announcement",
+        )
+        widgets = {  # noqa: RUF012  (Django's own form)
+            name: forms.TextInput({"class": "form-control"}) for name in fields
+        }
+        help_texts = {  # noqa: RUF012
+            "log_retention_days": "Older lines are deleted every night.",
+            "announcement": "Stands on everyone's dashboard while it is not empty.",
+        }

@@ -1,0 +1,35 @@
+"""The addresses of the pages of calculations, included at the root."""
+
+from django.urls import path
+
+from calculations.views import dashboard, detail, draft, figures, files, listing, reviews, verbs
+from calculations.views import settings as settings_page
+
+ONE = "calculations/<int:pk>"
+
+urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("calculations/", listing.calculation_list, name="calculation-list"),
+    path("calculations/bulk/", listing.calculation_bulk, name="calculation-bulk"),
+    path("calculations/new/", draft.calculation_new, name="calculation-new"),
+    path("calculations/preview/", draft.calculation_preview, name="calculation-preview"),
+    path(f"{ONE}/", detail.calculation_detail, name="calculation-detail"),
+    path(f"{ONE}/edit/", draft.calculation_edit, name="calculation-edit"),
+    path(f"{ONE}/submit/", verbs.submit, name="calculation-submit"),
+    path(f"{ONE}/withdraw/", verbs.withdraw, name="calculation-withdraw"),
+    path(f"{ONE}/cancel/", verbs.cancel, name="calculation-cancel"),
+    path(f"{ONE}/retry/", verbs.retry, name="calculation-retry"),
+    path(f"{ONE}/duplicate/", verbs.duplicate, name="calculation-duplicate"),
+    path(f"{ONE}/delete/", verbs.delete, name="calculation-delete"),
+    path(f"{ONE}/input/<int:file_id>/", files.input_file, name="calculation-input-file"),
+    path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),
+    path(
+        f"{ONE}/figures/<slug:scope>/<slug:dataset>/<int:number>.json",
+        figures.figure_data,
+        name="calculation-figure",
+    ),
+    path(f"{ONE}/<slug:tab>/", detail.calculation_detail, name="calculation-detail"),
+    path("reviews/", reviews.review_list, name="review-list"),
+    path("reviews/decide/", reviews.review_decide, name="review-decide"),
+    path("settings/", settings_page.lab_settings, name="lab-settings"),
+]

@@ -1,0 +1,81 @@
+"""A calculation: its header, and a tab for each question that one may have about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+
+from calculations import policy, selectors
+from calculations.models import Calculation
+from calculations.states import RunState
+from calculations.views import tabs
+from calculations.views.finding import find
+from calculations.views.rows import rows_of, software_label
+from labportal.accounts.decorators import needs
+
+TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]] = {
+    "overview": ("Overview", tabs.overview),
+    "results": ("Results", tabs.results),
+    "inputs": ("Inputs", tabs.inputs),
+    "log": ("Log", tabs.log),
+    "timeline": ("Timeline", tabs.timeline),
+    "files": ("Files", tabs.files),
+    "use": ("Use", tabs.use),
+}
+
+
+@needs()
+def calculation_detail(request: HttpRequest, pk: int, tab: str = "overview") -> HttpResponse:
+    if tab not in TABS:
+        raise Http404
+    calculation = find(request.user, pk)
+    context = _header(request, calculation, tab) | TABS[tab][1](request, calculation)
+    return render(request, f"calculations/detail_{tab}.html", context)
+
+
+def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[str, Any]:
+    runs = list(selectors.runs_of(calculation))
+    calculation._prefetched_objects_cache = {"runs": runs}
+    moving = [run for run in runs if run.state == RunState.RUNNING]
+    return {
+        "calculation": calculation,
+        "row": rows_of([calculation], {calculation.pk: moving})[0],
+        "runs": runs,
+        "moving": moving,
+        "software": software_label(calculation),
+        "verbs": policy.verbs_for(request.user, calculation),
+        "open_runs": sum(run.state in selectors.OPEN_RUNS for run in runs),
+        "valid_runs": sum(run.state == RunState.VALID for run in runs),
+        "tabs": _tabs(calculation, tab),
+        "tab": tab,
+        "here": request.get_full_path(),
+        "report_url": _report_url(calculation),
+    }
+
+
+def _tabs(calculation: Calculation, now: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": label,
+            "url": reverse(
+                "calculation-detail",
+                args=[calculation.pk] if name == "overview" else [calculation.pk, name],
+            ),
+            "current": name == now,
+        }
+        for name, (label, _) in TABS.items()
+    ]
+
+
+def _report_url(calculation: Calculation) -> str:
+    """The report's address, once something valid is there to report."""
+    if not calculation.is_terminal:
+        return ""
+    try:
+        return reverse("calculation-report", args=[calculation.pk])
+    except NoReverseMatch:
+        return ""

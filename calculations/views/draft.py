@@ -1,0 +1,312 @@
+"""New calculation and the change of a draft: one form, with what it will cost beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from calculations import policy
+from calculations.forms import DraftForm, initial_of, shown
+from calculations.models import Calculation, LabSettings
+from calculations.services import drafts, submission
+from calculations.services.preview import PreviewFile, input_files
+from calculations.services.sweeps import runs_of
+from calculations.software.base import Software
+from calculations.software.registry import all_software
+from calculations.states import CalculationState
+from calculations.views.finding import find
+from calculations.views.verbs import said
+from labportal.accounts.decorators import needs
+from labportal.accounts.models import Project, User
+from labportal.accounts.roles import Can
+from labportal.common.errors import DomainError, InvalidInput, WrongMoment
+from labportal.common.navigation import forget_counts
+
+FIRST_SOFTWARE = ("pyscf", "siesta")
+MOST_VALUES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The side panel: what the draft as it stands would cost, and what it still lacks."""
+
+    runs: int
+    order: str
+    values: list[str]
+    more_values: int
+    core_hours: float
+    longest: timedelta
+    review: str
+    start: str
+    errors: list[str]
+    missing_files: list[str]
+    needed_files: list[str]
+    files: list[PreviewFile]
+    run_number: int
+
+
+@needs(Can.CREATE_CALCULATION)
+def calculation_new(request: HttpRequest) -> HttpResponse:
+    source = _source(request)
+    software = _software(request.POST.get("software") or request.GET.get("software"), source)
+    if request.method == "POST":
+        return _take(request, software, None, source)
+    initial = initial_of(source, software.parameters) if source else _first_values(request)
+    if source:
+        initial["name"] = f"{source.name[:190]} (copy)"
+    form = DraftForm(software=software, user=request.user, initial=initial)
+    return _page(request, form, None, source)
+
+
+@needs(Can.CREATE_CALCULATION)
+def calculation_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    draft = find(request.user, pk)
+    if draft.state != CalculationState.DRAFT:
+        messages.info(request, f"{draft.number} was submitted; duplicate it to change something.")
+        return redirect("calculation-detail", pk)
+    software = _software(request.POST.get("software") or request.GET.get("software"), draft)
+    if request.method == "POST":
+        return _take(request, software, draft, None)
+    initial = initial_of(draft, software.parameters)
+    form = DraftForm(software=software, user=request.user, initial=initial)
+    return _page(request, form, draft, None)
+
+
+@needs(Can.CREATE_CALCULATION)
+@require_POST
+def calculation_preview(request: HttpRequest) -> HttpResponse:
+    """The side panel for what is in the form now; it stores nothing."""
+    software = _software(request.POST.get("software"), None)
+    draft = (
+        find(request.user, int(key)) if (key := request.POST.get("draft", "")).isdecimal() else None
+    )
+    form = DraftForm(request.POST, software=software, user=request.user)
+    context = _context(request, form, draft, None)
+    return render(request, "calculations/_draft_side.html", context)
+
+
+def _software(name: str | None, source: Calculation | None) -> Software:
+    known = all_software()
+    wanted = [name, source.software if source else None, *FIRST_SOFTWARE]
+    return next((known[n] for n in wanted if n in known), next(iter(known.values())))
+
+
+def _source(request: HttpRequest) -> Calculation | None:
+    key = request.GET.get("from", "")
+    return find(request.user, int(key)) if key.isdecimal() and len(key) < 16 else None
+
+
+def _first_values(request: HttpRequest) -> dict[str, Any]:
+    projects = Project.objects.visible_to(request.user)
+    slug = request.GET.get("project", "")
+    project = projects.filter(slug=slug).first() if slug else None
+    software = _software(request.GET.get("software"), None)
+    return {
+        "project": project or projects.filter(is_default=True).first(),
+        "analyses": [a.name for a in software.analyses if a.default],
+    }
+
+
+def _take(
+    request: HttpRequest,
+    software: Software,
+    draft: Calculation | None,
+    source: Calculation | None,
+) -> HttpResponse:
+    """Store what was entered, and submit it if asked to; errors stand beside their fields."""
+    form = DraftForm(request.POST, software=software, user=request.user)
+    verb = request.POST.get("verb", "")
+    if verb == "check" or not form.is_valid():
+        return _page(request, form, draft, source, status=200 if verb == "check" else 400)
+    stored = None
+    try:
+        stored = _store(request, form, draft, source)
+        if verb == "submit":
+            submission.submit(stored, actor=request.user)
+    except InvalidInput as error:
+        if stored is None:
+            form.take_errors(error.errors)
+            return _page(request, form, draft, source, status=400)
+        messages.warning(request, f"Saved as a draft. Not submitted: {said(error)}.")
+        return redirect("calculation-edit", stored.pk)
+    except WrongMoment as error:
+        messages.error(request, error.message)
+        return redirect("calculation-list")
+    forget_counts(request.user.pk)
+    return redirect(_after(request, stored, verb))
+
+
+@transaction.atomic
+def _store(
+    request: HttpRequest, form: DraftForm, draft: Calculation | None, source: Calculation | None
+) -> Calculation:
+    if draft is None:
+        stored = drafts.create(form.spec(source), actor=request.user)
+        if source is not None:
+            drafts.copy_files(source, stored)
+    else:
+        stored = drafts.change(draft, form.spec(), actor=request.user)
+    for name in request.POST.getlist("remove"):
+        drafts.detach(stored, name[:120], actor=request.user)
+    for upload in request.FILES.getlist("files"):
+        drafts.attach(stored, upload.name, upload, actor=request.user)
+    return stored
+
+
+def _after(request: HttpRequest, stored: Calculation, verb: str) -> str:
+    if verb != "submit":
+        messages.success(request, f"The draft {stored.number} is saved.")
+        return reverse("calculation-edit", args=[stored.pk])
+    if stored.state == CalculationState.IN_REVIEW:
+        messages.info(request, f"{stored.number} waits for a moderator: {stored.reason}.")
+    else:
+        messages.success(request, f"{stored.number} is queued.")
+    return stored.get_absolute_url()
+
+
+def _page(
+    request: HttpRequest,
+    form: DraftForm,
+    draft: Calculation | None,
+    source: Calculation | None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = _context(request, form, draft, source)
+    return render(request, "calculations/new.html", context, status=status)
+
+
+def _context(
+    request: HttpRequest, form: DraftForm, draft: Calculation | None, source: Calculation | None
+) -> dict[str, Any]:
+    present = list((draft or source).input_files.all()) if draft or source else []
+    names = [file.name for file in present]
+    software = form.software
+    return {
+        "form": form,
+        "draft": draft,
+        "source": source,
+        "software": software,
+        "all_software": list(all_software().values()),
+        "structure": form.groups(structure=True),
+        "groups": form.groups(structure=False),
+        "analyses": _analyses(form),
+        "present": present,
+        "estimate": _estimate(form, draft, source, names, _run_number(request)),
+    }
+
+
+def _run_number(request: HttpRequest) -> int:
+    said_number = request.POST.get("preview_run", "")
+    return int(said_number) if said_number.isdecimal() and len(said_number) < 6 else 2
+
+
+def _analyses(form: DraftForm) -> list[dict[str, Any]]:
+    chosen = form["analyses"].value() or []
+    labels = {a.name: a.label for a in form.software.analyses}
+    return [
+        {
+            "name": a.name,
+            "label": a.label,
+            "help": a.help,
+            "chosen": a.name in chosen,
+            "needs": ", ".join(labels.get(name, name) for name in a.requires).lower(),
+        }
+        for a in form.software.analyses
+    ]
+
+
+def _estimate(
+    form: DraftForm,
+    draft: Calculation | None,
+    source: Calculation | None,
+    present: list[str],
+    run_number: int,
+) -> Estimate:
+    columns, errors = _checked(form, form.user, draft or source)
+    sweep = columns.get("sweep")
+    trial = Calculation(**columns) if columns else Calculation(run_count=1)
+    software, parameters = form.software, columns.get("parameters", {})
+    needed = list(software.needed_files(parameters)) if parameters else []
+    values = [shown(next(iter(run.values()))) for run in runs_of(sweep) if run]
+    seconds = trial.walltime_s * (trial.run_count if trial.is_chain else 1)
+    number = max(1, min(run_number, trial.run_count))
+    return Estimate(
+        runs=trial.run_count,
+        order="one after the other" if trial.is_chain else "side by side" if sweep else "",
+        values=values[:MOST_VALUES],
+        more_values=max(0, len(values) - MOST_VALUES),
+        core_hours=trial.core_hours_limit,
+        longest=timedelta(seconds=seconds),
+        review=policy.review_reason(trial, LabSettings.current()) if columns else "",
+        start=_start(columns.get("cluster")),
+        errors=errors,
+        missing_files=[name for name in needed if name not in present],
+        needed_files=needed,
+        files=input_files(software, parameters, sweep, number - 1) if parameters else [],
+        run_number=number,
+    )
+
+
+def _checked(
+    form: DraftForm, user: User, stored: Calculation | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The draft's columns as they would be stored, or what is wrong with what was entered."""
+    if not form.is_bound:
+        form = DraftForm(_values_of(form), software=form.software, user=user)
+    if not form.is_valid():
+        return {}, [f"{form[name].label} {' '.join(texts)}" for name, texts in form.errors.items()]
+    try:
+        return drafts.clean(form.spec(), actor=user), []
+    except InvalidInput as error:
+        return _without_name(form, user, error)
+    except DomainError as error:
+        return {}, [error.message]
+
+
+def _without_name(
+    form: DraftForm, user: User, error: InvalidInput
+) -> tuple[dict[str, Any], list[str]]:
+    """A draft that lacks nothing but its name can be estimated all the same."""
+    form.take_errors(error.errors)
+    words = [
+        f"{form.fields[name].label if name in form.fields else ''} {' '.join(texts)}".strip()
+        for name, texts in form.errors.items()
+    ]
+    if set(error.errors) != {"name"}:
+        return {}, words
+    form.cleaned_data["name"] = "unnamed"
+    return drafts.clean(form.spec(), actor=user), words
+
+
+def _values_of(form: DraftForm) -> dict[str, Any]:
+    """What a browser would send for the form as it was drawn."""
+    values: dict[str, Any] = {}
+    for bound in form:
+        value = bound.value()
+        if hasattr(value, "_meta"):
+            value = bound.field.prepare_value(value)
+        if value not in (None, False):
+            values[bound.name] = value
+    return values
+
+
+def _start(cluster: Any) -> str:
+    if cluster is None:
+        return "on the first cluster that has a free slot"
+    free = cluster.capacity.get("slots", {}).get("free", 0)
+    if cluster.is_silent():
+        return f"once {cluster.name} is heard again"
+    return (
+        f"now, {free} slots free on {cluster.name}"
+        if free
+        else f"when {cluster.name} has a free slot"
+    )

@@ -1,0 +1,16 @@
+"""Fetch and authorise in one step: what a person may not see is not there."""
+
+from __future__ import annotations
+
+from calculations.models import Calculation
+from labportal.accounts.models import User
+from labportal.common.errors import NotFound
+
+
+def find(user: User, pk: int) -> Calculation:
+    """Raises NotFound."""
+    rows = Calculation.objects.visible_to(user).filter(pk=pk)
+    found = rows.select_related("project", "created_by", "cluster", "copied_from").first()
+    if found is None:
+        raise NotFound(f"There is no calculation C-{pk}, or it is in a project of others.")
+    return found

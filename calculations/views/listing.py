@@ -1,0 +1,189 @@
+"""The list of calculations: filters that are the URL, sortable columns, verbs for many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.db.models import F, FloatField, Value
+from django.db.models.functions import Coalesce, Lower
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from calculations import overviews, selectors
+from calculations.models import Calculation
+from calculations.selectors import Filters
+from calculations.services import drafts, lifecycle, submission
+from calculations.software.registry import all_software
+from calculations.states import CalculationState
+from calculations.views.paging import SIZE, Sort, page_of
+from calculations.views.rows import rows_of
+from calculations.views.safe import safe_next
+from labportal.accounts.decorators import needs
+from labportal.accounts.models import Project, User
+from labportal.common.errors import DomainError
+
+SORTS = {
+    "new": Sort("pk", descending=True),
+    "old": Sort("pk"),
+    "name": Sort("name_lower"),
+    "-name": Sort("name_lower", descending=True),
+    "state": Sort("state"),
+    "-state": Sort("state", descending=True),
+    "result": Sort("result_key"),
+    "-result": Sort("result_key", descending=True),
+    "moved": Sort("state_since", descending=True),
+    "-moved": Sort("state_since"),
+}
+COLUMNS = (
+    ("State", "state", "-state", ""),
+    ("Calculation", "name", "-name", ""),
+    ("Runs", "", "", ""),
+    ("Main result", "-result", "result", "num"),
+    ("Cluster", "", "", ""),
+    ("Person", "", "", ""),
+    ("Last move", "moved", "-moved", ""),
+)
+LEAST = -1.7e308  # sorts what has no number behind all that have
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    label: str
+    url: str
+    current: bool = False
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A filter with many choices; `chosen` is what stands on its chip."""
+
+    label: str
+    chosen: str
+    chips: list[Chip]
+
+
+@needs()
+def calculation_list(request: HttpRequest) -> HttpResponse:
+    filters = Filters.read(request.GET)
+    rows = selectors.calculations(request.user, filters).annotate(
+        name_lower=Lower("name"),
+        result_key=Coalesce(F("main_value"), Value(LEAST), output_field=FloatField()),
+    )
+    page = page_of(rows, request, SORTS, default="new")
+    projects = list(Project.objects.visible_to(request.user))
+    context = {
+        "page": page,
+        "rows": rows_of(page.rows, overviews.moving_runs(page.rows)),
+        "filters": filters,
+        "active": filters.active(),
+        "state_chips": _state_chips(request, filters),
+        "software_chips": _software_chips(request, filters),
+        "menus": _menus(request, filters, projects),
+        "columns": _columns(request),
+        "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
+        "here": request.get_full_path(),
+    }
+    return render(request, "calculations/list.html", context)
+
+
+def _address(request: HttpRequest, name: str, value: str) -> str:
+    query = request.GET.copy()
+    for gone in (name, "after", "q" if name == "text" else name):
+        query.pop(gone, None)
+    if value:
+        query[name] = value
+    return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+def _state_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
+    chosen = [state for state in filters.state.split(",") if state]
+    chips = []
+    for state in CalculationState:
+        here = state.value in chosen
+        others = [s for s in chosen if s != state.value] if here else [*chosen, state.value]
+        url = _address(request, "state", ",".join(others))
+        chips.append(Chip(str(state.label), url, here, state.value))
+    return chips
+
+
+def _software_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
+    chips = [_choice(request, "person", request.user.get_username(), "Mine", filters.person)]
+    chips += [
+        _choice(request, "software", software.name, software.label, filters.software)
+        for software in all_software().values()
+    ]
+    if filters.person and filters.person != request.user.get_username():
+        chips.append(_choice(request, "person", filters.person, filters.person, filters.person))
+    if filters.text:
+        chips.append(Chip(f"“{filters.text}”", _address(request, "text", ""), True))
+    return chips
+
+
+def _choice(request: HttpRequest, name: str, value: str, label: str, chosen: str) -> Chip:
+    here = value == chosen
+    return Chip(label, _address(request, name, "" if here else value), here)
+
+
+def _menus(request: HttpRequest, filters: Filters, projects: list[Project]) -> list[Menu]:
+    names = list(drafts.clusters().values_list("name", flat=True))
+    by_slug = {project.slug: project.name for project in projects}
+    return [
+        Menu(
+            "Project",
+            by_slug.get(filters.project, filters.project),
+            [_choice(request, "project", s, n, filters.project) for s, n in by_slug.items()],
+        ),
+        Menu(
+            "Cluster",
+            filters.cluster,
+            [_choice(request, "cluster", name, name, filters.cluster) for name in names],
+        ),
+    ]
+
+
+def _columns(request: HttpRequest) -> list[dict[str, str]]:
+    now = request.GET.get("sort", "new")
+    columns = []
+    for label, first, second, kind in COLUMNS:
+        here = "" if now not in (first, second) or not first else "ascending"
+        if here and SORTS[now].descending:
+            here = "descending"
+        url = _address(request, "sort", second if now == first else first) if first else ""
+        columns.append({"label": label, "url": url, "sorted": here, "kind": kind})
+    return columns
+
+
+VERBS: dict[str, tuple[str, Callable[[Calculation, User], object]]] = {
+    "submit": ("submitted", lambda c, user: submission.submit(c, actor=user)),
+    "cancel": ("cancelled", lambda c, user: lifecycle.cancel(c, actor=user)),
+    "retry": ("queued again", lambda c, user: lifecycle.retry(c, actor=user)),
+    "delete": ("deleted", lambda c, user: drafts.delete(c, actor=user)),
+}
+
+
+@needs()
+@require_POST
+def calculation_bulk(request: HttpRequest) -> HttpResponse:
+    """Do one verb to the chosen rows; what cannot be done is said, and stops nothing else."""
+    word, act = VERBS.get(request.POST.get("verb", ""), ("", None))
+    chosen = [key for key in request.POST.getlist("id") if key.isdecimal()][:SIZE]
+    done, problems = 0, []
+    if act:
+        for calculation in selectors.calculations(request.user).filter(pk__in=chosen):
+            try:
+                act(calculation, request.user)
+                done += 1
+            except DomainError as error:
+                problems.append(f"{calculation.number}: {error.message}")
+    if done:
+        messages.success(request, f"{done} {word}.")
+    if problems:
+        more = f" And {len(problems) - 3} more." if len(problems) > 3 else ""
+        messages.warning(request, " ".join(problems[:3]) + more)
+    if not done and not problems:
+        messages.info(request, "Nothing was chosen.")
+    return redirect(safe_next(request, "calculation-list"))

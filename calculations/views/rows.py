@@ -1,0 +1,134 @@
+"""How calculations and runs are worded on pages: what they are, why, how far, what converges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calculations import selectors
+from calculations.forms import shown
+from calculations.models import Calculation, Run
+from calculations.software.base import Software
+from calculations.software.parameters import Parameter
+from calculations.software.registry import UnknownSoftware, get_software
+from calculations.states import CalculationState, RunState
+
+FEW_VALUES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A calculation as a list shows it; partial templates/calculations/_row.html."""
+
+    calculation: Calculation
+    about: str
+    why: str
+    done: int
+    of: int
+    words: str
+    spark: list[float]
+    spark_log: bool
+    clusters: str
+
+
+def rows_of(calculations: Iterable[Calculation], moving: dict[int, list[Run]]) -> list[Row]:
+    return [_row(calculation, moving.get(calculation.pk, [])) for calculation in calculations]
+
+
+def _row(calculation: Calculation, moving: Sequence[Run]) -> Row:
+    progress = selectors.progress_of(calculation)
+    spark, log = _spark(calculation, moving)
+    names = dict.fromkeys(run.cluster.name for run in moving if run.cluster)
+    return Row(
+        calculation=calculation,
+        about=about(calculation),
+        why=why(calculation),
+        done=_done(progress, moving),
+        of=progress["of"] * 100,
+        words=progress_words(progress, moving),
+        spark=spark,
+        spark_log=log,
+        clusters=", ".join(names) or (calculation.cluster.name if calculation.cluster else ""),
+    )
+
+
+def software_of(calculation: Calculation) -> Software | None:
+    try:
+        return get_software(calculation.software)
+    except UnknownSoftware:
+        return None
+
+
+def software_label(calculation: Calculation) -> str:
+    software = software_of(calculation)
+    return software.label if software else calculation.software
+
+
+def swept_parameter(calculation: Calculation) -> Parameter | None:
+    name = (calculation.sweep or {}).get("parameter")
+    software = software_of(calculation)
+    return next((p for p in software.parameters if p.name == name), None) if software else None
+
+
+def about(calculation: Calculation) -> str:
+    """SIESTA · External field, y 0 … 0.4 V/Å · chain."""
+    parts = [software_label(calculation)]
+    values = (calculation.sweep or {}).get("values", [])
+    parameter = swept_parameter(calculation)
+    if values and parameter:
+        words = [shown(value) for value in values]
+        span = ", ".join(words) if len(words) <= FEW_VALUES else f"{words[0]} … {words[-1]}"
+        parts.append(f"{parameter.label} {span} {parameter.unit}".rstrip())
+        parts.append("chain" if calculation.is_chain else f"{len(values)} side by side")
+    return " · ".join(parts)
+
+
+def why(calculation: Calculation) -> str:
+    """Why it is where it is: what it waits for, or what ended it."""
+    if calculation.state == CalculationState.QUEUED:
+        return selectors.waiting_reason(calculation)
+    return calculation.reason
+
+
+def run_label(calculation: Calculation, run: Run) -> str:
+    """What makes this run different: 0.1 V/Å; "" for a single run."""
+    parameter = swept_parameter(calculation)
+    if parameter is None or parameter.name not in run.parameters:
+        return ""
+    return f"{shown(run.parameters[parameter.name])} {parameter.unit}".rstrip()
+
+
+def progress_words(progress: dict[str, Any], moving: Sequence[Run]) -> str:
+    total = progress["of"]
+    if not moving:
+        return f"{progress['done']} of {total} ended" if total > 1 else "starting"
+    if len(moving) > 1:
+        return f"{len(moving)} running, {progress['done']} of {total} ended"
+    run = moving[0]
+    words = [f"run {run.index + 1} of {total}"] if total > 1 else []
+    told = run.progress or {}
+    if told.get("done") is not None:
+        of = f" of {told['of']}" if told.get("of") else ""
+        words.append(f"{told.get('what') or 'step'} {told['done']}{of}")
+    return ", ".join(words) or "started"
+
+
+def _done(progress: dict[str, Any], moving: Sequence[Run]) -> int:
+    """Hundredths of runs that are done, so that one long run moves its bar too."""
+    inside = 0.0
+    for run in moving:
+        told = run.progress or {}
+        if told.get("of"):
+            inside += min(1.0, (told.get("done") or 0) / told["of"])
+    return round(100 * (progress["done"] + inside))
+
+
+def _spark(calculation: Calculation, moving: Sequence[Run]) -> tuple[list[float], bool]:
+    """What converges in the run that executes; else the main numbers of the runs that ended."""
+    for run in moving:
+        trail = [point[1] for point in (run.progress or {}).get("trail", [])]
+        if len(trail) > 1:
+            return trail, all(value > 0 for value in trail)
+    valid = [r for r in calculation.runs.all() if r.state == RunState.VALID]
+    return [r.main_value for r in valid if r.main_value is not None], False

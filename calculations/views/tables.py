@@ -1,0 +1,101 @@
+"""Results as tables: quantities of runs, analyses with their numbers, datasets without a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from calculations.models import Calculation, Quantity, Run
+from calculations.services.results import across_runs
+from calculations.views import figures as drawing
+from calculations.views.rows import run_label, software_of
+
+MOST_ROWS = 60
+MOST_COLUMNS = 14
+
+
+@dataclass(slots=True)
+class Table:
+    """`heads` are (label, unit); a value is a number, a word, a truth value or None."""
+
+    heads: list[tuple[str, str]]
+    rows: list[tuple[Any, list[Any]]]
+    title: str = ""
+    more: int = 0
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The one row of a table turned into lines: label, value, unit."""
+        values = self.rows[0][1] if self.rows else []
+        pairs = zip(self.heads, values, strict=False)
+        return [{"label": label, "unit": unit, "value": v} for (label, unit), v in pairs]
+
+
+@dataclass(slots=True)
+class AnalysisCard:
+    """An analysis that looked at all runs: its numbers, its figures."""
+
+    name: str
+    label: str
+    help: str
+    quantities: list[Quantity] = field(default_factory=list)
+    figures: list[drawing.Figure] = field(default_factory=list)
+
+
+def quantity_table(
+    calculation: Calculation, runs: Sequence[Run], quantities: Iterable[Quantity]
+) -> Table | None:
+    """One row per valid run, one column per quantity, in the order in which they were found."""
+    heads: dict[str, tuple[str, str]] = {}
+    values: dict[tuple[Any, str], Any] = {}
+    for q in quantities:
+        if q.run_id is not None:
+            heads.setdefault(q.name, (q.label, q.unit))
+            values[q.run_id, q.name] = q.value
+    if not heads:
+        return None
+    names = list(heads)[:MOST_COLUMNS]
+    rows = [
+        (_run_head(calculation, run), [values.get((run.pk, name)) for name in names])
+        for run in runs
+    ]
+    shown = [heads[name] for name in names]
+    return Table(shown, rows, more=len(heads) - len(names))
+
+
+def _run_head(calculation: Calculation, run: Run) -> dict[str, Any]:
+    return {"number": run.index + 1, "label": run_label(calculation, run), "state": run.state}
+
+
+def analysis_cards(
+    calculation: Calculation, quantities: Iterable[Quantity], names: Iterable[str]
+) -> list[AnalysisCard]:
+    """The chosen analyses across runs that have found something."""
+    if software_of(calculation) is None:
+        return []
+    cards = {a.name: AnalysisCard(a.name, a.label, a.help) for a in across_runs(calculation)}
+    for q in quantities:
+        if q.run_id is None and q.analysis is not None and q.analysis.name in cards:
+            cards[q.analysis.name].quantities.append(q)
+    for name, card in cards.items():
+        card.figures = drawing.figures(calculation, names, run=None, analysis=name)
+    return [card for card in cards.values() if card.quantities or card.figures]
+
+
+def tables_of(calculation: Calculation, run: Run | None) -> list[Table]:
+    """The datasets of kind table, of one run and across runs, cut after some rows."""
+    stored = calculation.datasets.filter(kind="table").order_by("id")
+    found = []
+    for dataset in stored:
+        if dataset.run_id not in (None, run.pk if run else None):
+            continue
+        columns = dataset.columns
+        count = len(columns[0]["values"]) if columns else 0
+        rows = [
+            (None, [column["values"][i] for column in columns])
+            for i in range(min(count, MOST_ROWS))
+        ]
+        heads = [(c["label"], c.get("unit", "")) for c in columns]
+        found.append(Table(heads, rows, dataset.label, max(0, count - MOST_ROWS)))
+    return found

@@ -1,0 +1,216 @@
+"""What each tab of a calculation shows, as template contexts. A fixed number of queries each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from calculations import overviews, selectors
+from calculations.forms import shown
+from calculations.models import Calculation, Run
+from calculations.services.preview import input_files, prepared
+from calculations.states import RunState
+from calculations.views import figures as drawing
+from calculations.views.rows import run_label, software_of
+from calculations.views.tables import analysis_cards, quantity_table, tables_of
+
+LAST_EVENTS = 7
+MOST_FIGURES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run in the matrix of a sweep."""
+
+    run: Run
+    label: str
+    value: float | None
+    unit: str
+    note: str
+
+
+def _runs(calculation: Calculation) -> list[Run]:
+    return list(calculation.runs.all())  # the header has loaded them
+
+
+def chosen_run(request: HttpRequest, runs: list[Run]) -> Run | None:
+    """The run that ?run= names; else the one that executes, or the last that ended."""
+    said = request.GET.get("run", "")
+    if said.isdecimal() and len(said) < 7:
+        for run in runs:
+            if run.index + 1 == int(said):
+                return run
+    moving = [run for run in runs if run.state == RunState.RUNNING]
+    ended = [run for run in runs if run.state not in selectors.OPEN_RUNS]
+    return next(iter([*moving, *ended[::-1], *runs]), None)
+
+
+def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -> list[Any]:
+    """Links to the same tab for each run of a sweep."""
+    runs = _runs(calculation)
+    if len(runs) < 2:
+        return []
+    return [
+        {
+            "label": run_label(calculation, run) or f"run {run.index + 1}",
+            "url": f"{request.path}?run={run.index + 1}",
+            "chosen": run == now,
+            "state": run.state,
+        }
+        for run in runs
+    ]
+
+
+def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    runs = _runs(calculation)
+    software = software_of(calculation)
+    main = software.main_result if software else ""
+    units = dict(calculation.quantities.filter(name=main).values_list("run", "unit"))
+    names = _dataset_names(calculation)
+    across = drawing.figures(calculation, names.get(None, ()), run=None)
+    focus = chosen_run(request, runs)
+    live = drawing.convergence(calculation, focus) if focus else None
+    single = drawing.figures(calculation, names.get(focus.pk, ()), run=focus) if focus else []
+    drawn = [*across, *([live] if live else []), *single]
+    return {
+        "cells": [_cell(calculation, run, units.get(run.pk, "")) for run in runs],
+        "many": len(runs) > 8,
+        "focus": focus,
+        "figures": drawn[:MOST_FIGURES],
+        "last_events": list(
+            calculation.events.select_related("run", "actor").order_by("-id")[:LAST_EVENTS]
+        ),
+        "facts": _facts(calculation),
+        "attempt": focus.attempts.order_by("-number").first() if focus else None,
+    }
+
+
+def _cell(calculation: Calculation, run: Run, unit: str) -> Cell:
+    told = run.progress or {}
+    note = ""
+    if run.state == RunState.RUNNING and told.get("done") is not None:
+        note = f"{told.get('what') or 'step'} {told['done']}"
+    elif run.state == RunState.WAITING:
+        note = f"after run {run.index}"
+    elif run.state not in (RunState.VALID, RunState.RUNNING):
+        note = run.reason
+    label = run_label(calculation, run) or f"run {run.index + 1}"
+    return Cell(run, label, run.main_value, unit, note)
+
+
+def _facts(calculation: Calculation) -> list[tuple[str, str]]:
+    """The parameters in which it differs from the plug-in's defaults, the first few."""
+    software = software_of(calculation)
+    if software is None:
+        return []
+    swept = (calculation.sweep or {}).get("parameter")
+    found = []
+    for parameter in software.parameters:
+        value = calculation.parameters.get(parameter.name)
+        if parameter.lines > 1 or parameter.name == swept or value == parameter.default:
+            continue
+        found.append((parameter.label, f"{_worded(parameter, value)} {parameter.unit}".rstrip()))
+    return found[:8]
+
+
+def _worded(parameter: Any, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return dict(parameter.choices).get(value, shown(value))
+
+
+def _dataset_names(calculation: Calculation) -> dict[Any, list[str]]:
+    names: dict[Any, list[str]] = {}
+    for run, name in calculation.datasets.order_by("id").values_list("run", "name"):
+        names.setdefault(run, []).append(name)
+    return names
+
+
+def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    runs = _runs(calculation)
+    names = _dataset_names(calculation)
+    valid = [run for run in runs if run.state == RunState.VALID]
+    run = chosen_run(request, valid)
+    quantities = list(calculation.quantities.select_related("analysis").order_by("id"))
+    return {
+        "run": run,
+        "chips": run_chips(request, calculation, run) if valid else [],
+        "analyses": analysis_cards(calculation, quantities, names.get(None, ())),
+        "table": quantity_table(calculation, valid, quantities),
+        "figures": drawing.figures(calculation, names.get(run.pk, ()), run=run) if run else [],
+        "tables": tables_of(calculation, run),
+    }
+
+
+def inputs(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    software = software_of(calculation)
+    runs = _runs(calculation)
+    run = chosen_run(request, runs)
+    index = run.index if run else 0
+    source = calculation.copied_from
+    files = []
+    if software is not None:
+        against = None
+        if source is not None and source.software == calculation.software:
+            against = prepared(software, source.parameters, source.sweep, index)
+        files = input_files(
+            software, calculation.parameters, calculation.sweep, index, against=against
+        )
+    return {
+        "run": run,
+        "chips": run_chips(request, calculation, run),
+        "files": files,
+        "source": source,
+        "differences": overviews.differences(calculation, source) if source else [],
+        "parameters": _parameters(calculation),
+        "staged": list(calculation.input_files.all()),
+    }
+
+
+def _parameters(calculation: Calculation) -> list[dict[str, Any]]:
+    software = software_of(calculation)
+    if software is None:
+        return [{"label": n, "value": shown(v)} for n, v in calculation.parameters.items()]
+    swept = (calculation.sweep or {}).get("parameter")
+    return [
+        {
+            "label": p.label,
+            "value": _worded(p, calculation.parameters.get(p.name)),
+            "unit": p.unit,
+            "long": p.lines > 1,
+            "own": calculation.parameters.get(p.name) != p.default,
+            "swept": p.name == swept,
+            "keyword": p.keyword,
+        }
+        for p in software.parameters
+    ]
+
+
+def log(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    run = chosen_run(request, _runs(calculation))
+    return {"run": run, "chips": run_chips(request, calculation, run)}
+
+
+def timeline(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    return {"events": list(calculation.events.select_related("run", "actor"))}
+
+
+def files(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    return {
+        "staged": list(calculation.input_files.all()),
+        "left": list(overviews.output_files(calculation)),
+    }
+
+
+def use(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    attempts = list(overviews.attempts(calculation))
+    elapsed = sum(a.elapsed_s or 0 for a in attempts)
+    return {
+        "attempts": attempts,
+        "core_hours": elapsed * calculation.cores / 3600,
+        "elapsed": elapsed,
+        "cpu": sum(a.cpu_s or 0 for a in attempts),
+        "memory": max((a.max_rss_mib or 0 for a in attempts), default=0),
+    }

@@ -1,0 +1,87 @@
+"""The demo's lab: a person per role, a cluster, its agent's settings; for `manage.py demo_lab`.
+
+Safe to repeat: what is there stays. Passwords and keys are returned once and kept nowhere in clear,
+but for the key in agent.ini, which only its owner may read.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.test import RequestFactory
+
+from clusters import keys
+from clusters.agent import config
+from clusters.agent_file import build
+from clusters.models import Cluster
+from labportal.accounts.models import User
+from labportal.accounts.roles import Role
+from labportal.accounts.services import tokens, users
+
+CLUSTER = "laptop"
+PEOPLE = (
+    ("ada", Role.USER, "Ada", "Lovelace"),
+    ("max", Role.MODERATOR, "Max", "Born"),
+)
+ADMIN = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What the demo is told; `passwords` holds only those of people who were created just now."""
+
+    token: str = field(repr=False)
+    passwords: dict[str, str] = field(repr=False)
+
+
+def prepare(home: Path, url: str) -> Lab:
+    """Make whatever of the lab is missing; write the agent's file and settings under `home`."""
+    passwords: dict[str, str] = {}
+    admin = User.objects.filter(username=ADMIN).first()
+    if admin is None:
+        passwords[ADMIN] = secrets.token_urlsafe(12)
+        admin = User.objects.create_superuser(ADMIN, passwords[ADMIN], email=_mail(ADMIN))
+    for name, role, first, last in PEOPLE:
+        if not User.objects.filter(username=name).exists():
+            passwords[name] = secrets.token_urlsafe(12)
+            users.create(
+                username=name,
+                password=passwords[name],
+                role=role,
+                email=_mail(name),
+                first_name=first,
+                last_name=last,
+                actor=admin,
+            )
+    _prepare_agent(home, url, admin)
+    ada = User.objects.get(username=PEOPLE[0][0])
+    request = RequestFactory(headers={"user-agent": "make demo"}).get("/")
+    return Lab(tokens.issue(ada, request=request).access, passwords)
+
+
+def _prepare_agent(home: Path, url: str, admin: User) -> None:
+    build(home / "labportal-agent.pyz")
+    settings, work = home / "agent.ini", home / "agent"
+    cluster, _ = Cluster.objects.get_or_create(
+        name=CLUSTER, defaults={"description": "This machine, for the demo."}
+    )
+    slots = min(4, os.cpu_count() or 1)
+    config.write(settings, url=url, key=_key(settings, cluster, admin), work=str(work), slots=slots)
+
+
+def _key(settings: Path, cluster: Cluster, admin: User) -> str:
+    """Return the agent's key while it is valid, else a new one; keys nobody holds are revoked."""
+    try:
+        key = config.load(settings).key
+        if keys.authenticate(f"Api-Key {key}").cluster_id == cluster.pk:
+            return key
+    except (config.BadConfig, keys.KeyRefused):
+        pass
+    for old in keys.valid_keys(cluster):
+        keys.revoke(old, actor=admin)
+    return keys.issue(cluster, actor=admin)[1]
+
+
+def _mail(name: str) -> str:
+    return f"{name}@lab.example"

@@ -5,6 +5,7 @@ Each run starts from the density matrix of the one before; the dipole's slope is
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -71,10 +72,16 @@ def _wait(portal: Portal, path: str, console: Console, check: Callable[[], None]
 
 
 def _complete(calculation: dict[str, Any]) -> bool:
-    """Whether nothing more is to come: ended, and if valid then with what was fitted."""
+    """Whether nothing more is to come: ended, and if valid then with a fit through all points."""
     if calculation["state"] != "valid":
         return calculation["state"] in ENDED
-    return "polarizability" in _quantities(calculation)
+    ended = datetime.fromisoformat(calculation["finished_at"])
+    return any(
+        analysis["name"] == "polarizability"
+        and analysis["run"] is None
+        and datetime.fromisoformat(analysis["created_at"]) >= ended
+        for analysis in calculation["analysis_results"]
+    )
 
 
 def _draw(progress: Progress, bar: Any, run: dict[str, Any]) -> None:

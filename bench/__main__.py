@@ -1,4 +1,6 @@
-"""Command line: `python -m bench lifecycle --n 500` and so on; JSON on standard output, progress on standard error."""
+"""Command line: `python -m bench lifecycle --n 500` and so on; JSON on standard output, progress on
+standard error.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import sys
 
 from bench import exchange, lifecycle, pages, records
 
-BENCHMARKS = {module.__name__.rpartition(".")[2]: module for module in (lifecycle, records, exchange, pages)}
+BENCHMARKS = {
+    module.__name__.rpartition(".")[2]: module for module in (lifecycle, records, exchange, pages)
+}
 
 
 def main() -> int:

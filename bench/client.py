@@ -1,4 +1,4 @@
-"""A small HTTP client on one kept connection: what a program that uses the portal's API would be."""
+"""A small HTTP client on one kept connection: as a program of the portal's API would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Agent exchanges per second with their heartbeats stored: many agents, each asking again as soon as it is answered.
+"""Agent exchanges per second with their heartbeats stored: many agents, each asking again as soon
+as it is answered.
 
 The load comes from processes of its own, on the same cores as the portal.
 """
@@ -58,9 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _round(
-    url: str, secrets: list[str], at_once: int, seconds: float, number: int
-) -> list[float]:
+def _round(url: str, secrets: list[str], at_once: int, seconds: float, number: int) -> list[float]:
     queue: multiprocessing.Queue[list[float]] = multiprocessing.Queue()
     shares = [secrets[i::at_once] for i in range(min(at_once, len(secrets)))]
     processes = [
@@ -76,7 +75,11 @@ def _round(
 
 
 def _ask(
-    url: str, secrets: list[str], seconds: float, number: int, queue: multiprocessing.Queue[list[float]]
+    url: str,
+    secrets: list[str],
+    seconds: float,
+    number: int,
+    queue: multiprocessing.Queue[list[float]],
 ) -> None:
     """Play these agents in turn on one connection, each exchange with one heartbeat."""
     times: list[float] = []
@@ -88,7 +91,9 @@ def _ask(
                 seqs[secret] += 1
                 client._authorization = f"Api-Key {secret}"
                 began = time.perf_counter()
-                status, body = client.request("POST", EXCHANGE_PATH, _document(secret, seqs[secret]))
+                status, body = client.request(
+                    "POST", EXCHANGE_PATH, _document(secret, seqs[secret])
+                )
                 times.append(time.perf_counter() - began)
                 if status != 200:
                     raise RuntimeError(f"{status}: {body[:500]!r}")

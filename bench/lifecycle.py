@@ -1,7 +1,9 @@
-"""No-op calculations through the whole life cycle: submitted through the API, run by one agent of two slots.
+"""No-op calculations through the whole life cycle: submitted through the API, run by one agent of
+two slots.
 
-Latency is one calculation at a time, from the create request until its final state is seen in the database; the
-rate is all of them at once. `where` says where the time of the latency goes, from the portal's own events.
+Latency is one calculation at a time, from the create request until its final state is seen in the
+database; the rate is all of them at once. `where` says where the time of the latency goes, from the
+portal's own events.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def _one(client: Client, name: str) -> float:
 
 
 def _many(client: Client, count: int) -> float:
-    """Submit `count` at once, in requests of 100, and return how many per second came to their end."""
+    """Submit `count` at once, in requests of 100, and return how many ended per second."""
     began = time.perf_counter()
     last = 0
     for start in range(0, count, 100):
@@ -103,10 +105,15 @@ def _many(client: Client, count: int) -> float:
         last = client.post("/api/v1/calculations/bulk/", body)[-1]["id"]
     deadline = began + 60 + count
     while time.perf_counter() < deadline:
-        if client.get(f"/api/v1/calculations/{last}/state/")["state"] in TERMINAL and all_ended(client):
+        if client.get(f"/api/v1/calculations/{last}/state/")["state"] in TERMINAL and all_ended(
+            client
+        ):
             return count / (time.perf_counter() - began)
         time.sleep(0.02)
-    raise TimeoutError("calculations are still under way:\n" + json.dumps(client.get("/api/v1/calculations/?state=queued,running"))[:2000])
+    raise TimeoutError(
+        "calculations are still under way:\n"
+        + json.dumps(client.get("/api/v1/calculations/?state=queued,running"))[:2000]
+    )
 
 
 def all_ended(client: Client) -> bool:

@@ -1,4 +1,5 @@
-"""Dashboard, list and detail with 100,000 calculations: queries, which must not grow with the rows, and milliseconds.
+"""Dashboard, list and detail with 100,000 calculations: queries, which must not grow with the rows,
+and milliseconds.
 
 Rendered in one process by Django's test client, without a network: what the portal itself needs.
 """
@@ -21,7 +22,8 @@ from django.utils import timezone
 from calculations.models import Calculation, Event, Quantity, Run
 from labportal.accounts.models import Project, User
 rows, start = int(os.environ["BENCH_ROWS"]), timezone.now()
-person, project = User.objects.get(username=os.environ["BENCH_PERSON"]), Project.objects.get(is_default=True)
+person = User.objects.get(username=os.environ["BENCH_PERSON"])
+project = Project.objects.get(is_default=True)
 picks = random.Random(1)
 states = ["valid"] * 90 + ["not_valid"] * 4 + ["failed"] * 3 + ["queued", "running", "draft"]
 for first in range(0, rows, 5000):
@@ -30,10 +32,12 @@ for first in range(0, rows, 5000):
         state, at = picks.choice(states), start - timedelta(minutes=rows - number)
         ended = state in ("valid", "not_valid", "failed")
         batch.append(Calculation(
-            project=project, created_by=person, name=f"Water {number}", software="noop", state=state,
+            project=project, created_by=person, name=f"Water {number}", software="noop",
+            state=state,
             run_count=5, created_at=at, state_since=at, submitted_at=at,
             finished_at=at if ended else None, announced_at=at if ended else None,
-            main_value=picks.random() if state == "valid" else None, main_label="Energy", main_unit="eV"))
+            main_value=picks.random() if state == "valid" else None,
+            main_label="Energy", main_unit="eV"))
     batch = Calculation.objects.bulk_create(batch)
     runs = [Run(calculation=c, index=i, state=c.state if c.state != "draft" else "queued",
                 parameters={"value": i}, main_value=c.main_value, started_at=c.created_at)
@@ -62,9 +66,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "name": "pages",
         "rows": options.rows,
-        "pages": [
-            {**page, "queries_at_200_rows": before[page["page"]]} for page in large
-        ],
+        "pages": [{**page, "queries_at_200_rows": before[page["page"]]} for page in large],
         "constant": all(page["queries"] == before[page["page"]] for page in large),
         "limit": {"ms_p50": 200},
     }

@@ -1,4 +1,5 @@
-"""The portal's share alone: bulk creation, placement, hand-out, results and one terminal state each, one simulated agent.
+"""The portal's share alone: bulk creation, placement, hand-out, results and one terminal state
+each, one simulated agent.
 
 The agent answers at once and finds one number per run, so that what is measured is the portal.
 """
@@ -21,7 +22,7 @@ BATCH = 100
 
 
 class SimulatedAgent(threading.Thread):
-    """Speaks the protocol over HTTPS' own path; every run is finished as soon as it is handed out."""
+    """Speaks the protocol over HTTPS' own path; each run ends as soon as it is handed out."""
 
     def __init__(self, url: str, secret: str, *, name: str = "simulated", slots: int = 64) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,6 @@
-"""Renders pages in one process and counts their queries; started by bench.pages inside a stack's environment."""
+"""Renders pages in one process and counts their queries; started by bench.pages inside a stack's
+environment.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A whole portal on throw-away servers: web, worker, beat and agents as real processes, for benchmarks and chaos tests.
+"""A whole portal on throw-away servers: web, worker, beat and agents as real processes, for
+benchmarks and chaos tests.
 
 Everything lives in one temporary folder and ends with the process that made it.
 """
@@ -42,7 +43,9 @@ print(json.dumps(secrets))
 
 
 class Stack:
-    """`with Stack() as stack:`; processes are started one by one by name and may be killed at any moment."""
+    """`with Stack() as stack:`; processes are started one by one by name and may be killed at any
+    moment.
+    """
 
     def __init__(self, *, clusters: int = 1, durable: bool = True) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="labportal-bench-"))
@@ -181,10 +184,8 @@ class Stack:
     def stop(self, name: str) -> None:
         process = self.processes[name]
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill(name)
 
     def tail(self, name: str, characters: int = 3000) -> str:

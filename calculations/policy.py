@@ -1,4 +1,6 @@
-"""Who may do what to which calculation, and which calculations wait for a moderator. Pure questions, no writes."""
+"""Who may do what to which calculation, and which calculations wait for a moderator. Pure
+questions, no writes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def may_review(user: User, calculation: Calculation) -> bool:
 
 
 def verbs_for(user: User, calculation: Calculation) -> list[str]:
-    """Return what `user`, who sees the calculation, may do to it now; the order is that of the buttons."""
+    """Return what `user`, who sees the calculation, may do to it now; the order is that of the
+    buttons.
+    """
     verbs: list[str] = []
     state = calculation.state
     if can(user, Can.CREATE_CALCULATION):

@@ -1,4 +1,6 @@
-"""What calculations announce to the shared rooms at start: topics, listeners. Called by the AppConfig alone."""
+"""What calculations announce to the shared rooms at start: topics, listeners. Called by the
+AppConfig alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What may be read of calculations: querysets that already passed `visible_to`, each with what its page shows."""
+"""What may be read of calculations: querysets that already passed `visible_to`, each with what its
+page shows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ STRIP_FIELDS = ("id", "calculation_id", "index", "state", "parameters", "main_va
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; each field is also a parameter of the page's and the API's address."""
+    """What a list is narrowed to; each field is also a parameter of the page's and the API's
+    address.
+    """
 
     state: str = ""
     software: str = ""
@@ -37,7 +41,9 @@ class Filters:
 
 
 def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calculation]:
-    """Return visible calculations, newest first, with what a row shows: a constant number of queries."""
+    """Return visible calculations, newest first, with what a row shows: a constant number of
+    queries.
+    """
     rows = Calculation.objects.visible_to(user)
     rows = _narrow(rows, filters) if filters else rows
     return rows.select_related("project", "created_by", "cluster").prefetch_related(

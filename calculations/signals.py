@@ -1,4 +1,6 @@
-"""What other floors of the house may listen to; sent after the commit. Calculations knows no listener."""
+"""What other floors of the house may listen to; sent after the commit. Calculations knows no
+listener.
+"""
 
 from django.dispatch import Signal
 

@@ -1,4 +1,6 @@
-"""Celery tasks of calculations: each loads by id, calls one service, and may run twice without harm."""
+"""Celery tasks of calculations: each loads by id, calls one service, and may run twice without
+harm.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from calculations.services import announcements, results
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
 def follow_up(analyse_ids: Sequence[int], ended_ids: Sequence[int]) -> None:
-    """After runs ended: compute what looks at all runs, then tell who wants to know of what has ended."""
+    """After runs ended: compute what looks at all runs, then tell who wants to know of what has
+    ended.
+    """
     for calculation_id in analyse_ids:
         results.analyse(calculation_id)
     announcements.announce(ended_ids)

@@ -1,7 +1,8 @@
-"""The portal's half of the exchange: takes what is, answers what should be. Any carrier calls `handle`.
+"""The portal's half of the exchange: takes what is, answers what should be. Any carrier calls
+`handle`.
 
-The same document may come twice, late or never: each exchange is one transaction under the cluster's row lock,
-and every answer is computed from the database, never from memory.
+The same document may come twice, late or never: each exchange is one transaction under the
+cluster's row lock, and every answer is computed from the database, never from memory.
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ def _sort_current(found: _Sorted, run: Run, entry: Mapping[str, Any]) -> None:
 
 
 def _sort_old(found: _Sorted, cluster: Cluster, run: Run, entry: Mapping[str, Any]) -> None:
-    """A run that this agent does not hold: stored already, or of an attempt that is no longer current."""
+    """A run that this agent does not hold: stored already, or of an attempt that is no longer
+    current.
+    """
     ours = run.cluster_id == cluster.pk and run.attempt == entry["attempt"]
     terminal = entry.get("state") in TERMINAL
     if ours and terminal:
@@ -208,7 +211,9 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
 
 
 def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str, Any]]]) -> None:
-    """Keep the mean run time, by which placement decides how many runs to hand out ahead of free slots."""
+    """Keep the mean run time, by which placement decides how many runs to hand out ahead of free
+    slots.
+    """
     for _, entry in finished:
         elapsed = (entry.get("usage") or {}).get("elapsed_s")
         if isinstance(elapsed, (int, float)) and elapsed >= 0:

@@ -1,4 +1,6 @@
-"""API keys of agents: made, checked, rotated, revoked. The secret is shown once; an HMAC digest is stored."""
+"""API keys of agents: made, checked, rotated, revoked. The secret is shown once; an HMAC digest is
+stored.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ def valid_keys(cluster: Cluster, at: datetime | None = None) -> QuerySet[ApiKey]
 def issue(cluster: Cluster, *, actor: User, days: int | None = None) -> tuple[ApiKey, str]:
     """Return the key's row and its full text, which cannot be had again.
 
-    Raises WrongMoment where two keys are valid already: a rotation needs two, more would be forgotten.
+    Raises WrongMoment where two keys are valid already: a rotation needs two, more would be
+    forgotten.
     """
     require(actor, Can.MANAGE_CLUSTERS)
     Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
@@ -73,7 +76,8 @@ def revoke(key: ApiKey, *, actor: User) -> None:
 
 
 def authenticate(authorization: str, *, lock: bool = False) -> ApiKey:
-    """Return the key of an `Api-Key lpk_…` header, its cluster loaded (locked, inside the caller's transaction).
+    """Return the key of an `Api-Key lpk_…` header, its cluster loaded (locked, inside the caller's
+    transaction).
 
     Raises KeyRefused: key-missing, key-unknown, key-expired or key-revoked.
     """

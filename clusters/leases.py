@@ -12,7 +12,9 @@ from labportal.common.clock import now
 
 
 def expire_leases() -> int:
-    """Return how many leases ended. Each cluster in its own transaction, under the lock that exchanges take."""
+    """Return how many leases ended. Each cluster in its own transaction, under the lock that
+    exchanges take.
+    """
     late = Run.objects.filter(state__in=LEASED_RUNS, lease_expires_at__lt=now())
     ended = 0
     for cluster_id in set(late.order_by().values_list("cluster", flat=True)):

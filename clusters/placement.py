@@ -48,14 +48,14 @@ def place() -> int:
 
 
 def call(cluster_ids: set[int]) -> None:
-    """Note that something new is wanted of these clusters, and wake their held exchanges on commit."""
+    """Note that something is wanted of these clusters, and wake their held exchanges on commit."""
     Cluster.objects.filter(pk__in=cluster_ids).update(desired=F("desired") + 1)
     for cluster_id in cluster_ids:
         wake(wake_channel(cluster_id))
 
 
 def _rooms() -> list[tuple[Cluster, int]]:
-    """Return the clusters that take work, those with most room first, and how many runs each takes."""
+    """Return the clusters that take work, most room first, and how many runs each takes."""
     clusters = Cluster.objects.filter(enabled=True).annotate(
         leased=Count("runs", filter=Q(runs__state__in=LEASED_RUNS))
     )
@@ -69,7 +69,9 @@ def _rooms() -> list[tuple[Cluster, int]]:
 
 
 def room_of(cluster: Cluster, leased: int) -> int:
-    """Free slots, and for very short runs a few more, so that a slot never waits for the next exchange."""
+    """Free slots, and for very short runs a few more, so that a slot never waits for the next
+    exchange.
+    """
     slots = cluster.slots_total
     if slots == 0:
         return 0
@@ -78,7 +80,7 @@ def room_of(cluster: Cluster, leased: int) -> int:
 
 
 def _candidates(cluster: Cluster, taken: set[object]) -> QuerySet[Run]:
-    """Queued runs that may go to the cluster, in order. A run of a chain stays where its files are."""
+    """Queued runs that may go to the cluster. A run of a chain stays where its files are."""
     return (
         _eligible(cluster)
         .exclude(pk__in=taken)

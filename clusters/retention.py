@@ -19,10 +19,11 @@ BATCH = 1000
 
 
 def schedule_purges() -> int:
-    """Order the deletion of raw files of calculations that ended long enough ago; return how many runs.
+    """Order the deletion of raw files of calculations that ended long enough ago; return how many
+    runs.
 
-    Only where the results are stored: a run that is not valid keeps its files until its calculation is settled, and
-    a calculation with `keep_files` keeps them for good.
+    Only where the results are stored: a run that is not valid keeps its files until its calculation
+    is settled, and a calculation with `keep_files` keeps them for good.
     """
     before = now() - timedelta(days=LabSettings.current().retention_days)
     due = (

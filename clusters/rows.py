@@ -1,4 +1,5 @@
-"""The statements that every exchange makes, written by hand: built by the ORM they cost more than all the rest.
+"""The statements that every exchange makes, written by hand: built by the ORM they cost more than
+all the rest.
 
 Each does what the queryset in its docstring would do; a test compares the two.
 """
@@ -28,7 +29,9 @@ def _names(model: type) -> list[str]:
 def _from_row(model: type, row: Sequence[Any]) -> Any:
     """Build the object as a queryset would: with the converters of its fields (JSON, UUID)."""
     values = [
-        json.loads(value) if value is not None and field.get_internal_type() == "JSONField" else value
+        json.loads(value)
+        if value is not None and field.get_internal_type() == "JSONField"
+        else value
         for field, value in zip(model._meta.concrete_fields, row, strict=True)
     ]
     return model.from_db("default", _names(model), values)
@@ -42,11 +45,9 @@ _KEY_WITH_CLUSTER = (
 
 
 def key_with_cluster(prefix: str, *, lock: bool) -> ApiKey | None:
-    """ApiKey.objects.select_related("cluster").filter(prefix=prefix), the cluster locked if asked."""
+    """ApiKey.objects.select_related("cluster").filter(prefix=prefix), locked on wish."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _KEY_WITH_CLUSTER + (" FOR NO KEY UPDATE OF c" if lock else ""), [prefix]
-        )
+        cursor.execute(_KEY_WITH_CLUSTER + (" FOR NO KEY UPDATE OF c" if lock else ""), [prefix])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -73,7 +74,9 @@ def save(cluster: Cluster, names: Sequence[str]) -> None:
     """cluster.save(update_fields=names)."""
     fields = [cluster._meta.get_field(name) for name in names]
     sets = ", ".join(f'"{field.column}" = %s' for field in fields)
-    values = [field.get_db_prep_save(getattr(cluster, field.attname), connection) for field in fields]
+    values = [
+        field.get_db_prep_save(getattr(cluster, field.attname), connection) for field in fields
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             f'UPDATE "{Cluster._meta.db_table}" SET {sets} WHERE id = %s',  # noqa: S608

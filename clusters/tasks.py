@@ -1,4 +1,6 @@
-"""Celery tasks of clusters: placement, the lease watch, purges and the clean-up of old lines and metrics."""
+"""Celery tasks of clusters: placement, the lease watch, purges and the clean-up of old lines and
+metrics.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import redis
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from clusters import leases, placement, retention
+from clusters import leases, placement, retention, silence
 from labportal.common.wake import redis_client
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,9 @@ def place() -> int:
 
 
 def want_place(**_: Any) -> None:
-    """Ask for a round of placement, once for many callers. A lost broker is no error: beat asks every few seconds."""
+    """Ask for a round of placement, once for many callers. A lost broker is no error: beat asks
+    every few seconds.
+    """
     try:
         if redis_client().set(PLACE_WANTED, 1, nx=True, ex=PLACE_WANTED_S):
             place.delay()
@@ -39,6 +43,8 @@ def want_place(**_: Any) -> None:
 
 @shared_task
 def expire_leases() -> int:
+    """Tell of clusters that are not heard, and end their leases once these have run out."""
+    silence.announce_silence()
     return leases.expire_leases()
 
 

@@ -23,7 +23,9 @@ from labportal.accounts.models import Project
 
 
 class SweepField(serializers.JSONField):
-    """{"parameter", "values" or "from"/"to"/"points", "mode": "chain" | "independent", "carry": [patterns]}"""
+    """{"parameter", "values" or "from"/"to"/"points", "mode": "chain" | "independent", "carry":
+    [patterns]}
+    """
 
 
 class DraftSerializer(serializers.Serializer):

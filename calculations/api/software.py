@@ -1,4 +1,6 @@
-"""How plug-ins are described in the API: parameters as JSON Schema, analyses with what they require."""
+"""How plug-ins are described in the API: parameters as JSON Schema, analyses with what they
+require.
+"""
 
 from __future__ import annotations
 

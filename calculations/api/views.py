@@ -28,7 +28,7 @@ FILTERS = [
 
 
 class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """What scientists ask for. Verbs that the state does not allow answer 409, forbidden ones 403."""
+    """What scientists ask for. A wrong moment answers 409, a forbidden verb 403."""
 
     queryset = Calculation.objects.none()
     serializer_class = shapes.CalculationSerializer

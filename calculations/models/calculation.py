@@ -29,7 +29,8 @@ class Calculation(models.Model):
     software = models.CharField(max_length=60)
     software_version = models.PositiveIntegerField(default=1)
     parameters = models.JSONField(default=dict)
-    # None for a single run, else {"parameter", "values", "mode": "chain" | "independent", "carry": [patterns]}
+    # None for a single run, else {"parameter", "values", "mode": "chain" | "independent", "carry":
+    # [patterns]}
     sweep = models.JSONField(null=True, blank=True)
     analyses = models.JSONField(default=list, blank=True)
     cluster = models.ForeignKey(
@@ -84,6 +85,9 @@ class Calculation(models.Model):
     def __str__(self) -> str:
         return f"{self.number} {self.name}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("calculation-detail", args=[self.pk])
+
     @property
     def number(self) -> str:
         return f"C-{self.pk}"
@@ -104,6 +108,3 @@ class Calculation(models.Model):
     def core_hours_limit(self) -> float:
         """The most that it may use: runs x cores x time limit."""
         return self.run_count * self.cores * self.walltime_s / 3600
-
-    def get_absolute_url(self) -> str:
-        return reverse("calculation-detail", args=[self.pk])

@@ -1,4 +1,6 @@
-"""What happened to a calculation, in order: one row per change of state, with its evidence. Never changed."""
+"""What happened to a calculation, in order: one row per change of state, with its evidence. Never
+changed.
+"""
 
 from __future__ import annotations
 

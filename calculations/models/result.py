@@ -1,8 +1,10 @@
-"""What calculations found: typed quantities and datasets with units, and results that came too late."""
+"""What calculations found: typed quantities and datasets with units, and results that came too
+late.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -21,7 +23,7 @@ class ResultQuerySet(models.QuerySet):
 
 
 class AnalysisResult(models.Model):
-    """One execution of an analysis: on a run, or (`run` None) on all valid runs of the calculation."""
+    """One execution of an analysis: on a run, or (`run` None) on all valid runs."""
 
     calculation = models.ForeignKey(Calculation, models.CASCADE, related_name="analysis_results")
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="analysis_results")
@@ -44,7 +46,9 @@ class AnalysisResult(models.Model):
 
 
 class Quantity(models.Model):
-    """One value: a number with its unit, a word, or a truth value (exactly one of the three columns is set)."""
+    """One value: a number with its unit, a word, or a truth value (exactly one of the three columns
+    is set).
+    """
 
     calculation = models.ForeignKey(Calculation, models.CASCADE, related_name="quantities")
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="quantities")
@@ -72,7 +76,7 @@ class Quantity(models.Model):
 
 
 class Dataset(models.Model):
-    """A series or a table; `columns` is [{"name", "label", "unit", "values"}], all of one length."""
+    """A series or a table; `columns` is [{"name", "label", "unit", "values"}], equally long."""
 
     class Kind(models.TextChoices):
         SERIES = "series", "Series"
@@ -93,7 +97,7 @@ class Dataset(models.Model):
 
 
 class OrphanResult(models.Model):
-    """A result of an attempt that was no longer current: kept whole, so that an admin may adopt it."""
+    """A result of an attempt that was no longer current: kept whole, for an admin to adopt."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="orphans")
     attempt = models.PositiveIntegerField()
@@ -113,3 +117,16 @@ class OrphanResult(models.Model):
 
     def __str__(self) -> str:
         return f"late result of {self.run_id} attempt {self.attempt}"
+
+    @property
+    def verdict(self) -> str:
+        return str(self._outcome.get("verdict", ""))
+
+    @property
+    def message(self) -> str:
+        return str(self._outcome.get("message", ""))
+
+    @property
+    def _outcome(self) -> dict[str, Any]:
+        found = self.report.get("outcome") if isinstance(self.report, dict) else None
+        return found if isinstance(found, dict) else {}

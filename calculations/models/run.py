@@ -1,7 +1,7 @@
 """A run of a calculation, and the record of each of its ended attempts.
 
-The lease of a live attempt stands on the run itself: cluster, attempt number, expiry. Whoever reports with another
-attempt number or from another cluster is fenced off.
+The lease of a live attempt stands on the run itself: cluster, attempt number, expiry. Whoever
+reports with another attempt number or from another cluster is fenced off.
 """
 
 from __future__ import annotations

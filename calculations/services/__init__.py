@@ -1,1 +1,3 @@
-"""The verbs of calculations. They take objects and plain values, raise DomainError, and know no request."""
+"""The verbs of calculations. They take objects and plain values, raise DomainError, and know no
+request.
+"""

@@ -1,4 +1,5 @@
-"""The only writer of states: many moves in a handful of statements, each a compare-and-set with its event row.
+"""The only writer of states: many moves in a handful of statements, each a compare-and-set with its
+event row.
 
 Every service comes through here. Nothing else may write `state`; a test looks for it.
 """
@@ -25,7 +26,9 @@ Actor = User | str  # a person, or the words for a part of the system ("policy",
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One wished change of state; `fields` are further columns of the same row, written in the same statement."""
+    """One wished change of state; `fields` are further columns of the same row, written in the same
+    statement.
+    """
 
     subject: Subject
     verb: str
@@ -43,13 +46,16 @@ def advance(
     evidence: Sequence[str] = (),
     **fields: Any,
 ) -> None:
-    """Move one subject. Raises NotAllowed, WrongMoment (the table), Stale (somebody else was faster)."""
+    """Move one subject. Raises NotAllowed, WrongMoment (the table), Stale (somebody else was
+    faster).
+    """
     move = Move(subject, verb, note, evidence, fields)
     advance_all([move], actor=actor)
 
 
 def advance_all(moves: Iterable[Move], *, actor: Actor) -> None:
-    """Move all subjects or none, in one statement per model; the objects carry their new state afterwards.
+    """Move all subjects or none, in one statement per model; the objects carry their new state
+    afterwards.
 
     A subject may appear once. Raises like `advance`.
     """
@@ -144,7 +150,8 @@ def compare_and_set(
     expected: Mapping[Any, str],
     changes: Mapping[Any, Mapping[str, Any]],
 ) -> set[Any]:
-    """Write each row's own columns where its state is still the expected one; return the keys of rows written.
+    """Write each row's own columns where its state is still the expected one; return the keys of
+    rows written.
 
     Rows that change the same columns share one UPDATE … FROM (VALUES …).
     """

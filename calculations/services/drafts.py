@@ -116,7 +116,9 @@ def create(spec: DraftSpec, *, actor: User) -> Calculation:
 
 @transaction.atomic
 def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
-    """Create all drafts or none. Raises InvalidInput; the field names carry the position where there are several."""
+    """Create all drafts or none. Raises InvalidInput; the field names carry the position where
+    there are several.
+    """
     require(actor, Can.CREATE_CALCULATION)
     specs = list(specs)
     columns: list[dict[str, Any]] = []

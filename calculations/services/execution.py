@@ -1,4 +1,5 @@
-"""What clusters tell of runs: handed out, started, finished, lost. Called by the exchange and by the lease watch.
+"""What clusters tell of runs: handed out, started, finished, lost. Called by the exchange and by
+the lease watch.
 
 All of it works on many runs in a constant number of statements, inside the caller's transaction.
 """
@@ -55,7 +56,9 @@ def assign(pairs: Iterable[tuple[Run, Any]], *, expires_at: datetime) -> None:
 def record_running(
     runs: Sequence[Run], told: Mapping[Any, Mapping[str, Any]], *, agent: str
 ) -> None:
-    """Note which leased runs have started, and how far they are; `told` is the agent's entry by run id."""
+    """Note which leased runs have started, and how far they are; `told` is the agent's entry by run
+    id.
+    """
     begun = [
         run
         for run in runs
@@ -176,7 +179,9 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
 
 
 def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
-    """End leases whose attempt is lost: queued again as the next attempt, given up after MAX_LOSSES."""
+    """End leases whose attempt is lost: queued again as the next attempt, given up after
+    MAX_LOSSES.
+    """
     if not losses:
         return
     calculations = lock_calculations({run.calculation_id for run, _ in losses})
@@ -235,7 +240,7 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
 
 
 def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
-    """Lock in the order of keys, so that exchanges that touch the same calculations never deadlock."""
+    """Lock in the order of keys, so that exchanges on the same calculations never deadlock."""
     rows = (
         Calculation.objects.select_for_update(of=("self",), no_key=True)
         .filter(pk__in=ids)
@@ -245,7 +250,7 @@ def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
 
 
 def settle(calculations: Mapping[int, Calculation]) -> None:
-    """After runs ended: release or skip the next ones of chains, then let the calculations follow."""
+    """After runs ended: release or skip the next ones of chains, then roll up."""
     chains = [pk for pk, calculation in calculations.items() if calculation.is_chain]
     if chains:
         _follow_chains(chains)
@@ -282,7 +287,9 @@ _STOPS = frozenset({RunState.NOT_VALID, RunState.FAILED, RunState.CANCELLED, Run
 
 
 def roll_up(calculation_ids: Iterable[int] | Mapping[int, Calculation]) -> None:
-    """Let calculations follow their runs: started, queued again, or concluded. Expects or takes the rows' locks."""
+    """Let calculations follow their runs: started, queued again, or concluded. Expects or takes the
+    rows' locks.
+    """
     rows = (
         calculation_ids
         if isinstance(calculation_ids, Mapping)
@@ -344,7 +351,9 @@ def _follow(
 
 
 def _details(calculation_ids: Sequence[int]) -> dict[int, Run]:
-    """For each concluded calculation the run that explains it: the first that is not valid, else the last."""
+    """For each concluded calculation the run that explains it: the first that is not valid, else
+    the last.
+    """
     found: dict[int, Run] = {}
     runs = Run.objects.filter(calculation__in=calculation_ids).order_by("calculation_id", "index")
     for run in runs.only("calculation_id", "index", "state", "reason", "main_value"):
@@ -366,7 +375,7 @@ def _summary(calculation: Calculation, counts: Mapping[str, int], run: Run | Non
 def _main_results(
     rows: Mapping[int, Calculation], details: Mapping[int, Run]
 ) -> dict[int, dict[str, Any]]:
-    """Return the columns of the main result of the single calculations that have one, in one query."""
+    """Return the columns of the single calculations' main results, in one query."""
     wanted = {
         run.pk: get_software(rows[pk].software).main_result
         for pk, run in details.items()

@@ -23,7 +23,8 @@ from labportal.common.errors import InvalidInput, WrongMoment
 
 @transaction.atomic
 def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
-    """Cancel at once what has not started; ask the clusters to stop the rest, which they then confirm.
+    """Cancel at once what has not started; ask the clusters to stop the rest, which they then
+    confirm.
 
     Raises WrongMoment for a draft or a calculation that has ended.
     """
@@ -67,7 +68,9 @@ def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
 
 @transaction.atomic
 def retry(calculation: Calculation, *, actor: User) -> None:
-    """Run again what is not valid; valid runs keep their results, a chain goes on after the last valid one."""
+    """Run again what is not valid; valid runs keep their results, a chain goes on after the last
+    valid one.
+    """
     require(actor, Can.CREATE_CALCULATION)
     calculation = _lock(calculation)
     check_ready([calculation])
@@ -105,7 +108,9 @@ def set_priority(calculation: Calculation, priority: int, *, actor: User) -> Non
 
 
 def _lock(calculation: Calculation) -> Calculation:
-    """Return the current row under a lock, so that no agent's report comes between reading and writing."""
+    """Return the current row under a lock, so that no agent's report comes between reading and
+    writing.
+    """
     locked = Calculation.objects.select_for_update(of=("self",), no_key=True).get(pk=calculation.pk)
     for name in ("project", "created_by", "cluster"):
         if name in calculation._state.fields_cache:

@@ -1,4 +1,6 @@
-"""An agent's terminal report of a run: read from JSON with care, since the other side may be old, broken or hostile."""
+"""An agent's terminal report of a run: read from JSON with care, since the other side may be old,
+broken or hostile.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Results into the database: what runs found, and the analyses that look at all runs of a calculation."""
+"""Results into the database: what runs found, and the analyses that look at all runs of a
+calculation.
+"""
 
 from __future__ import annotations
 
@@ -169,7 +171,9 @@ def _compute(analysis: Analysis, pairs: Sequence[tuple[dict[str, Any], Results]]
 
 
 def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuantity]) -> None:
-    """A sweep is known by the last number that its analyses across runs give (the polarizability, say)."""
+    """A sweep is known by the last number that its analyses across runs give (the polarizability,
+    say).
+    """
     numbers = [q for q in quantities if q.number is not None]
     if numbers:
         last = numbers[-1]

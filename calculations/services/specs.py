@@ -11,7 +11,9 @@ from calculations.software.registry import get_software
 
 
 def specs_of(runs: Iterable[Run]) -> dict[str, RunSpec]:
-    """Return each run's specification by run id; expects `calculation` to be loaded. One query for all files."""
+    """Return each run's specification by run id; expects `calculation` to be loaded. One query for
+    all files.
+    """
     runs = list(runs)
     files: dict[int, list[StagedFile]] = {}
     wanted = {r.calculation_id for r in runs if _needs_files(r)}

@@ -57,7 +57,9 @@ def submit_all(calculations: Sequence[Calculation], *, actor: User) -> None:
 
 
 def check_ready(calculations: Sequence[Calculation]) -> None:
-    """Raises InvalidInput where a cluster is disabled or lacks the software, or a needed file is missing."""
+    """Raises InvalidInput where a cluster is disabled or lacks the software, or a needed file is
+    missing.
+    """
     with_files = {c.pk: _needed(c) for c in calculations}
     present: dict[int, set[str]] = {}
     if any(with_files.values()):
@@ -89,9 +91,7 @@ def _cluster_errors(calculation: Calculation) -> dict[str, str]:
         note = f" ({cluster.maintenance_note})" if cluster.maintenance_note else ""
         return {"cluster": f"{cluster.name} is disabled{note}; choose another or wait"}
     if cluster.last_exchange_at and not cluster.offers(calculation.software):
-        return {
-            "cluster": f"{cluster.name} does not have {calculation.software}; choose another cluster"
-        }
+        return {"cluster": f"{cluster.name} does not have {calculation.software}; choose another"}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""From a sweep to its runs: which parameter takes which values, checked before anything is stored."""
+"""From a sweep to its runs: which parameter takes which values, checked before it is stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MODES = ("chain", "independent")
 def clean_sweep(
     software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """Return the sweep as it is stored; None for a single run. Raises InvalidInput naming the field."""
+    """Return the sweep as it is stored; None for a single run. Raises InvalidInput naming the
+    field.
+    """
     if not sweep:
         return None
     unknown = set(sweep) - {"parameter", "values", "from", "to", "points", "mode", "carry"}

@@ -1,7 +1,9 @@
-"""The contract of a numerical software plug-in, and the run specification that portal and agent both speak.
+"""The contract of a numerical software plug-in, and the run specification that portal and agent
+both speak.
 
-A plug-in opens no database, reads no settings and prints nothing. `prepare` and everything that parses are pure:
-the same input gives the same files, recorded text gives the same outcome. Standard library only, Python 3.9.
+A plug-in opens no database, reads no settings and prints nothing. `prepare` and everything that
+parses are pure: the same input gives the same files, recorded text gives the same outcome. Standard
+library only, Python 3.9.
 """
 
 from __future__ import annotations
@@ -17,16 +19,20 @@ from calculations.software.results import Chart, Exit, Outcome, Progress, Result
 
 
 class InvalidAnalyses(ValueError):
-    """A choice of analyses that cannot be carried out; the message names the analysis and the remedy."""
+    """A choice of analyses that cannot be carried out; the message names the analysis and the
+    remedy.
+    """
 
 
 @dataclass(frozen=True)
 class Analysis:
     """One step of analysis.
 
-    `scope` "run": `compute(results, parameters)` on one run's extracted results (beside the hardware).
-    `scope` "calculation": `compute(runs)` with one (parameters, results) pair per valid run in order (in the portal).
-    Either returns Results; the results of the analyses named in `requires` are among the input.
+    `scope` "run": `compute(results, parameters)` on one run's extracted results (beside the
+                  hardware).
+    `scope` "calculation": `compute(runs)` with one (parameters, results) pair per valid run in
+                  order (in the portal). Either returns Results; the results of the analyses named
+                  in `requires` are among the input.
     """
 
     name: str
@@ -42,7 +48,9 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Carry:
-    """Files that a run of a chain takes from the run before it: shell patterns in that run's folder."""
+    """Files that a run of a chain takes from the run before it: shell patterns in that run's
+    folder.
+    """
 
     run: str
     patterns: tuple[str, ...]
@@ -121,7 +129,9 @@ class Software(ABC):
     main_result: str = ""
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters with types and defaults. Raises InvalidParameters with every error at once."""
+        """Return all parameters with types and defaults. Raises InvalidParameters with every error
+        at once.
+        """
         cleaned = check_parameters(self.parameters, values)
         self.validate(cleaned)
         return cleaned
@@ -135,15 +145,23 @@ class Software(ABC):
 
     @abstractmethod
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
-        """Return the input files as {name: text}; `carried` are the names of files from the run before."""
+        """Return the input files as {name: text}; `carried` are the names of files from the run
+        before.
+        """
 
     @abstractmethod
-    def command(self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]) -> list[str]:
-        """Return the argument list; `site` holds this cluster's own settings for the program (paths, launcher)."""
+    def command(
+        self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
+    ) -> list[str]:
+        """Return the argument list; `site` holds this cluster's own settings for the program
+        (paths, launcher).
+        """
 
     @abstractmethod
     def discover(self, site: Mapping[str, str]) -> str | None:
-        """Return the version of the program on this machine, None where it is absent. May take seconds."""
+        """Return the version of the program on this machine, None where it is absent. May take
+        seconds.
+        """
 
     def progress(self, tail: str) -> Progress | None:
         """Read the newest progress from the end of the log."""
@@ -151,31 +169,42 @@ class Software(ABC):
 
     @abstractmethod
     def judge(self, folder: Path, exit: Exit) -> Outcome:
-        """Say whether the results in `folder` may be used. An exit code of 0 is no proof. Never raises on bad files."""
+        """Say whether the results in `folder` may be used. An exit code of 0 is no proof. Never
+        raises on bad files.
+        """
 
     @abstractmethod
     def extract(self, folder: Path) -> Results:
-        """Read the small useful part of the output. Never raises on files that are cut or broken: it leaves out."""
+        """Read the small useful part of the output. Never raises on files that are cut or broken:
+        it leaves out.
+        """
 
 
 def order_analyses(available: Sequence[Analysis], chosen: Sequence[str]) -> list[Analysis]:
     """Return the chosen analyses so that each follows what it requires.
 
-    Raises InvalidAnalyses for an unknown name, a missing requirement, or a cycle in the definitions.
+    Raises InvalidAnalyses for an unknown name, a missing requirement, or a cycle in the
+    definitions.
     """
     known = {analysis.name: analysis for analysis in available}
     for name in chosen:
         if name not in known:
-            raise InvalidAnalyses(f"analysis {str(name)[:60]!r} is unknown; known are {', '.join(known) or 'none'}")
+            raise InvalidAnalyses(
+                f"analysis {str(name)[:60]!r} is unknown; known are {', '.join(known) or 'none'}"
+            )
         missing = [needed for needed in known[name].requires if needed not in chosen]
         if missing:
-            raise InvalidAnalyses(f"analysis {name!r} needs {', '.join(missing)}: choose that too, or leave {name!r} out")
+            raise InvalidAnalyses(
+                f"analysis {name!r} needs {', '.join(missing)}: choose that too, or leave it out"
+            )
     ordered: list[Analysis] = []
     visiting: list[str] = []
 
     def visit(name: str) -> None:
         if name in visiting:
-            raise InvalidAnalyses(f"analyses depend on each other in a circle: {' → '.join([*visiting, name])}")
+            raise InvalidAnalyses(
+                f"analyses depend on each other in a circle: {' → '.join([*visiting, name])}"
+            )
         if known[name] in ordered:
             return
         visiting.append(name)

@@ -1,4 +1,5 @@
-"""What a scientist may set: typed parameters with units and bounds, and the one check that forms and API share.
+"""What a scientist may set: typed parameters with units and bounds, and the one check that forms
+and API share.
 
 Standard library only and Python 3.9, since the agent carries this file to login nodes.
 """
@@ -22,7 +23,9 @@ class Kind(str, Enum):
 
 
 class InvalidParameters(ValueError):
-    """Parameters that cannot be used; `errors` maps the parameter's name to a sentence with the remedy."""
+    """Parameters that cannot be used; `errors` maps the parameter's name to a sentence with the
+    remedy.
+    """
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         self.errors = dict(errors)
@@ -31,7 +34,7 @@ class InvalidParameters(ValueError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One input of a program as the scientist sees it; `keyword` is the program's own word for it."""
+    """One input of a program as the scientist sees it; `keyword` is the program's own word."""
 
     name: str
     label: str
@@ -51,7 +54,9 @@ class Parameter:
     max_length: int = 200_000
 
     def check(self, value: Any) -> Any:
-        """Return `value` in its proper type. Raises ValueError with a sentence that names the remedy."""
+        """Return `value` in its proper type. Raises ValueError with a sentence that names the
+        remedy.
+        """
         if value is None or value == "":
             if self.required and self.default in (None, ""):
                 raise ValueError("is needed; enter a value")
@@ -61,9 +66,13 @@ class Parameter:
     def _within(self, number: float) -> None:
         unit = f" {self.unit}" if self.unit else ""
         if self.minimum is not None and number < self.minimum:
-            raise ValueError(f"{number:g}{unit} is below the least allowed value, {self.minimum:g}{unit}")
+            raise ValueError(
+                f"{number:g}{unit} is below the least allowed value, {self.minimum:g}{unit}"
+            )
         if self.maximum is not None and number > self.maximum:
-            raise ValueError(f"{number:g}{unit} is above the largest allowed value, {self.maximum:g}{unit}")
+            raise ValueError(
+                f"{number:g}{unit} is above the largest allowed value, {self.maximum:g}{unit}"
+            )
 
     def json_schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"title": self.label, "description": self.help}
@@ -130,7 +139,9 @@ def _text(parameter: Parameter, value: Any) -> str:
     if "\0" in text:
         raise ValueError("holds a NUL character; remove it")
     if len(text) > parameter.max_length:
-        raise ValueError(f"is {len(text)} characters long; at most {parameter.max_length} are allowed")
+        raise ValueError(
+            f"is {len(text)} characters long; at most {parameter.max_length} are allowed"
+        )
     if parameter.lines == 1 and "\n" in text.strip():
         raise ValueError("must be one line")
     return text if parameter.lines > 1 else text.strip()
@@ -155,7 +166,9 @@ _CHECKS = {
 
 
 def check_parameters(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every parameter's value, defaults filled in. Raises InvalidParameters with all errors at once."""
+    """Return every parameter's value, defaults filled in. Raises InvalidParameters with all errors
+    at once.
+    """
     known = {parameter.name: parameter for parameter in parameters}
     errors = {
         str(name)[:60]: f"is not a parameter here; known are {', '.join(known)}"

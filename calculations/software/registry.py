@@ -1,12 +1,15 @@
-"""Which numerical software there is: the built-in plug-ins, and those that installed packages announce.
+"""Which numerical software there is: the built-in plug-ins, and those that installed packages
+announce.
 
-A package announces a plug-in by the entry point group `labportal.software` (name = "module:Class"). The agent file
-has no package metadata, so its builder writes the announced ones into the module `_labportal_plugins`.
-A third-party plug-in that cannot be loaded is logged and left out; it never stops the portal or the agent.
+A package announces a plug-in by the entry point group `labportal.software` (name = "module:Class").
+The agent file has no package metadata, so its builder writes the announced ones into the module
+`_labportal_plugins`. A third-party plug-in that cannot be loaded is logged and left out; it never
+stops the portal or the agent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -28,21 +31,27 @@ class UnknownSoftware(KeyError):
     """No plug-in of that name."""
 
     def __str__(self) -> str:
-        return f"software {self.args[0]!r} is unknown; known are {', '.join(sorted(all_software()))}"
+        return (
+            f"software {self.args[0]!r} is unknown; known are {', '.join(sorted(all_software()))}"
+        )
 
 
 def announced() -> dict[str, str]:
-    """Third-party plug-ins as {name: "module:Class"}: from entry points, LABPORTAL_SOFTWARE, or the agent file."""
+    """Third-party plug-ins as {name: "module:Class"}: from entry points, LABPORTAL_SOFTWARE, or the
+    agent file.
+    """
     points = entry_points()  # a mapping of groups in Python 3.9, selectable from 3.10 on
-    group = points.select(group=ENTRY_POINT_GROUP) if hasattr(points, "select") else points.get(ENTRY_POINT_GROUP, ())
+    group = (
+        points.select(group=ENTRY_POINT_GROUP)
+        if hasattr(points, "select")
+        else points.get(ENTRY_POINT_GROUP, ())
+    )
     found = {point.name: point.value for point in group}
     for item in filter(None, os.environ.get("LABPORTAL_SOFTWARE", "").split(",")):
         name, _, target = item.partition("=")
         found[name.strip()] = target.strip()
-    try:
+    with contextlib.suppress(ModuleNotFoundError):
         found.update(importlib.import_module("_labportal_plugins").PLUGINS)
-    except ModuleNotFoundError:
-        pass
     return found
 
 
@@ -57,7 +66,9 @@ def all_software() -> dict[str, Software]:
         except Exception:
             if name in BUILT_IN:
                 raise
-            log.exception("software plug-in %s (%s) could not be loaded and is left out", name, target)
+            log.exception(
+                "software plug-in %s (%s) could not be loaded and is left out", name, target
+            )
     return loaded
 
 

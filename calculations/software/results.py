@@ -1,4 +1,5 @@
-"""What a run leaves behind, in words that portal and agent share: verdict, quantities, datasets, charts.
+"""What a run leaves behind, in words that portal and agent share: verdict, quantities, datasets,
+charts.
 
 Standard library only and Python 3.9. Everything turns into plain JSON and back without loss.
 """
@@ -19,7 +20,9 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict with a named code (`scf_not_converged`), a sentence, what to try next, and why we believe it."""
+    """A verdict with a named code (`scf_not_converged`), a sentence, what to try next, and why we
+    believe it.
+    """
 
     verdict: Verdict
     code: str
@@ -43,7 +46,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Exit:
-    """How the program ended: `code` as the shell gives it (128 + signal where killed), None where unknown."""
+    """How the program ended: `code` as the shell gives it (128 + signal where killed), None where
+    unknown.
+    """
 
     code: int | None
     signal: int | None = None
@@ -101,13 +106,16 @@ class Dataset:
             "name": self.name,
             "label": self.label,
             "kind": self.kind,
-            "columns": [{**asdict(column), "values": list(column.values)} for column in self.columns],
+            "columns": [
+                {**asdict(column), "values": list(column.values)} for column in self.columns
+            ],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Dataset:
         columns = tuple(
-            Column(c["name"], c["label"], c.get("unit", ""), tuple(c["values"])) for c in document["columns"]
+            Column(c["name"], c["label"], c.get("unit", ""), tuple(c["values"]))
+            for c in document["columns"]
         )
         return cls(document["name"], document["label"], document["kind"], columns)
 
@@ -144,7 +152,9 @@ class Results:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: `done` of `of` (None where unknown) in `what`; `monitor` is the number that converges."""
+    """How far a run is: `done` of `of` (None where unknown) in `what`; `monitor` is the number that
+    converges.
+    """
 
     done: int
     of: int | None

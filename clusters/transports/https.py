@@ -1,6 +1,8 @@
-"""The carrier `https`: the agent calls, and its call is held while there is nothing to say. Native ASGI.
+"""The carrier `https`: the agent calls, and its call is held while there is nothing to say. Native
+ASGI.
 
-Only the hold is asynchronous; the exchange itself runs in a bounded pool of threads that keep their connections.
+Only the hold is asynchronous; the exchange itself runs in a bounded pool of threads that keep their
+connections.
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ def _without_nul(value: Any) -> Any:
 async def _exchange(
     authorization: str, document: dict[str, Any], receive: Receive
 ) -> Answer | None:
-    """Answer now, or hold the call until something is wanted; None where a newer call released this one."""
+    """Answer now, or hold the call until something is wanted; None where a newer call released this
+    one.
+    """
     channel = _channels.get(authorization, "")
     with _wakeups.waiter(channel) as waiter:
         answer = await _in_pool(handle, authorization, document)
@@ -179,10 +183,12 @@ _thread = _Thread()
 
 
 def _with_connection(function: Callable[..., Answer], args: tuple[Any, ...]) -> Answer:
-    """Run with this thread's kept connection; a deadlock or a connection lost on the way is tried again.
+    """Run with this thread's kept connection; a deadlock or a connection lost on the way is tried
+    again.
 
-    An exchange may happen twice, so it is tried again even where nobody knows whether it was committed. The
-    connection is looked at every CHECK_CONNECTION_S only: asking before each exchange would cost as much as a query.
+    An exchange may happen twice, so it is tried again even where nobody knows whether it was
+    committed. The connection is looked at every CHECK_CONNECTION_S only: asking before each
+    exchange would cost as much as a query.
     """
     for attempt in range(1, DATABASE_TRIES + 1):
         if time.monotonic() - _thread.checked_at > CHECK_CONNECTION_S:

@@ -1,6 +1,7 @@
 """Wake-ups for held exchanges: one Redis subscription per process, a waiter per held call.
 
-A newer call of the same cluster releases the older, so that an agent never has two calls held here. A lost Redis only makes things slower: `listening` says so, and the holder then looks for itself.
+A newer call of the same cluster releases the older, so that an agent never has two calls held here.
+A lost Redis only makes things slower: `listening` says so, and the holder then looks for itself.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Wakeups:
 
     @contextlib.contextmanager
     def waiter(self, channel: str) -> Iterator[Waiter]:
-        """Wake-ups count from here on, so what is wanted while the caller looks is not slept over."""
+        """Wake-ups count from here on, so nothing is slept over while the caller looks."""
         self._start()
         mine = Waiter()
         self._waiters.setdefault(channel, []).append(mine)

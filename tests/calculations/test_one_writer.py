@@ -1,4 +1,4 @@
-"""Only services/advance.py writes a state: read from the source, so that a new writer is noticed."""
+"""Only services/advance.py writes a state: read from the source, to notice a new writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = {"state", "state_since"}
 
 
 def writes_state(source: str) -> list[int]:
-    """Return the lines that assign `.state`, or pass `state=` to update() or a constructor of Run."""
+    """Return the lines that assign `.state`, or pass `state=` to update() or a constructor."""
     lines: list[int] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Assign, ast.AugAssign)):

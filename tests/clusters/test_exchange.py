@@ -1,4 +1,6 @@
-"""The portal's half of the exchange: hand-out, reports, fencing, and everything that can come twice or late."""
+"""The portal's half of the exchange: hand-out, reports, fencing, and everything that can come twice
+or late.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from calculations.models import Attempt, Calculation, Dataset, OrphanResult, Quantity, Run
+from calculations.models import Attempt, Calculation, OrphanResult, Quantity, Run
 from calculations.services import lifecycle
 from clusters import keys, leases, placement
 from clusters.exchange import OtherAgent, OtherProtocol, handle

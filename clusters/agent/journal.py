@@ -92,6 +92,10 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
+    def limit_pages(self, pages: int) -> None:
+        """Bound the file's size, as a quota does; beyond it the journal is full."""
+        self._db.execute(f"PRAGMA max_page_count = {int(pages)}")
+
     def keep_reserve(self) -> None:
         """Set room aside that is given up when the disk is full."""
         if not self.reserve.exists():

@@ -15,6 +15,8 @@ from django.db.models import Count
 
 from calculations.models import Attempt, Calculation, OrphanResult, Quantity, Run
 from calculations.services.advance import Move, advance_all, compare_and_set
+from calculations.services.progress import read_progress, with_trail
+from calculations.services.progress import told as told_before
 from calculations.services.reports import FinishReport, read_report
 from calculations.services.results import main_value, store_run_results
 from calculations.signals import settled, work_queued
@@ -81,9 +83,10 @@ def record_running(
     if begun:
         roll_up({run.calculation_id for run in begun})
     changed = {
-        run.pk: {"progress": told[run.pk]["progress"]}
+        run.pk: {"progress": with_trail(run.progress, progress)}
         for run in runs
-        if told[run.pk].get("progress") and told[run.pk]["progress"] != run.progress
+        if (progress := read_progress(told[run.pk].get("progress")))
+        and progress != told_before(run.progress)
     }
     if changed:
         compare_and_set(Run, {r.pk: r.state for r in runs if r.pk in changed}, changed)
@@ -92,7 +95,7 @@ def record_running(
                 publish(
                     f"calculation:{run.calculation_id}",
                     "run.progress",
-                    {"run": str(run.pk), **changed[run.pk]["progress"]},
+                    {"run": str(run.pk), **told_before(changed[run.pk]["progress"])},
                 )
 
 

@@ -171,14 +171,14 @@ def _compute(analysis: Analysis, pairs: Sequence[tuple[dict[str, Any], Results]]
 
 
 def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuantity]) -> None:
-    """A sweep is known by the last number that its analyses across runs give (the polarizability,
-    say).
+    """A sweep is known by the first number of the last analysis across runs that gives one (the
+    polarizability, say, not the quality of its fit).
     """
-    numbers = [q for q in quantities if q.number is not None]
-    if numbers:
-        last = numbers[-1]
+    firsts = {q.analysis: q for q in reversed(quantities) if q.number is not None}
+    if firsts:
+        main = next(iter(firsts.values()))
         Calculation.objects.filter(pk=calculation.pk).update(
-            main_value=last.number, main_label=last.label[:60], main_unit=last.unit
+            main_value=main.number, main_label=main.label[:60], main_unit=main.unit
         )
 
 

@@ -272,10 +272,8 @@ class SettingsForm(forms.ModelForm):
             "log_retention_days",
             "announcement",
         )
-        widgets = {  # noqa: RUF012  (Django's own form)
-            name: forms.TextInput({"class": "form-control"}) for name in fields
-        }
-        help_texts = {  # noqa: RUF012
+        widgets = {name: forms.TextInput({"class": "form-control"}) for name in fields}
+        help_texts = {
             "log_retention_days": "Older lines are deleted every night.",
             "announcement": "Stands on everyone's dashboard while it is not empty.",
         }

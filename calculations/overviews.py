@@ -14,7 +14,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 
-from calculations.models import Attempt, Calculation, OutputFile, Run
+from calculations.models import Attempt, Calculation, Event, OutputFile, Run
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import (
     ACTIVE,
@@ -26,7 +26,7 @@ from calculations.states import (
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
-from labportal.common.templatetags.labportal import NOTHING
+from labportal.common.templatetags.labportal import NOTHING, duration, number
 
 RECENT = timedelta(days=7)
 USE_SECONDS = 60
@@ -127,6 +127,10 @@ class History:
     not_valid: int = 0
     failed: int = 0
 
+    @property
+    def any(self) -> bool:
+        return bool(self.valid or self.not_valid or self.failed)
+
 
 def histories(user_ids: Iterable[int]) -> dict[int, History]:
     """Return the records of several people in one query."""
@@ -191,18 +195,18 @@ def differences(calculation: Calculation, other: Calculation) -> list[Difference
         for p in parameters
         if (value := calculation.parameters.get(p.name)) != other.parameters.get(p.name)
     ]
-    for label, name, unit in RESOURCES:
+    for label, name, worded, unit in RESOURCES:
         before, after = getattr(other, name), getattr(calculation, name)
         if before != after:
-            found.append(Difference(label, _words(before), _words(after), unit))
+            found.append(Difference(label, worded(before), worded(after), unit))
     return found
 
 
 RESOURCES = (
-    ("Runs", "run_count", ""),
-    ("Cores", "cores", ""),
-    ("Memory", "memory_mib", "MiB"),
-    ("Time limit", "walltime_s", "s"),
+    ("Runs", "run_count", str, ""),
+    ("Cores", "cores", str, ""),
+    ("Memory", "memory_mib", number, "MiB"),
+    ("Time limit", "walltime_s", duration, ""),
 )
 
 
@@ -218,6 +222,15 @@ def _words(value: Any) -> str:
     text = str(value)
     lines = text.count("\n") + 1
     return f"{lines} lines" if lines > 1 else text
+
+
+def last_events(calculation: Calculation) -> QuerySet[Event]:
+    """What happened last, without the steps between the queue and the start."""
+    rows = calculation.events.select_related("run").exclude(verb__in=BETWEEN)
+    return rows.order_by("-id")
+
+
+BETWEEN = ("assign", "release", "approve_by_rule")
 
 
 def attempts(calculation: Calculation) -> QuerySet[Attempt]:

@@ -39,10 +39,11 @@ def input_files(
     if against is None:
         before = max(index - 1, 0)
         against = _prepare(software, parameters, sweep, overrides, before)
-    return [
+    found = [
         PreviewFile(name, text, changed_lines(against.get(name, ""), text))
         for name, text in files.items()
     ]
+    return sorted(found, key=lambda file: len(file.text))  # the short ones are the scientist's own
 
 
 def prepared(

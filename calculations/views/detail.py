@@ -26,6 +26,7 @@ TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]
     "files": ("Files", tabs.files),
     "use": ("Use", tabs.use),
 }
+LAST_VERBS = ("cancel", "delete", "approve", "send_back")
 
 
 @needs()
@@ -47,7 +48,7 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "runs": runs,
         "moving": moving,
         "software": software_label(calculation),
-        "verbs": policy.verbs_for(request.user, calculation),
+        "verbs": sorted(policy.verbs_for(request.user, calculation), key=_place),
         "open_runs": sum(run.state in selectors.OPEN_RUNS for run in runs),
         "valid_runs": sum(run.state == RunState.VALID for run in runs),
         "tabs": _tabs(calculation, tab),
@@ -55,6 +56,11 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "here": request.get_full_path(),
         "report_url": _report_url(calculation),
     }
+
+
+def _place(verb: str) -> int:
+    """Buttons that end something stand apart from those that begin something."""
+    return LAST_VERBS.index(verb) + 1 if verb in LAST_VERBS else 0
 
 
 def _tabs(calculation: Calculation, now: str) -> list[dict[str, Any]]:

@@ -66,7 +66,14 @@ def convergence(calculation: Calculation, run: Run) -> Figure | None:
         return None
     note = run_label(calculation, run) or f"run {run.index + 1}"
     url = reverse("calculation-figure", args=[calculation.pk, str(run.index), PROGRESS, 0])
-    return Figure(f"{PROGRESS}-{run.index}", "Convergence", f"{note}, live", url, True)
+    title = _converging(calculation)
+    return Figure(f"{PROGRESS}-{run.index}", title, f"{note}, live", url, True)
+
+
+def _converging(calculation: Calculation) -> str:
+    """What a plug-in watches is what its first chart draws."""
+    software = software_of(calculation)
+    return software.charts[0].title if software and software.charts else "Convergence"
 
 
 def _number(software: Software, chart: Chart) -> int:
@@ -129,11 +136,12 @@ def _progress_data(run: Run) -> dict[str, Any]:
     told = run.progress or {}
     trail = told.get("trail", [])
     values = [point[1] for point in trail]
+    title = _converging(run.calculation)
     return {
         "name": PROGRESS,
-        "title": "Convergence",
+        "title": title,
         "style": "line+markers",
         "log_y": all(value > 0 for value in values),
         "x": {"label": told.get("what") or "step", "unit": "", "values": [p[0] for p in trail]},
-        "y": [{"label": "what converges", "unit": "", "values": values}],
+        "y": [{"label": title, "unit": "", "values": values}],
     }

@@ -79,9 +79,7 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "many": len(runs) > 8,
         "focus": focus,
         "figures": drawn[:MOST_FIGURES],
-        "last_events": list(
-            calculation.events.select_related("run", "actor").order_by("-id")[:LAST_EVENTS]
-        ),
+        "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
         "facts": _facts(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
     }

@@ -26,8 +26,8 @@ class Panel:
     Places: "top" (top line), "dashboard.needs" (chips of what needs the person), "dashboard.main",
     "dashboard.side", "settings" (sections of the form-like page of settings). On the pages of one
     calculation, with it as subject `calculation`: "calculation.where" (beside it),
-    "calculation.use" (tab Use), and with a `run` too (None before there are runs): "calculation.overview",
-    "calculation.log" (tab Log).
+    "calculation.use" (tab Use), and with a `run` too (None before there are runs):
+    "calculation.overview", "calculation.log" (tab Log).
     """
 
     place: str

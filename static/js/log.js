@@ -5,6 +5,8 @@ import { fetchText } from "./requests.js";
 
 const MOST_LINES = 5000;
 const NEAR_END_PX = 24;
+const OVERLAP = 200;
+const MOST_ROUNDS = 20;
 
 class Log {
   constructor(root) {
@@ -13,8 +15,9 @@ class Log {
     this.match = JSON.parse(root.dataset.logMatch ?? "{}");
     if (root.dataset.logRun) this.match.run = root.dataset.logRun;
     this.levels = root.dataset.logLevels?.split(" ") ?? null;
+    this.words = root.dataset.logText?.toLowerCase() ?? "";
     this.seen = new Set([...this.lines.querySelectorAll("[data-id]")].map((line) => line.dataset.id));
-    this.following = true;
+    this.following = Boolean(root.dataset.topic);
     this.missed = 0;
     this.bind();
     this.toEnd();
@@ -32,6 +35,7 @@ class Log {
     });
     this.part("error")?.addEventListener("click", () => this.toFirstError());
     this.part("search")?.addEventListener("input", () => this.search());
+    this.part("older")?.addEventListener("click", (event) => this.fetchOlder(event));
     this.lines.addEventListener("scroll", () => {
       const atEnd = this.lines.scrollHeight - this.lines.scrollTop - this.lines.clientHeight < NEAR_END_PX;
       if (atEnd !== this.following && !this.quiet) this.follow(atEnd, false);
@@ -81,6 +85,7 @@ class Log {
 
   wanted(line) {
     if (this.levels && !this.levels.includes(String(line.level).toUpperCase())) return false;
+    if (this.words && !String(line.text).toLowerCase().includes(this.words)) return false;
     return Object.entries(this.match).every(([name, value]) => String(line[name]) === String(value));
   }
 
@@ -103,15 +108,19 @@ class Log {
 
   draw(line, words) {
     this.seen.add(String(line.id));
-    const row = document.createElement(line.url ? "a" : "div");
-    row.className = `log-line is-${String(line.level ?? "info").toLowerCase()}`;
+    const url = line.url ?? this.root.dataset.logOpen?.replace("0", line.id);
+    const level = String(line.level ?? "info").toLowerCase();
+    const row = document.createElement(url ? "a" : "div");
+    row.className = `log-line is-${level}`;
     row.dataset.id = line.id;
-    if (line.url) row.href = line.url;
+    if (url) row.href = url;
     const at = document.createElement("time");
     const moment = new Date(line.at);
+    const zone = { timeZone: document.body.dataset.timeZone || undefined };
+    const day = "logDates" in this.root.dataset ? `${moment.toLocaleDateString("en-GB", { day: "2-digit", month: "short", ...zone })} ` : "";
     at.dateTime = line.at;
-    at.title = moment.toLocaleString();
-    at.textContent = moment.toLocaleTimeString("en-GB", { timeZone: document.body.dataset.timeZone || undefined });
+    at.title = moment.toLocaleString("en-GB", zone);
+    at.textContent = day + moment.toLocaleTimeString("en-GB", zone);
     const text = document.createElement("span");
     text.className = "log-text";
     const source = line.source ?? (this.root.dataset.logShow ?? "").split(" ").map((name) => line[name]).filter(Boolean).join(" ");
@@ -120,6 +129,12 @@ class Log {
       label.className = "log-source";
       label.textContent = source;
       text.append(label);
+    }
+    if (level === "warning" || level === "error") {
+      const mark = document.createElement("span");
+      mark.className = "log-level";
+      mark.textContent = level;
+      text.append(mark);
     }
     text.append(line.text);
     row.append(at, text);
@@ -130,13 +145,38 @@ class Log {
   async fetchMissed() {
     if (!this.root.dataset.logUrl) return;
     const url = new URL(this.root.dataset.logUrl, location.href);
-    const last = this.lines.lastElementChild?.dataset.id;
-    if (last) url.searchParams.set("after", last);
+    // A line with a lower id may have been stored later than the last one here, hence the overlap.
+    let last = Math.max(0, Number([...this.lines.querySelectorAll("[data-id]")].at(-1)?.dataset.id ?? 0) - OVERLAP);
     try {
-      this.take(JSON.parse(await fetchText(url)).lines ?? []);
+      for (let round = 0; round < MOST_ROUNDS; round += 1) {
+        url.searchParams.set("after", last);
+        const found = JSON.parse(await fetchText(url));
+        this.take(found.lines ?? []);
+        if (!found.more || !found.lines.length) return;
+        last = found.lines.at(-1).id;
+      }
     } catch {
       // the next reconnect tries again
     }
+  }
+
+  async fetchOlder(event) {
+    event.preventDefault();
+    const link = this.part("older");
+    const url = new URL(this.root.dataset.logUrl, location.href);
+    url.searchParams.set("before", this.lines.querySelector("[data-id]")?.dataset.id ?? 0);
+    let found;
+    try {
+      found = JSON.parse(await fetchText(url));
+    } catch {
+      return location.assign(link.href);
+    }
+    this.follow(false);
+    const height = this.lines.scrollHeight;
+    const words = this.part("search")?.value.toLowerCase() ?? "";
+    link.after(...found.lines.filter((line) => !this.seen.has(String(line.id))).map((line) => this.draw(line, words)));
+    this.lines.scrollTop += this.lines.scrollHeight - height;
+    if (!found.older) link.remove();
   }
 }
 
@@ -148,6 +188,10 @@ bindAll();
 document.addEventListener("live:swapped", bindAll);
 document.addEventListener("live:event", ({ detail }) => {
   if (detail.event.type !== "log.lines") return;
-  for (const [root, log] of logs) if ((root.dataset.topic ?? "").split(" ").includes(detail.topic)) log.take(detail.event.lines ?? []);
+  for (const [root, log] of logs) {
+    if (!(root.dataset.topic ?? "").split(" ").includes(detail.topic)) continue;
+    if (detail.event.more) log.fetchMissed();
+    else log.take(detail.event.lines ?? []);
+  }
 });
 document.addEventListener("live:reconnected", () => logs.forEach((log) => log.fetchMissed()));

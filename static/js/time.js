@@ -18,7 +18,8 @@ function tick() {
   if (document.hidden) return;
   const now = Date.now();
   for (const element of document.querySelectorAll("time[data-ago]")) {
-    const words = relative((now - Date.parse(element.dateTime)) / 1000);
+    let words = relative((now - Date.parse(element.dateTime)) / 1000);
+    if (words && element.dataset.ago === "since") words = words.replace(" ago", "").replace("just now", "a moment");
     if (words && element.textContent !== words) element.textContent = words;
   }
 }

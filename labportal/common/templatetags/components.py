@@ -18,11 +18,24 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from labportal.common.panels import render_panels
-from labportal.common.templatetags.labportal import NOTHING, TIMES_TEN, number
+from labportal.common.templatetags.labportal import NOTHING, TIMES_TEN, ago, number
 
 register = template.Library()
 
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 110, 28, 60
+
+
+@register.filter
+def since(value: datetime | None) -> SafeString | str:
+    """How long something has been so, ticking: 8 s, 4 min."""
+    words = ago(value)
+    if not isinstance(value, datetime):
+        return words
+    return mark_safe(  # noqa: S308  (made by ago, which escapes)
+        words.replace("data-ago>", 'data-ago="since">')
+        .replace(" ago<", "<")
+        .replace("just now", "a moment")
+    )
 
 
 @register.filter

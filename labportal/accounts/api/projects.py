@@ -35,6 +35,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     @extend_schema(request=serializers.ProjectChange)
     def partial_update(self, request: Request, pk: str) -> Response:
         project = self.get_object()
+        projects.require_manager(request.user, project)
         projects.change(project, **checked(serializers.ProjectChange, request), actor=request.user)
         return Response(self._data(project))
 
@@ -62,6 +63,7 @@ class MembersView(APIView):
     def post(self, request: Request, project_id: str) -> Response:
         """Add a member, or change what they are in the project."""
         project = _visible(request, project_id)
+        projects.require_manager(request.user, project)
         given = checked(serializers.MemberIn, request)
         member = projects.set_member(
             project,

@@ -35,7 +35,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     permission_classes = (IsActiveUser, Needs)
     lookup_value_regex = r"\d{1,18}"
     ordering = "-id"
-    needs = {  # noqa: RUF012 - read by Needs
+    needs = {
         "list": Can.VIEW_USERS,
         "create": Can.CREATE_USERS,
         "partial_update": Can.CREATE_USERS,

@@ -46,7 +46,7 @@ def change(
     private: bool | None = None,
 ) -> Project:
     """Change what is not None. The slug stays: addresses keep working."""
-    _require_manager(actor, project)
+    require_manager(actor, project)
     if name is not None:
         project.name = _name(name)
     if description is not None:
@@ -66,7 +66,7 @@ def change(
 
 def delete(project: Project, *, actor: User) -> None:
     """Delete a project that holds nothing."""
-    _require_manager(actor, project)
+    require_manager(actor, project)
     if project.is_default:
         raise WrongMoment("The lab's default project cannot be deleted.", code="default-project")
     with transaction.atomic():
@@ -85,7 +85,7 @@ def set_member(
     project: Project, *, username: str, actor: User, role: ProjectRole = ProjectRole.MEMBER
 ) -> Membership:
     """Add a person by the name that they sign in with, or change what they are in the project."""
-    _require_manager(actor, project)
+    require_manager(actor, project)
     person = User.objects.filter(username__iexact=username.strip(), is_active=True).first()
     if person is None:
         raise InvalidInput("Nobody signs in with this name.", field="username")
@@ -103,7 +103,7 @@ def set_member(
 def remove_member(project: Project, *, user_id: int, actor: User) -> None:
     """Take a person out; people may leave by themselves."""
     if user_id != actor.pk:
-        _require_manager(actor, project)
+        require_manager(actor, project)
     with transaction.atomic():
         member = _locked_members(project).get(user_id)
         if member is None:
@@ -129,7 +129,8 @@ def _keep_a_manager(project: Project, leaving: User) -> None:
         )
 
 
-def _require_manager(actor: User, project: Project) -> None:
+def require_manager(actor: User, project: Project) -> None:
+    """Raise NotAllowed unless `actor` manages the project."""
     if not may_manage(actor, project):
         raise NotAllowed(
             f"Only managers of {project.name} and admins may do this.", code="not-manager"

@@ -52,6 +52,7 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
 @needs()
 def project_edit(request: HttpRequest, slug: str) -> HttpResponse:
     project = _project(request, slug)
+    projects.require_manager(request.user, project)
     form = ProjectForm(request.POST)
     if submit(form, lambda data: projects.change(project, **data, actor=request.user)):
         messages.success(request, "Saved.")
@@ -74,6 +75,7 @@ def project_delete(request: HttpRequest, slug: str) -> HttpResponse:
 def project_member(request: HttpRequest, slug: str) -> HttpResponse:
     """Add a member, or change what they are."""
     project = _project(request, slug)
+    projects.require_manager(request.user, project)
     form = MemberForm(request.POST)
     if submit(
         form,

@@ -1,4 +1,6 @@
-"""Events that agents send with an exchange: log lines and metrics, stored once by their sequence number."""
+"""Events that agents send with an exchange: log lines and metrics, stored once by their sequence
+number.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +127,7 @@ def _store_metrics(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> Non
 
 
 def metrics_document(row: Metrics) -> dict[str, Any]:
-    """The event, under the names of the charts' series (selectors/metrics.py) and as it was told."""
+    """The event: as it was told, and under the names of the charts' series."""
     return {
         "cluster": row.cluster_id,
         "at": row.at.isoformat(),

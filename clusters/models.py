@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
@@ -144,6 +145,7 @@ class LogLine(models.Model):
             models.Index(fields=["run", "id"], name="log_by_run"),
             models.Index(fields=["cluster", "-id"], name="log_by_cluster"),
             models.Index(fields=["level", "-id"], name="log_by_level"),
+            BrinIndex(fields=["at"], name="log_by_time", autosummarize=True),
         ]
 
     def __str__(self) -> str:

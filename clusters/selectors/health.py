@@ -1,0 +1,130 @@
+"""Is this machine healthy? Checks, each with what was found and, where it is bad, the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clusters.agent import __version__ as PORTALS_VERSION
+from clusters.models import ApiKey, Cluster
+from clusters.selectors.clusters import number, software
+from labportal.common.clock import now
+
+CLOCK_OK_S, CLOCK_BAD_S = 5, 60
+DISK_OK_MIB, DISK_BAD_MIB = 10 * 1024, 1024
+KEY_OLD = timedelta(days=180)
+KEY_ENDS_SOON = timedelta(days=14)
+
+GOOD, WARN, BAD, UNKNOWN = "ok", "not_valid", "failed", "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`state` gives the dot's colour, `label` its word; `when` is a time that goes with `found`."""
+
+    name: str
+    state: str
+    label: str
+    found: str
+    remedy: str = ""
+    when: datetime | None = None
+
+
+def checks(cluster: Cluster, keys: Sequence[ApiKey]) -> list[Check]:
+    """`keys`: all of the cluster's."""
+    moment = now()
+    heard = cluster.last_exchange_at is not None
+    found = [_heard(cluster, moment), _key(keys, moment)]
+    if heard:
+        found += [_clock(cluster), _disk(cluster), _version(cluster), *_software(cluster)]
+    return found
+
+
+def _heard(cluster: Cluster, moment: datetime) -> Check:
+    if cluster.last_exchange_at is None:
+        remedy = "Issue a key, then install the agent by the lines on the tab “Agent”."
+        return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
+    if cluster.is_silent(moment):
+        remedy = (
+            f"On {cluster.agent_host or 'the machine'}, look at “systemctl --user status "
+            "labportal-agent” and at agent.log in its work folder. Runs go back to the queue after "
+            "five minutes of silence."
+        )
+        return Check("Agent", BAD, "Silent", "last heard", remedy, cluster.last_exchange_at)
+    return Check("Agent", GOOD, "Good", "heard", when=cluster.last_exchange_at)
+
+
+def _key(keys: Sequence[ApiKey], moment: datetime) -> Check:
+    valid = [key for key in keys if is_valid(key, moment)]
+    if not valid:
+        remedy = "Issue one on the tab “Agent”; without it the agent is refused."
+        return Check("Key", BAD, "Missing", "no valid key", remedy)
+    used = max(valid, key=lambda key: (key.last_used_at is not None, key.created_at))
+    rotate = "Issue a second one, give it to the agent (configure --key), then revoke the old one."
+    if used.expires_at and used.expires_at - moment < KEY_ENDS_SOON:
+        return Check("Key", WARN, "Ends soon", "expires", rotate, used.expires_at)
+    if moment - used.created_at > KEY_OLD:
+        return Check("Key", WARN, "Old", "issued", rotate, used.created_at)
+    return Check("Key", GOOD, "Good", "issued", when=used.created_at)
+
+
+def is_valid(key: ApiKey, moment: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > moment)
+
+
+def _clock(cluster: Cluster) -> Check:
+    skew = cluster.clock_skew_s
+    if skew is None:
+        return Check("Clock", UNKNOWN, "Not known", "the agent does not tell its clock")
+    found = f"{abs(skew):.1f} s {'ahead' if skew > 0 else 'behind'}"
+    if abs(skew) <= CLOCK_OK_S:
+        return Check("Clock", GOOD, "Good", found)
+    state, label = (BAD, "Wrong") if abs(skew) > CLOCK_BAD_S else (WARN, "Off")
+    remedy = (
+        "Times of logs and metrics are wrong by as much. Set the clock by NTP: "
+        "timedatectl set-ntp true."
+    )
+    return Check("Clock", state, label, found, remedy)
+
+
+def _disk(cluster: Cluster) -> Check:
+    free = number(cluster.capacity.get("disk_free_mib"))
+    if free is None:
+        return Check("Disk", UNKNOWN, "Not known", "the agent cannot read it")
+    found = f"{free / 1024:.1f} GiB free" if free < 102_400 else f"{free / 1024:.0f} GiB free"
+    if cluster.purges_pending:
+        found += f", {cluster.purges_pending} folders to be deleted"
+    if free >= DISK_OK_MIB:
+        return Check("Disk", GOOD, "Good", found)
+    state, label = (BAD, "Full") if free < DISK_BAD_MIB else (WARN, "Low")
+    remedy = "Make room where the agent works, or keep raw files for fewer days (Settings)."
+    return Check("Disk", state, label, found, remedy)
+
+
+def _version(cluster: Cluster) -> Check:
+    theirs = cluster.agent_version or "not known"
+    if cluster.agent_version == PORTALS_VERSION:
+        return Check("Version", GOOD, "Good", theirs)
+    remedy = (
+        "Download labportal-agent.pyz again (tab “Agent”) and restart the agent; its programs go "
+        "on running."
+    )
+    return Check(
+        "Version", WARN, "Differs", f"{theirs}, the portal serves {PORTALS_VERSION}", remedy
+    )
+
+
+def _software(cluster: Cluster) -> Iterator[Check]:
+    programs = software(cluster.capacity)
+    if not any(program.ok for program in programs):
+        remedy = (
+            "Install one for the agent's user, or name its command in agent.ini, and restart the "
+            "agent."
+        )
+        yield Check("Software", BAD, "None", "no program that the portal knows", remedy)
+    for program in programs:
+        if program.ok:
+            yield Check(program.label, GOOD, "Found", program.version or "version not known")
+        else:
+            yield Check(program.label, UNKNOWN, "Not usable", program.problem or "not found")

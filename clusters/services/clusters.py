@@ -1,0 +1,117 @@
+"""What admins do to clusters: register, edit, enable, disable, delete. Pages and the API call it.
+
+Nothing here waits for an agent; what it should hear, its next exchange says.
+"""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from calculations.models import Attempt, Calculation, OrphanResult, Run
+from calculations.signals import work_queued
+from clusters.models import Cluster
+from clusters.placement import call
+from labportal.accounts.models import User
+from labportal.accounts.roles import Can, require
+from labportal.audit.services import record
+from labportal.common.errors import InvalidInput, WrongMoment
+from labportal.realtime.events import publish
+
+RESERVED_NAMES = frozenset({"new"})  # pages beside those of the clusters
+
+
+def register(
+    *, name: str, description: str = "", max_runs: int | None = None, actor: User
+) -> Cluster:
+    """Raises InvalidInput, also where the name is taken."""
+    require(actor, Can.MANAGE_CLUSTERS)
+    cluster = Cluster(name=name.strip(), description=description.strip(), max_runs=max_runs)
+    if cluster.name in RESERVED_NAMES:
+        raise InvalidInput("is a name that the portal needs itself", field="name")
+    _check(cluster)
+    try:
+        with transaction.atomic():
+            cluster.save()
+            record(actor, "cluster.register", target=cluster.name, detail={"max_runs": max_runs})
+    except IntegrityError:
+        raise InvalidInput("There is a cluster of this name already.", field="name") from None
+    _tell(cluster)
+    return cluster
+
+
+@transaction.atomic
+def edit(cluster: Cluster, *, description: str, max_runs: int | None, actor: User) -> None:
+    require(actor, Can.MANAGE_CLUSTERS)
+    cluster.description, cluster.max_runs = description.strip(), max_runs
+    _check(cluster)
+    cluster.save(update_fields=["description", "max_runs"])
+    record(actor, "cluster.edit", target=cluster.name, detail={"max_runs": max_runs})
+    _tell(cluster)
+    _ask_for_placement()
+
+
+@transaction.atomic
+def disable(cluster: Cluster, *, note: str = "", actor: User) -> None:
+    """Hand out nothing more; what runs there runs to its end. Doing it again changes the note."""
+    require(actor, Can.MANAGE_CLUSTERS)
+    cluster.enabled, cluster.maintenance_note = False, note.strip()
+    _check(cluster)
+    cluster.save(update_fields=["enabled", "maintenance_note"])
+    record(actor, "cluster.disable", target=cluster.name, detail={"note": cluster.maintenance_note})
+    _tell(cluster)
+
+
+@transaction.atomic
+def enable(cluster: Cluster, *, actor: User) -> None:
+    """Hand out work again. Enabling twice is no error."""
+    require(actor, Can.MANAGE_CLUSTERS)
+    if not Cluster.objects.filter(pk=cluster.pk, enabled=False).update(
+        enabled=True, maintenance_note=""
+    ):
+        return
+    cluster.enabled, cluster.maintenance_note = True, ""
+    record(actor, "cluster.enable", target=cluster.name)
+    call({cluster.pk})
+    _tell(cluster)
+    _ask_for_placement()
+
+
+@transaction.atomic
+def delete(cluster: Cluster, *, actor: User) -> None:
+    """Take out a cluster that was never used, with keys, lines and metrics. Raises WrongMoment."""
+    require(actor, Can.MANAGE_CLUSTERS)
+    if was_used(cluster):
+        raise WrongMoment(
+            f"Calculations ran on {cluster.name}, or ask for it, and keep its name: disable it."
+        )
+    name = cluster.name
+    try:
+        cluster.delete()
+    except ProtectedError:
+        raise WrongMoment(f"Something began to use {name} just now; look again.") from None
+    record(actor, "cluster.delete", target=name)
+
+
+def was_used(cluster: Cluster) -> bool:
+    return any(
+        model.objects.filter(cluster=cluster).exists()
+        for model in (Run, Calculation, Attempt, OrphanResult)
+    )
+
+
+def _check(cluster: Cluster) -> None:
+    try:
+        cluster.full_clean()
+    except ValidationError as error:
+        errors = {name: " ".join(texts) for name, texts in error.message_dict.items()}
+        raise InvalidInput(errors=errors) from None
+
+
+def _tell(cluster: Cluster) -> None:
+    publish(f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk})
+
+
+def _ask_for_placement() -> None:
+    transaction.on_commit(lambda: work_queued.send(sender=Cluster))

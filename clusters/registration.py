@@ -1,4 +1,7 @@
-"""What clusters announce to the shared rooms at start: topics, listeners. Called by the AppConfig alone."""
+"""What clusters announce to the shared rooms at start: topics, listeners, navigation, panels.
+
+Called by the AppConfig alone.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from calculations import signals
+from clusters import panels
 from clusters.models import Cluster
 from clusters.placement import call
 from clusters.tasks import want_place
-from labportal.accounts.models import User
+from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
+from labportal.common.navigation import NavEntry, register_nav
+from labportal.common.panels import register_panel
 from labportal.realtime.topics import register_topic
 
 
 def register() -> None:
     register_topic("cluster", _may_hear_cluster)
     register_topic("logs", _may_hear_logs)
+    register_nav(
+        NavEntry("Clusters", "cluster-list", key="k", order=60),
+        NavEntry("Logs", "log-list", key="l", order=70),
+    )
+    register_panel("dashboard.needs", "clusters", panels.needs, order=60)
+    register_panel("dashboard.side", "clusters", panels.cards, order=10)
+    register_panel("calculation.log", "run", panels.run_log)
+    register_panel("calculation.overview", "log", panels.short_run_log, order=80)
     signals.work_queued.connect(want_place, dispatch_uid="clusters.place")
     signals.settled.connect(want_place, dispatch_uid="clusters.place_next")
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
@@ -27,7 +41,10 @@ def _may_hear_cluster(user: User, key: str) -> bool:
 
 
 def _may_hear_logs(user: User, key: str) -> bool:
-    return can(user, Can.SIGN_IN)
+    """ "logs" is the clusters' own lines, "logs:3" those of the runs of a project."""
+    if not key:
+        return can(user, Can.SIGN_IN)
+    return key.isdecimal() and Project.objects.visible_to(user).filter(pk=key).exists()
 
 
 def _call(cluster_ids: Iterable[int], **_: Any) -> None:

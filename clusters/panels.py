@@ -1,0 +1,46 @@
+"""What clusters show on other pages: cards and what is silent on the dashboard, a run's log."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from calculations.models import Run
+from clusters.selectors import clusters as selectors
+from clusters.selectors import logs
+
+MOST_CARDS = 6
+
+
+def cards(request: HttpRequest) -> str:
+    """The compact cards, those in trouble first."""
+    found = selectors.cards(selectors.clusters(request.user))
+    trouble = {"failed": 0, "draining": 1, "online": 2, "disabled": 3}
+    found.sort(key=lambda card: (trouble[card.state], card.cluster.name))
+    context = {"cards": found[:MOST_CARDS], "more": max(0, len(found) - MOST_CARDS)}
+    return render_to_string("clusters/_side_cards.html", context, request)
+
+
+def needs(request: HttpRequest) -> str:
+    silent = selectors.silent(request.user)
+    if not silent:
+        return ""
+    waiting = selectors.waiting_for(silent)
+    rows = [{"cluster": cluster, "waiting": waiting[cluster.pk]} for cluster in silent]
+    return render_to_string("clusters/_needs.html", {"rows": rows}, request)
+
+
+def run_log(request: HttpRequest, *, run: Run | None = None, **_: object) -> str:
+    """The live log of a run that the page has already let the person see."""
+    return _log(request, run)
+
+
+def short_run_log(request: HttpRequest, *, run: Run | None = None, **_: object) -> str:
+    return _log(request, run, short=True)
+
+
+def _log(request: HttpRequest, run: Run | None, **more: object) -> str:
+    if run is None:
+        return ""
+    context = {"run": run, **logs.shown(request.user, run), **more}
+    return render_to_string("clusters/_run_log.html", context, request)

@@ -1,0 +1,45 @@
+"""The addresses of the pages of clusters and logs, and of the agent file, included at the root."""
+
+from django.urls import path
+
+from clusters import agent_download
+from clusters.agent.protocol import DOWNLOAD_PATH
+from clusters.views import agent, clusters, logs
+
+AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
+
+urlpatterns = [
+    path(AGENT_FILE, agent_download.download, name="agent-file"),
+    path(f"{AGENT_FILE}.sha256", agent_download.checksum, name="agent-checksum"),
+    path("clusters/", clusters.cluster_list, name="cluster-list"),
+    path("clusters/new/", clusters.cluster_register, name="cluster-register"),
+    path("clusters/<str:name>/", clusters.cluster_detail, name="cluster-detail"),
+    path("clusters/<str:name>/card/", clusters.cluster_card, name="cluster-card"),
+    path(
+        "clusters/<str:name>/metrics/<slug:chart>.json",
+        clusters.cluster_metrics,
+        name="cluster-metrics",
+    ),
+    path("clusters/<str:name>/edit/", clusters.cluster_edit, name="cluster-edit"),
+    path("clusters/<str:name>/disable/", clusters.cluster_disable, name="cluster-disable"),
+    path("clusters/<str:name>/enable/", clusters.cluster_enable, name="cluster-enable"),
+    path("clusters/<str:name>/delete/", clusters.cluster_delete, name="cluster-delete"),
+    path("clusters/<str:name>/agent/", agent.cluster_agent, name="cluster-agent"),
+    path("clusters/<str:name>/keys/", agent.key_issue, name="cluster-key-issue"),
+    path(
+        "clusters/<str:name>/keys/<slug:prefix>/revoke/",
+        agent.key_revoke,
+        name="cluster-key-revoke",
+    ),
+    path(
+        "clusters/<str:name>/orphans/<int:orphan_id>/adopt/",
+        agent.orphan_adopt,
+        name="cluster-orphan-adopt",
+    ),
+    path("logs/", logs.log_list, name="log-list"),
+    path("logs/lines/", logs.log_lines, name="log-lines"),
+    path("logs/delete/", logs.log_delete, name="log-delete"),
+    path("logs/<int:line>/", logs.log_detail, name="log-detail"),
+    path("logs/runs/<uuid:run>/", logs.run_log, name="run-log"),
+    path("logs/runs/<uuid:run>/download/", logs.run_log_download, name="run-log-download"),
+]

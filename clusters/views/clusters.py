@@ -1,0 +1,144 @@
+"""The pages of clusters: the list, one cluster, its cards elsewhere, and what admins do to it."""
+
+from __future__ import annotations
+
+import json
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from clusters.forms import ClusterForm, DisableForm, RegisterForm
+from clusters.models import Cluster
+from clusters.selectors import clusters as selectors
+from clusters.selectors import logs, metrics
+from clusters.selectors.health import checks
+from clusters.services import clusters as services
+from labportal.accounts.decorators import needs
+from labportal.accounts.roles import Can, can
+from labportal.accounts.views import submit
+from labportal.common.errors import NotFound
+
+LOG_LINES = 200
+
+
+@require_safe
+@needs()
+def cluster_list(request: HttpRequest) -> HttpResponse:
+    context = {
+        "cards": selectors.cards(selectors.clusters(request.user)),
+        "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
+    }
+    return render(request, "clusters/cluster_list.html", context)
+
+
+@require_safe
+@needs()
+def cluster_card(request: HttpRequest, name: str) -> HttpResponse:
+    """One card alone, by which pages keep it fresh; `compact` as on the dashboard."""
+    context = {
+        "card": card_of(request, name),
+        "compact": "compact" in request.GET,
+    }
+    return render(request, "clusters/_card.html", context)
+
+
+@require_safe
+@needs()
+def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
+    card = card_of(request, name)
+    cluster = card.cluster
+    may_manage = can(request.user, Can.MANAGE_CLUSTERS)
+    own_lines = logs.visible_lines(request.user).filter(cluster=cluster, run=None)
+    context = {
+        "card": card,
+        "cluster": cluster,
+        "tab": "overview",
+        "may_manage": may_manage,
+        "spans": metrics.SPANS.values(),
+        "span": request.GET.get("range") if request.GET.get("range") in metrics.SPANS else "hour",
+        "charts": metrics.charts_of(cluster),
+        "running": selectors.running(cluster, request.user),
+        "queue": selectors.queue(cluster, request.user),
+        "checks": checks(cluster, list(cluster.api_keys.all())),
+        "lines": logs.newest(own_lines, LOG_LINES).lines,
+        "match": json.dumps({"cluster": cluster.name}),
+        "orphans": selectors.orphans(cluster) if can(request.user, Can.ADOPT_ORPHANS) else (),
+        "deletable": may_manage and not services.was_used(cluster),
+    }
+    return render(request, "clusters/cluster_detail.html", context)
+
+
+@require_safe
+@needs()
+def cluster_metrics(request: HttpRequest, name: str, chart: str) -> JsonResponse:
+    cluster = card_of(request, name).cluster
+    if chart not in metrics.CHARTS:
+        raise NotFound
+    span = metrics.span_of(request.GET.get("range", "hour"))
+    return JsonResponse(metrics.chart_document(cluster, metrics.CHARTS[chart], span))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs(Can.MANAGE_CLUSTERS)
+def cluster_register(request: HttpRequest) -> HttpResponse:
+    form = RegisterForm(request.POST or None)
+    made: list[Cluster] = []
+    if request.method == "POST" and submit(
+        form, lambda data: made.append(services.register(**data, actor=request.user))
+    ):
+        messages.success(request, f"{made[0].name} is registered. Now its agent needs a key.")
+        return redirect("cluster-agent", made[0].name)
+    status = 400 if request.method == "POST" else 200
+    return render(request, "clusters/cluster_form.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs(Can.MANAGE_CLUSTERS)
+def cluster_edit(request: HttpRequest, name: str) -> HttpResponse:
+    cluster = card_of(request, name).cluster
+    initial = {"description": cluster.description, "max_runs": cluster.max_runs}
+    form = ClusterForm(request.POST or None, initial=initial)
+    if request.method == "POST" and submit(
+        form, lambda data: services.edit(cluster, **data, actor=request.user)
+    ):
+        messages.success(request, "Saved.")
+        return redirect(cluster)
+    context = {"form": form, "cluster": cluster}
+    status = 400 if request.method == "POST" else 200
+    return render(request, "clusters/cluster_form.html", context, status=status)
+
+
+@require_POST
+@needs(Can.MANAGE_CLUSTERS)
+def cluster_disable(request: HttpRequest, name: str) -> HttpResponse:
+    cluster = card_of(request, name).cluster
+    form = DisableForm(request.POST)
+    if submit(form, lambda data: services.disable(cluster, **data, actor=request.user)):
+        messages.success(request, f"{name} gets no more work. What runs there runs to its end.")
+    else:
+        messages.error(request, "A note has at most 300 characters.")
+    return redirect(cluster)
+
+
+@require_POST
+@needs(Can.MANAGE_CLUSTERS)
+def cluster_enable(request: HttpRequest, name: str) -> HttpResponse:
+    cluster = card_of(request, name).cluster
+    services.enable(cluster, actor=request.user)
+    messages.success(request, f"{name} gets work again.")
+    return redirect(cluster)
+
+
+@require_POST
+@needs(Can.MANAGE_CLUSTERS)
+def cluster_delete(request: HttpRequest, name: str) -> HttpResponse:
+    services.delete(card_of(request, name).cluster, actor=request.user)
+    messages.success(request, f"{name} is deleted.")
+    return redirect("cluster-list")
+
+
+def card_of(request: HttpRequest, name: str) -> selectors.Card:
+    row = get_object_or_404(selectors.clusters(request.user), name=name)
+    return selectors.cards([row])[0]

@@ -1,4 +1,6 @@
-"""Files between agent and portal: inputs that it stages, outputs that it brings. Authenticated by API key."""
+"""Files between agent and portal: inputs that it stages, outputs that it brings. Authenticated by
+API key.
+"""
 
 from __future__ import annotations
 

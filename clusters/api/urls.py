@@ -1,0 +1,43 @@
+"""Routes of clusters, logs and agents under /api/v1/; a slash at the end is optional for people's.
+
+The agents' own are exactly as in clusters/agent/protocol.py. The exchange itself is not here: it is
+served natively by ASGI (clusters/transports/https.py).
+"""
+
+from django.urls import include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from clusters.api.agent_files import RetrievedFileView, StagedFileView
+from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
+from clusters.api.logs import LineView, LogCountView, LogsView
+from clusters.api.orphans import OrphanViewSet
+
+router = SimpleRouter()
+router.trailing_slash = "/?"
+router.register("clusters", ClusterViewSet, basename="api-cluster")
+router.register("orphans", OrphanViewSet, basename="api-orphan")
+
+KEYS = rf"^clusters/(?P<name>{ClusterViewSet.lookup_value_regex})/keys"
+
+urlpatterns = [
+    path(
+        "agent/runs/<uuid:run>/files/<str:name>",
+        StagedFileView.as_view(),
+        name="api-agent-staged-file",
+    ),
+    path(
+        "agent/runs/<uuid:run>/<int:attempt>/files/<str:name>",
+        RetrievedFileView.as_view(),
+        name="api-agent-retrieved-file",
+    ),
+    re_path(rf"{KEYS}/?$", KeysView.as_view(), name="api-cluster-keys"),
+    re_path(
+        rf"{KEYS}/(?P<prefix>[0-9a-f]{{1,12}})/revoke/?$",
+        KeyRevokeView.as_view(),
+        name="api-cluster-key-revoke",
+    ),
+    re_path(r"^logs/?$", LogsView.as_view(), name="api-logs"),
+    re_path(r"^logs/count/?$", LogCountView.as_view(), name="api-logs-count"),
+    re_path(r"^logs/(?P<line>\d{1,18})/?$", LineView.as_view(), name="api-log-line"),
+    path("", include(router.urls)),
+]

@@ -35,6 +35,7 @@ SCHEDULE = (
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
     Periodic("schedule purges", "clusters.tasks.schedule_purges", DAY),
     Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),
+    Periodic("forget expired tokens", "accounts.forget_expired", DAY),
 )
 
 

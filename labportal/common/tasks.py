@@ -6,7 +6,6 @@ from django.core.management import call_command
 
 @shared_task
 def forget_expired() -> None:
-    """Remove sessions, tokens and sign-in failures that no longer count. Each day."""
+    """Remove sessions and sign-in failures that no longer count. Each day."""
     call_command("clearsessions")
-    call_command("flushexpiredtokens")
     call_command("axes_reset_logs", age=30)

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
+from labportal.accounts import tasks
 from labportal.accounts.api.tokens import COOKIE, COOKIE_PATH
 from labportal.accounts.models import RefreshGrant, User
 from labportal.accounts.services import users
@@ -219,3 +220,15 @@ def test_a_success_forgets_the_failures(ada: User, client: Client) -> None:
         sign_in(client, password="wrong")
     assert sign_in(client).status_code == 200
     assert sign_in(client, password="wrong").status_code == 401
+
+
+def test_what_has_expired_is_forgotten(ada: User, client: Client) -> None:
+    sign_in(client)
+    browser = Client()
+    browser.force_login(ada)
+    tasks.forget_expired()
+    assert RefreshGrant.objects.count() == ada.browser_sessions.count() == 1
+    RefreshGrant.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    ada.browser_sessions.update(last_seen_at=timezone.now() - timedelta(days=15))
+    tasks.forget_expired()
+    assert not RefreshGrant.objects.exists() and not ada.browser_sessions.exists()

@@ -1,5 +1,7 @@
 """Signed-in browsers and refresh grants: listed on the profile, revoked one by one or all."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
@@ -103,3 +105,10 @@ def end_all(user: User) -> None:
             session_store().delete(key)
         user.browser_sessions.all().delete()
         user.refresh_grants.filter(revoked_at=None).update(revoked_at=clock.now())
+
+
+def purge_gone() -> int:
+    """Forget browsers whose session has expired; one that was seen lately is not asked about."""
+    before = clock.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    deleted, _ = BrowserSession.objects.filter(last_seen_at__lt=before).delete()
+    return deleted

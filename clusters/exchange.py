@@ -193,9 +193,10 @@ def _answer(found: _Sorted, entry: Mapping[str, Any], verb: Verb, **details: Any
 
 def _apply(cluster: Cluster, entries: _Sorted) -> None:
     agent = f"agent {cluster.name}"
-    moved = [run for run, _ in (*entries.finished, *entries.lost)] + entries.cancelled
-    if moved:
-        execution.lock_calculations({run.calculation_id for run in moved + entries.running})
+    finished, lost = [run for run, _ in entries.finished], [run for run, _ in entries.lost]
+    kinds = [kind for kind in (entries.running, finished, entries.cancelled, lost) if kind]
+    if len(kinds) > 1:  # one kind locks its own in order; several must not do so in turns
+        execution.lock_calculations({run.calculation_id for kind in kinds for run in kind})
     execution.record_running(entries.running, entries.told, agent=agent)
     execution.accept(entries.finished, agent=agent)
     execution.confirm_cancelled(entries.cancelled, agent=agent)

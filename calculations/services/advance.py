@@ -65,7 +65,7 @@ def advance_all(moves: Iterable[Move], *, actor: Actor) -> None:
     by_model: dict[type[Subject], list[tuple[Move, Transition]]] = {Run: [], Calculation: []}
     for move in moves:
         by_model[type(move.subject)].append((move, _transition(move, actor)))
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # the caller keeps all of it or nothing
         for model, rows in by_model.items():
             if rows:
                 _write(model, rows, actor)

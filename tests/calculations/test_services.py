@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from calculations.models import Calculation, LabSettings, Run
 from calculations.services import drafts, lifecycle, submission
@@ -288,6 +289,6 @@ def test_the_table_decides_every_move_of_a_run(ada: Any, state: str, verb: str) 
 def test_a_move_whose_subject_changed_meanwhile_writes_no_event(ada: Any) -> None:
     calculation = draft(ada)
     Calculation.objects.update(state="cancelled")
-    with pytest.raises(Stale):
+    with pytest.raises(Stale), transaction.atomic():
         advance(calculation, "submit", actor=ada)
     assert verbs(calculation) == ["create"]

@@ -118,8 +118,8 @@ def file_size(value: Any) -> str:
 def vendor_script(name: str, *, module: bool = False) -> SafeString:
     """Load a third-party script, deferred: {% vendor_script "uplot/uPlot.iife.min.js" %}."""
     path = f"vendor/{name}"
-    kind = format_html(' type="module"') if module else format_html(" defer")
-    return format_html('<script src="{}"{}{}></script>', static(path), kind, _integrity(path))
+    kind = 'type="module"' if module else "defer"
+    return format_html(f'<script {kind} src="{{}}"{{}}></script>', static(path), _integrity(path))
 
 
 @register.simple_tag

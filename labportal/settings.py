@@ -275,6 +275,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "labportal.accounts.roles.Role",
+        "ProjectRoleEnum": "labportal.accounts.models.ProjectRole",
+        "CalculationStateEnum": "calculations.states.CalculationState",
+        "RunStateEnum": "calculations.states.RunState",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -39,7 +39,9 @@ class NotificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
         row = services.mark_read(int(pk), actor=request.user)
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(request=None, responses={204: None})
+    @extend_schema(
+        request=None, responses={204: None}, operation_id="notifications_read_all_create"
+    )
     @action(detail=False, methods=["post"], url_path="read")
     def read_all(self, request: Request) -> Response:
         services.mark_all_read(actor=request.user)

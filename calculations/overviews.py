@@ -227,7 +227,7 @@ def _words(value: Any) -> str:
 def last_events(calculation: Calculation) -> QuerySet[Event]:
     """What happened last, without the steps between the queue and the start."""
     rows = calculation.events.select_related("run").exclude(verb__in=BETWEEN)
-    return rows.order_by("-id")
+    return rows.exclude(verb="start", run=None).order_by("-id")
 
 
 BETWEEN = ("assign", "release", "approve_by_rule")

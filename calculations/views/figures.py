@@ -129,7 +129,12 @@ def chart_data(chart: Chart, columns: Sequence[dict[str, Any]]) -> dict[str, Any
 
 
 def _column(column: dict[str, Any]) -> dict[str, Any]:
-    return {"label": column["label"], "unit": column.get("unit", ""), "values": column["values"]}
+    return {
+        "name": column["name"],
+        "label": column["label"],
+        "unit": column.get("unit", ""),
+        "values": column["values"],
+    }
 
 
 def _progress_data(run: Run) -> dict[str, Any]:

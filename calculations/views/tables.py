@@ -17,12 +17,25 @@ MOST_COLUMNS = 14
 
 @dataclass(slots=True)
 class Table:
-    """`heads` are (label, unit); a value is a number, a word, a truth value or None."""
+    """`heads` are (label, unit); a value is a number, a word, a truth value or None.
+
+    Columns of words stand on the left, numbers on the right.
+    """
 
     heads: list[tuple[str, str]]
     rows: list[tuple[Any, list[Any]]]
     title: str = ""
     more: int = 0
+
+    @property
+    def words(self) -> set[int]:
+        """Positions of the columns of words, counted from 1."""
+        return {
+            place
+            for _, values in self.rows
+            for place, value in enumerate(values, start=1)
+            if isinstance(value, str)
+        }
 
     @property
     def lines(self) -> list[dict[str, Any]]:

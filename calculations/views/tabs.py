@@ -178,11 +178,14 @@ def _parameters(calculation: Calculation) -> list[dict[str, Any]]:
             "value": _worded(p, calculation.parameters.get(p.name)),
             "unit": p.unit,
             "long": p.lines > 1,
-            "own": calculation.parameters.get(p.name) != p.default,
+            "shown": index == 0
+            or p.name == swept
+            or calculation.parameters.get(p.name) != p.default,
+            "group": p.group if p.group != p.label else "",
             "swept": p.name == swept,
             "keyword": p.keyword,
         }
-        for p in software.parameters
+        for index, p in enumerate(software.parameters)
     ]
 
 

@@ -19,9 +19,10 @@ function colours(scope) {
 function traces(figure, palette) {
   if (figure.style === "levels") return levels(figure, palette);
   const mode = { line: "lines", markers: "markers", "line+markers": "lines+markers" }[figure.style] ?? "lines+markers";
+  const fitted = figure.y.some((column) => column.name === "fit"); // a fit is a line, what it fits are points
   return figure.y.map((column, index) => ({
     type: "scatter",
-    mode: figure.x.values.length === 1 ? "markers" : mode,
+    mode: figure.x.values.length === 1 || (fitted && column.name !== "fit") ? "markers" : column.name === "fit" ? "lines" : mode,
     name: column.label,
     x: figure.x.values,
     y: column.values,

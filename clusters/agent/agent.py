@@ -192,16 +192,14 @@ class Agent:
         purged = [entry["run"] for entry in request.get("purged", ())]
         reply = read_reply(document, reported_purged=purged)
         try:
-            self.lifecycle.take_in(reply)
+            news = self.lifecycle.take_in(reply)
         except JournalFull:
             log.error("the reply is not taken in: %s", self.lifecycle.preparation.disk_full())
             self.exchanger.pause(JOURNAL_FULL_PAUSE_S)
             return True
         self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
-        self.purging.advance()
         self._note_update(document.get("agent"))
-        asked = (reply.execute, reply.cancel, reply.close, reply.abandon, reply.purge)
-        return any(asked)
+        return self.purging.advance() or news
 
     def _note_update(self, agent: Any) -> None:
         update = agent.get("update") if isinstance(agent, dict) else None

@@ -32,7 +32,7 @@ class Unreachable(Exception):
     """No answer: network, TLS, a time-out, or an aborted call."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Refused(Exception):
     """The portal answered with an error; `problem` is its problem document, empty where it sent
     none.
@@ -91,12 +91,13 @@ class Connection:
     def probe(self) -> None:
         """See whether the key is accepted, without saying anything. Raises Unreachable and Refused.
 
-        An empty document is refused as such (400, 422), but only after the key was looked at.
+        A document without an agent is refused as such, but only after the key was looked at.
         """
+        body, _ = protocol.encode({"protocol": protocol.PROTOCOL})
         try:
-            self._call("POST", protocol.EXCHANGE_PATH, JSON_BODY, b"{}", timeout=ANSWER_S)
+            self._call("POST", protocol.EXCHANGE_PATH, JSON_BODY, body, timeout=ANSWER_S)
         except Refused as error:
-            if error.status not in (400, 422, 426):
+            if error.status not in (400, 422):
                 raise
 
     def download(self, run: str, name: str, target: BinaryIO, *, limit: int) -> int:

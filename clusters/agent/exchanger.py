@@ -24,7 +24,8 @@ from clusters.agent.protocol import DEFAULT_SETTINGS, MAX_WAIT_S, BadDocument
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
-PAUSE_AFTER_STATUS = {401: 30.0, 403: 30.0, 426: 60.0}
+PAUSE_AFTER_STATUS = {401: 30.0, 403: 30.0, 409: 30.0, 426: 60.0}
+NEWER_BOOT = "newer-boot"
 SETTLE_S = 0.03  # what an instruction sets off is often news within this time
 QUICK_S = 0.5  # an idle request that is answered faster was not held
 LARGEST_PORTION = 2 * 1024 * 1024  # bytes of JSON of events and of reports in one request
@@ -38,7 +39,7 @@ class Content(Protocol):
         """Return a request, and whether more waits to be said than fits in `portion`."""
 
     def reply(self, document: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-        """Take a reply in; return whether it asked for anything."""
+        """Take a reply in; return whether it brought anything new."""
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Exchanger:
         self.answered = 0  # exchanges that succeeded
         self.failures = 0  # in a row
         self.superseded = False
+        self._started = False
         self._portion = LARGEST_PORTION
         self._news_due: float | None = None
         self._idle_due = 0.0
@@ -92,6 +94,8 @@ class Exchanger:
         return self._news_due is None and self._news.request is None
 
     def start(self, *, idle: bool = True) -> None:
+        """Begin to speak; `idle` says whether a request is held open when there is no news."""
+        self._started = True
         self._idle_due = 0.0 if idle else float("inf")
         self.loop.every(1.0, self.watch)
         self.step()
@@ -105,7 +109,7 @@ class Exchanger:
         """Begin the exchange that is due, if one is."""
         now = time.monotonic()
         self._woken_for = float("inf")
-        if self.superseded:
+        if self.superseded or not self._started:
             return
         if now < self._not_before:
             self._wake(self._not_before)
@@ -218,9 +222,11 @@ class Exchanger:
             self.news()
 
     def _refused(self, error: Refused, pause: float) -> float:
-        if error.status == 409:
+        if error.status == 409 and error.problem.get("code") == NEWER_BOOT:
             self.superseded = True
             log.error("this agent was started anew elsewhere and asks no more: %s", error)
+        elif error.status == 409:
+            log.error("the portal listens to another agent: %s", error)
         elif error.status == 413:
             self._portion = max(self._portion // 4, SMALLEST_PORTION)
         elif error.status == 426:

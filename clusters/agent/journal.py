@@ -196,6 +196,10 @@ class Journal:
             for spec in reply.execute:
                 record = Record(str(spec["run"]), int(spec["attempt"]), spec, since=time.time())
                 created += [record] if _insert(db, record) else []
+            for (run, attempt), why in reply.cancel.items():
+                # Cancelled before it was ever told of: never to be executed, but to be confirmed.
+                record = Record(run, attempt, {}, Phase.CANCELLED, why=why, since=time.time())
+                created += [record] if _insert(db, record) else []
             for run, keep in reply.purge.items():
                 db.execute(
                     "INSERT OR IGNORE INTO purges VALUES (?, ?, NULL)", (run, json.dumps(keep))

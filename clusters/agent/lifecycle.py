@@ -94,8 +94,11 @@ class Lifecycle:
 
     # What the portal wants
 
-    def take_in(self, reply: TakeIn) -> None:
-        """Put a reply on disk, then act on it. Raises JournalFull where that is impossible."""
+    def take_in(self, reply: TakeIn) -> bool:
+        """Put a reply on disk, then act on it; return whether it brought anything new.
+
+        Raises JournalFull where the disk does not take it.
+        """
         changed = self._changes(reply)
         try:
             created = self.journal.take_in(reply, changed)
@@ -108,9 +111,10 @@ class Lifecycle:
             record.why, record.since = copy.why, copy.since
         for record in created:
             self.records[record.key] = record
-        for copy in changed:
-            self.advance(self.records[copy.key])
+        for item in [*changed, *created]:
+            self.advance(self.records[item.key])
         self.fill()
+        return bool(changed or created)
 
     def _changes(self, reply: TakeIn) -> list[Record]:
         """Return changed copies of the records that a reply concerns."""

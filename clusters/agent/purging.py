@@ -34,14 +34,20 @@ class Purging:
             if freed is not None
         ]
 
-    def advance(self) -> None:
-        """Begin what the journal says is to be purged; a run that is not closed has to wait."""
+    def advance(self) -> bool:
+        """Begin what the journal says is to be purged; return whether anything was begun.
+
+        A run that is not closed has to wait.
+        """
+        begun = False
         self._purges = self.journal.purges()
         active = {run for run, _ in self.lifecycle.records}
         for run, (keep, freed) in self._purges.items():
             if freed is None and run not in active and run not in self._busy:
+                begun = True
                 self._busy.add(run)
                 self._begin(run, keep)
+        return begun
 
     def _begin(self, run: str, keep: list[str]) -> None:
         def purged(freed: int | None, error: Exception | None) -> None:

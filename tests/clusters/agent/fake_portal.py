@@ -47,6 +47,7 @@ class FakePortal:
         self._newest = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # killed agents
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property

@@ -36,7 +36,7 @@ def test_news_goes_on_the_other_line_and_releases_the_held_request(
     key = portal.want(spec("sleep 0.4"))
     report = portal.report_of(key)
     assert report["outcome"]["verdict"] == "valid"
-    assert portal.released >= 1  # while the program slept, a request was held
+    portal.until(lambda: portal.released)  # while the program slept, a request was held
 
 
 def test_what_the_machine_is_and_has_is_told(agent: AgentProcess, portal: FakePortal) -> None:
@@ -133,7 +133,7 @@ def test_an_agent_that_was_started_anew_elsewhere_asks_no_more(
 ) -> None:
     agent.start()
     portal.until(lambda: portal.requests)
-    portal.answers.extend([(409, {"code": "newer_boot"})] * 2)
+    portal.answers.extend([(409, {"code": "newer-boot"})] * 2)
     with portal.lock:
         portal.want_purged("nothing", [])
     time.sleep(1)
@@ -248,3 +248,45 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing(
     portal.hold_close = False
     portal.until(lambda: key in portal.closed)
     assert {report["state"] for report in portal.reports} == {"finished"}
+
+
+def test_a_cancel_that_overtakes_its_run_is_confirmed_and_the_run_never_executed(
+    agent: AgentProcess, portal: FakePortal, spec: Describe
+) -> None:
+    ran = agent.folder / "ran"
+    wanted = spec(f"echo x >>{ran}")
+    key = wanted["run"], 1
+    cancel = {"run": wanted["run"], "attempt": 1, "verb": "cancel", "why": "asked by Ada L."}
+    portal.raw.append({"protocol": 1, "desired": 1, "acknowledged": 0, "runs": [cancel]})
+    agent.start()
+    report = portal.report_of(key)
+    assert (report["state"], report["why"]) == ("cancelled", "asked by Ada L.")
+    with portal.lock:
+        portal.closed.discard(key)
+    portal.want(wanted)  # overtaken
+    portal.report_of(portal.want(spec("true")))
+    assert not ran.exists()
+
+
+def test_an_instruction_that_is_repeated_makes_no_busy_loop(
+    agent: AgentProcess, portal: FakePortal, spec: Describe
+) -> None:
+    agent.start()
+    key = portal.want(spec("true"))
+    portal.until(lambda: key in portal.closed)
+    with portal.lock:
+        portal.closed.discard(key)  # "execute" for ever
+        count = len(portal.requests)
+    time.sleep(2)
+    assert len(portal.requests) - count < 10
+
+
+def test_while_another_agent_is_listened_to_this_one_asks_rarely(
+    agent: AgentProcess, portal: FakePortal
+) -> None:
+    portal.answers.extend([(409, {"code": "other-agent", "detail": "another agent"})] * 3)
+    agent.start()
+    portal.until(lambda: len(portal.answers) == 2)
+    time.sleep(1)
+    assert len(portal.answers) == 2
+    assert "another agent" in agent.log()

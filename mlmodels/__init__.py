@@ -1,1 +1,4 @@
-"""Machine-learning models that scientists plug in: the fourth floor; it may use clusters, and knows no calculations."""
+"""Machine-learning models that scientists plug in: the fourth floor of the house.
+
+It may use clusters, since models run on them; it knows no calculations.
+"""

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from labportal.accounts.browsers import name_of
 from labportal.accounts.roles import Can, Role, can
 
 
@@ -189,7 +190,11 @@ class BrowserSession(models.Model):
         ordering = ("-last_seen_at",)
 
     def __str__(self) -> str:
-        return f"Browser of {self.user_id}"
+        return f"{self.name} of {self.user_id}"
+
+    @property
+    def name(self) -> str:
+        return name_of(self.user_agent)
 
 
 class RefreshGrant(models.Model):
@@ -215,3 +220,7 @@ class RefreshGrant(models.Model):
 
     def __str__(self) -> str:
         return f"Refresh grant {self.pk} of {self.user_id}"
+
+    @property
+    def name(self) -> str:
+        return name_of(self.user_agent)

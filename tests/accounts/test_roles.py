@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
+from labportal.accounts.browsers import name_of
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import GRANTS, Can, Role, can, outranks, require
 from labportal.common.errors import NotAllowed
@@ -74,6 +75,27 @@ def test_a_member_of_many_projects_sees_each_once(ada: User) -> None:
     ProjectFactory(members=[ada, UserFactory()], private=True)
     seen = list(Project.objects.visible_to(ada))
     assert len(seen) == len(set(seen)) == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Linux",
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 "
+            "Safari/537.36 Edg/140.0",
+            "Edge on Windows",
+        ),
+        ("sweep.py/1.2 (python)", "sweep.py/1.2"),
+        ("", "unnamed"),
+        (" ", "unnamed"),
+    ],
+)
+def test_browsers_and_programs_have_names(header: str, name: str) -> None:
+    assert name_of(header) == name
 
 
 def test_names_are_the_same_whatever_the_capitals(ada: User) -> None:

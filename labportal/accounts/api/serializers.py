@@ -118,13 +118,13 @@ class OwnPasswordIn(serializers.Serializer):
 class BrowserOut(serializers.ModelSerializer):
     class Meta:
         model = BrowserSession
-        fields = ("id", "user_agent", "ip_address", "created_at", "last_seen_at")
+        fields = ("id", "name", "user_agent", "ip_address", "created_at", "last_seen_at")
 
 
 class ProgramOut(serializers.ModelSerializer):
     class Meta:
         model = RefreshGrant
-        fields = ("id", "user_agent", "ip_address", "created_at", "expires_at")
+        fields = ("id", "name", "user_agent", "ip_address", "created_at", "expires_at")
 
 
 class SignInsOut(serializers.Serializer):

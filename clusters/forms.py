@@ -93,10 +93,10 @@ class LogFilterForm(forms.Form):
         label="From",
         required=False,
         max_length=40,
-        widget=_text(placeholder="2h or 2026-05-01 14:00"),
+        widget=_text(placeholder="Since, such as 2h"),
     )
     until = forms.CharField(
-        label="To", required=False, max_length=40, widget=_text(placeholder="now")
+        label="To", required=False, max_length=40, widget=_text(placeholder="Until, such as 10m")
     )
 
     def __init__(self, filters: LogFilters, names: list[str]) -> None:

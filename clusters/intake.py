@@ -85,6 +85,7 @@ def line_document(line: LogLine) -> dict[str, Any]:
         "id": line.pk,
         "at": line.at.isoformat(),
         "cluster": line.cluster.name,
+        "origin": origin(line),
         "service": line.service,
         "level": line.level,
         "run": str(line.run_id) if line.run_id else None,
@@ -92,6 +93,11 @@ def line_document(line: LogLine) -> dict[str, Any]:
         "index": run.index if run else None,
         "text": line.text,
     }
+
+
+def origin(line: LogLine) -> str:
+    """Where a line comes from, in few words: the cluster, and its agent or the run."""
+    return f"{line.cluster.name} {line.run or line.service}"
 
 
 def _known_runs(cluster: Cluster, names: set[str]) -> dict[str, Run]:

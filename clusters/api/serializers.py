@@ -115,6 +115,7 @@ class LineSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
     cluster = serializers.CharField()
+    origin = serializers.CharField()
     service = serializers.CharField()
     level = serializers.CharField()
     run = serializers.UUIDField(allow_null=True)

@@ -23,7 +23,7 @@ from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
 
-MOST_RUNS = 50
+MOST_RUNNING, MOST_WAITING = 50, 10
 TIMES = "\u00d7"
 
 
@@ -61,6 +61,14 @@ class Card:
     @property
     def slots(self) -> int:
         return self.cluster.slots_total
+
+    @property
+    def slots_words(self) -> str:
+        return f"{self.leased} of {self.slots}"
+
+    @property
+    def is_heard(self) -> bool:
+        return not self.cluster.is_silent()
 
 
 def clusters(user: User) -> QuerySet[Cluster]:
@@ -164,19 +172,24 @@ def number(value: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs that the person may see, and how many there are in all."""
+    """The first runs that the person may see, how many they may see, and how many there are."""
 
     rows: list[Run]
+    seen: int
     total: int
 
     @property
+    def more(self) -> int:
+        return self.seen - len(self.rows)
+
+    @property
     def hidden(self) -> int:
-        return self.total - len(self.rows)
+        return self.total - self.seen
 
 
 def running(cluster: Cluster, user: User) -> Runs:
     held = Run.objects.filter(cluster=cluster, state__in=LEASED_RUNS)
-    return _runs(held, user, "started_at", "queued_at", "index")
+    return _runs(held, user, MOST_RUNNING, "started_at", "queued_at", "index")
 
 
 def queue(cluster: Cluster, user: User) -> Runs:
@@ -188,12 +201,13 @@ def queue(cluster: Cluster, user: User) -> Runs:
         Q(predecessor=None) | Q(predecessor__cluster=cluster),
         state=RunState.QUEUED,
     )
-    return _runs(waiting, user, "-priority", "queued_at", "index")
+    return _runs(waiting, user, MOST_WAITING, "-priority", "queued_at", "index")
 
 
-def _runs(runs: QuerySet[Run], user: User, *order: str) -> Runs:
-    seen = runs.visible_to(user).select_related("calculation__created_by").order_by(*order)
-    return Runs(list(seen[:MOST_RUNS]), runs.count())
+def _runs(runs: QuerySet[Run], user: User, most: int, *order: str) -> Runs:
+    seen = runs.visible_to(user)
+    rows = seen.select_related("calculation__created_by").order_by(*order)[:most]
+    return Runs(list(rows), seen.count(), runs.count())
 
 
 def waiting_for(rows: Iterable[Cluster]) -> dict[int, int]:

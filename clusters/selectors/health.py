@@ -16,6 +16,8 @@ DISK_OK_MIB, DISK_BAD_MIB = 10 * 1024, 1024
 KEY_OLD = timedelta(days=180)
 KEY_ENDS_SOON = timedelta(days=14)
 
+NOT_FOUND = "not found on this machine"  # what agents say of a program that is not there
+
 GOOD, WARN, BAD, UNKNOWN = "ok", "not_valid", "failed", "draft"
 
 
@@ -126,5 +128,8 @@ def _software(cluster: Cluster) -> Iterator[Check]:
     for program in programs:
         if program.ok:
             yield Check(program.label, GOOD, "Found", program.version or "version not known")
-        else:
-            yield Check(program.label, UNKNOWN, "Not usable", program.problem or "not found")
+        elif program.problem and program.problem != NOT_FOUND:
+            yield Check(program.label, WARN, "Not usable", program.problem)
+    absent = [p.label for p in programs if not p.ok and p.problem in ("", NOT_FOUND)]
+    if absent:
+        yield Check("Other programs", UNKNOWN, "Not found", ", ".join(absent))

@@ -151,6 +151,11 @@ class Chart:
     ending: str
     high: float | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether it may draw more than one line, and so needs room for a legend."""
+        return self.source is gpu_series
+
 
 CHARTS = {
     chart.name: chart

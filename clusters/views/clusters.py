@@ -27,7 +27,7 @@ LOG_LINES = 200
 @needs()
 def cluster_list(request: HttpRequest) -> HttpResponse:
     context = {
-        "cards": selectors.cards(selectors.clusters(request.user)),
+        "cards": sorted(selectors.cards(selectors.clusters(request.user)), key=_list_order),
         "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
     }
     return render(request, "clusters/cluster_list.html", context)
@@ -137,6 +137,12 @@ def cluster_delete(request: HttpRequest, name: str) -> HttpResponse:
     services.delete(card_of(request, name).cluster, actor=request.user)
     messages.success(request, f"{name} is deleted.")
     return redirect("cluster-list")
+
+
+def _list_order(card: selectors.Card) -> tuple[int, str]:
+    """Those that work first, those that say nothing last; within, by name."""
+    states = ("online", "draining", "failed", "disabled")
+    return states.index(card.state) + (not card.cluster.last_exchange_at), card.cluster.name
 
 
 def card_of(request: HttpRequest, name: str) -> selectors.Card:

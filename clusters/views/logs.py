@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from calculations.models import Run
 from clusters.forms import DeleteLogsForm, LogFilterForm
-from clusters.intake import line_document
+from clusters.intake import line_document, origin
 from clusters.models import Cluster
 from clusters.selectors import logs as selectors
 from clusters.selectors.logs import LogFilters, Window
@@ -41,7 +41,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
     before = line_id(request.GET, "before")
     window = selectors.before(lines, before)
     for line in window.lines:
-        line.source = f"{line.cluster.name} {line.service}"
+        line.source = origin(line)
     chosen = filters.active()
     match = {name: chosen[name] for name in ("cluster", "service", "run") if name in chosen}
     context = {

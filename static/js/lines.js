@@ -16,6 +16,12 @@ document.addEventListener("click", async (event) => {
   }
   const found = new DOMParser().parseFromString(text, "text/html").getElementById("line-context");
   if (!found) return location.assign(line.href);
+  const close = document.createElement("button");
+  close.className = "chip";
+  close.type = "button";
+  close.dataset.close = "";
+  close.textContent = "Close";
+  found.querySelector(".card-tools").append(close);
   dialog.replaceChildren(found);
   dialog.showModal();
   dialog.querySelector("[aria-current]")?.scrollIntoView({ block: "center" });

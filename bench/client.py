@@ -33,6 +33,10 @@ class Client:
         self._authorization = f"Bearer {answer['access']}"
         self._signed_in_at = time.monotonic()
 
+    @property
+    def token(self) -> str:
+        return self._authorization.removeprefix("Bearer ")
+
     def request(self, method: str, path: str, document: Any = None) -> tuple[int, bytes]:
         headers = {"Authorization": self._authorization} if self._authorization else {}
         body = None

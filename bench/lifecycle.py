@@ -1,20 +1,20 @@
 """No-op calculations through the whole life cycle: submitted through the API, run by one agent of
 two slots.
 
-Latency is one calculation at a time, from the create request until its final state is seen in the
-database; the rate is all of them at once. `where` says where the time of the latency goes, from the
+Latency is one calculation at a time, from the create request until its end is heard on the live
+socket; the rate is all of them at once. `where` says where the time of the latency goes, from the
 portal's own events.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from typing import Any
 
 from bench.client import Client
+from bench.live import Watcher
 from bench.stack import Stack
 
 PEERS = {
@@ -41,7 +41,6 @@ valid = Calculation.objects.filter(name="rate", state="valid").count()
 doubled = Attempt.objects.values("run").annotate(n=Count("pk")).filter(n__gt=1).count()
 print(json.dumps({"valid": valid, "doubled": doubled + OrphanResult.objects.count()}))
 """
-TERMINAL = {"valid", "not_valid", "failed", "cancelled"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +54,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         stack.start_web()
         stack.start_worker()
         stack.start_agent(slots=2)
-        with stack.client() as client:
-            stack.wait_for_agent()
-            _one(client, "warm-up")
-            latencies = [_one(client, "latency") for _ in range(options.single)]
-            rates = [_many(client, options.n) for _ in range(options.rounds)]
+        stack.wait_for_agent()
+        with stack.client() as client, stack.watcher(client) as watcher:
+            _one(client, watcher, "warm-up")
+            latencies = [_one(client, watcher, "latency") for _ in range(options.single)]
+            rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
         where = stack.python(SPANS)
         counts = stack.python(COUNTS)
     latencies.sort()
@@ -81,19 +80,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _one(client: Client, name: str) -> float:
+def _one(client: Client, watcher: Watcher, name: str) -> float:
     began = time.perf_counter()
     body = {"calculations": [{"name": name, "software": "noop"}], "submit": True}
-    created = client.post("/api/v1/calculations/bulk/", body)[0]
-    while client.get(f"/api/v1/calculations/{created['id']}/state/")["state"] not in TERMINAL:
-        time.sleep(0.002)
+    watcher.wait_for(client.post("/api/v1/calculations/bulk/", body)[0]["id"])
     return time.perf_counter() - began
 
 
-def _many(client: Client, count: int) -> float:
-    """Submit `count` at once, in requests of 100, and return how many ended per second."""
-    began = time.perf_counter()
-    last = 0
+def submit_many(client: Client, count: int) -> set[int]:
+    """Submit `count` calculations in requests of 100 and return their numbers."""
+    ids: set[int] = set()
     for start in range(0, count, 100):
         body = {
             "calculations": [
@@ -102,19 +98,12 @@ def _many(client: Client, count: int) -> float:
             ],
             "submit": True,
         }
-        last = client.post("/api/v1/calculations/bulk/", body)[-1]["id"]
-    deadline = began + 60 + count
-    while time.perf_counter() < deadline:
-        if client.get(f"/api/v1/calculations/{last}/state/")["state"] in TERMINAL and all_ended(
-            client
-        ):
-            return count / (time.perf_counter() - began)
-        time.sleep(0.02)
-    raise TimeoutError(
-        "calculations are still under way:\n"
-        + json.dumps(client.get("/api/v1/calculations/?state=queued,running"))[:2000]
-    )
+        ids |= {item["id"] for item in client.post("/api/v1/calculations/bulk/", body)}
+    return ids
 
 
-def all_ended(client: Client) -> bool:
-    return not client.get("/api/v1/calculations/?state=queued,running&page_size=1")["results"]
+def rate(client: Client, watcher: Watcher, count: int) -> float:
+    """Submit `count` at once and return how many ended per second."""
+    began = time.perf_counter()
+    watcher.wait_for_all(submit_many(client, count), seconds=60 + count)
+    return count / (time.perf_counter() - began)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import threading
-import time
 from typing import Any
 
 from bench.client import Client
-from bench.lifecycle import COUNTS, all_ended
+from bench.lifecycle import COUNTS, rate
 from bench.stack import Stack
 from clusters.agent.protocol import EXCHANGE_PATH, PROTOCOL
 
 PEERS = {"QCFractal 0.71": {"per_s": 292}}
-BATCH = 100
+WARM_UP = 100
 
 
 class SimulatedAgent(threading.Thread):
@@ -89,13 +88,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         agent = SimulatedAgent(stack.url, stack.keys[0][2])
         agent.start()
         agent.greeted.wait(30)
-        with stack.client() as client:
-            _round(client, BATCH)
-            rates = [_round(client, options.n) for _ in range(options.rounds)]
+        with stack.client() as client, stack.watcher(client) as watcher:
+            rate(client, watcher, WARM_UP)
+            rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
         agent.stopping = True
         agent.join(10)
         counts = stack.python(COUNTS)
-    total = options.n * options.rounds + BATCH
+    total = options.n * options.rounds + WARM_UP
     return {
         "name": "records",
         "n": options.n,
@@ -108,22 +107,3 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "first_mark": {"per_s": 150},
         "goal": {"per_s": 600},
     }
-
-
-def _round(client: Client, count: int) -> float:
-    began = time.perf_counter()
-    for start in range(0, count, BATCH):
-        body = {
-            "calculations": [
-                {"name": "rate", "software": "noop", "parameters": {"value": number}}
-                for number in range(start, min(start + BATCH, count))
-            ],
-            "submit": True,
-        }
-        client.post("/api/v1/calculations/bulk/", body)
-    deadline = began + 60 + count
-    while time.perf_counter() < deadline:
-        if all_ended(client):
-            return count / (time.perf_counter() - began)
-        time.sleep(0.05)
-    raise TimeoutError("calculations are still under way")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import Client
+from bench.live import Watcher
 from labportal import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,6 +191,13 @@ class Stack:
 
     def tail(self, name: str, characters: int = 3000) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")[-characters:]
+
+    @contextlib.contextmanager
+    def watcher(self, client: Client) -> Iterator[Watcher]:
+        """The live events of the default project."""
+        project = next(p for p in client.get("/api/v1/projects/")["results"] if p["is_default"])
+        with Watcher(self.url, client.token, project["id"]) as watcher:
+            yield watcher
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:

@@ -11,18 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
 
-from calculations.models import Attempt, Calculation, OrphanResult, Quantity, Run
+from calculations.models import Attempt, Calculation, OrphanResult, Run
 from calculations.services.advance import Move, advance_all, compare_and_set
+from calculations.services.following import lock_calculations, roll_up
 from calculations.services.progress import read_progress, with_trail
 from calculations.services.progress import told as told_before
 from calculations.services.reports import FinishReport, read_report
 from calculations.services.results import main_value, store_run_results
 from calculations.signals import settled, work_queued
-from calculations.software.registry import get_software
 from calculations.software.results import Verdict
-from calculations.states import ACTIVE, LEASED_RUNS, CalculationState, RunState
+from calculations.states import RunState
 from labportal.common.clock import now
 from labportal.realtime.events import publish
 
@@ -66,8 +65,15 @@ def record_running(
         for run in runs
         if run.state == RunState.ASSIGNED and told[run.pk]["state"] != "preparing"
     ]
-    if begun:
-        lock_calculations({run.calculation_id for run in begun})
+    changed = {
+        run.pk: {"progress": with_trail(run.progress, progress)}
+        for run in runs
+        if (progress := read_progress(told[run.pk].get("progress")))
+        and progress != told_before(run.progress)
+    }
+    touched = {run.calculation_id for run in runs if run in begun or run.pk in changed}
+    if touched:
+        lock_calculations(touched)
     advance_all(
         (
             Move(
@@ -82,12 +88,6 @@ def record_running(
     )
     if begun:
         roll_up({run.calculation_id for run in begun})
-    changed = {
-        run.pk: {"progress": with_trail(run.progress, progress)}
-        for run in runs
-        if (progress := read_progress(told[run.pk].get("progress")))
-        and progress != told_before(run.progress)
-    }
     if changed:
         compare_and_set(Run, {r.pk: r.state for r in runs if r.pk in changed}, changed)
         for run in runs:
@@ -188,6 +188,7 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
     if not losses:
         return
     calculations = lock_calculations({run.calculation_id for run, _ in losses})
+    _hear_of_cancels(run for run, _ in losses)
     Attempt.objects.bulk_create(
         Attempt(
             run=r,
@@ -204,6 +205,14 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
     advance_all((_loss_move(run, why) for run, why in losses), actor=actor)
     settle(calculations)
     transaction.on_commit(lambda: work_queued.send(sender=Run))
+
+
+def _hear_of_cancels(runs: Iterable[Run]) -> None:
+    """Somebody may have asked to cancel since the runs were read; else they would run once more."""
+    by_id = {run.pk: run for run in runs}
+    asked = Run.objects.filter(pk__in=by_id).exclude(cancel_reason="")
+    for pk, reason in asked.values_list("pk", "cancel_reason"):
+        by_id[pk].cancel_reason = reason
 
 
 def _loss_move(run: Run, why: str) -> Move:
@@ -242,16 +251,6 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
     )
 
 
-def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
-    """Lock in the order of keys, so that exchanges on the same calculations never deadlock."""
-    rows = (
-        Calculation.objects.select_for_update(of=("self",), no_key=True)
-        .filter(pk__in=ids)
-        .order_by("pk")
-    )
-    return {row.pk: row for row in rows}
-
-
 def settle(calculations: Mapping[int, Calculation]) -> None:
     """After runs ended: release or skip the next ones of chains, then roll up."""
     chains = [pk for pk, calculation in calculations.items() if calculation.is_chain]
@@ -287,112 +286,3 @@ def _follow_chains(calculation_ids: Sequence[int]) -> None:
 
 
 _STOPS = frozenset({RunState.NOT_VALID, RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED})
-
-
-def roll_up(calculation_ids: Iterable[int] | Mapping[int, Calculation]) -> None:
-    """Let calculations follow their runs: started, queued again, or concluded. Expects or takes the
-    rows' locks.
-    """
-    rows = (
-        calculation_ids
-        if isinstance(calculation_ids, Mapping)
-        else lock_calculations(calculation_ids)
-    )
-    counts: dict[int, dict[str, int]] = {pk: {} for pk in rows}
-    for pk, state, count in (
-        Run.objects.filter(calculation__in=rows)
-        .order_by()
-        .values_list("calculation_id", "state")
-        .annotate(Count("pk"))
-    ):
-        counts[pk][state] = count
-    concluded = [pk for pk in rows if _conclusion(counts[pk]) and rows[pk].state in ACTIVE]
-    details = _details(concluded)
-    results = _main_results(rows, details)
-    moves = [
-        move
-        for pk, row in rows.items()
-        if (move := _follow(row, counts[pk], details.get(pk), results.get(pk, {})))
-    ]
-    advance_all(moves, actor="runs")
-
-
-def _conclusion(counts: Mapping[str, int]) -> str | None:
-    """Return the verb that ends the calculation, None while a run is not terminal."""
-    open_states = LEASED_RUNS | {RunState.WAITING, RunState.QUEUED}
-    if not counts or any(counts.get(state) for state in open_states):
-        return None
-    if counts.get(RunState.FAILED):
-        return "conclude_failed"
-    if counts.get(RunState.NOT_VALID):
-        return "conclude_not_valid"
-    if counts.get(RunState.CANCELLED):
-        return "conclude_cancelled"
-    return "conclude_valid"
-
-
-def _follow(
-    calculation: Calculation,
-    counts: Mapping[str, int],
-    last: Run | None,
-    result: Mapping[str, Any],
-) -> Move | None:
-    state = calculation.state
-    if state not in ACTIVE:
-        return None
-    verb = _conclusion(counts)
-    if verb:
-        note = _summary(calculation, counts, last)
-        return Move(calculation, verb, note=note, fields={"finished_at": now(), **result})
-    begun = any(counts.get(s) for s in (RunState.RUNNING, RunState.VALID))
-    if begun and state == CalculationState.QUEUED:
-        return Move(calculation, "start")
-    moving = any(counts.get(s) for s in (*LEASED_RUNS, RunState.VALID))
-    if not moving and state == CalculationState.RUNNING:
-        return Move(calculation, "requeue", note="its runs wait for a cluster again")
-    return None
-
-
-def _details(calculation_ids: Sequence[int]) -> dict[int, Run]:
-    """For each concluded calculation the run that explains it: the first that is not valid, else
-    the last.
-    """
-    found: dict[int, Run] = {}
-    runs = Run.objects.filter(calculation__in=calculation_ids).order_by("calculation_id", "index")
-    for run in runs.only("calculation_id", "index", "state", "reason", "main_value"):
-        held = found.get(run.calculation_id)
-        if held is None or held.state == RunState.VALID:
-            found[run.calculation_id] = run
-    return found
-
-
-def _summary(calculation: Calculation, counts: Mapping[str, int], run: Run | None) -> str:
-    if run is None or calculation.run_count == 1:
-        return run.reason if run else ""
-    total, valid = sum(counts.values()), counts.get(RunState.VALID, 0)
-    if valid == total:
-        return f"all {total} runs valid"
-    return f"{valid} of {total} runs valid; run {run.index + 1}: {run.reason}"
-
-
-def _main_results(
-    rows: Mapping[int, Calculation], details: Mapping[int, Run]
-) -> dict[int, dict[str, Any]]:
-    """Return the columns of the single calculations' main results, in one query."""
-    wanted = {
-        run.pk: get_software(rows[pk].software).main_result
-        for pk, run in details.items()
-        if rows[pk].run_count == 1 and run.main_value is not None
-    }
-    if not wanted:
-        return {}
-    found = Quantity.objects.filter(run__in=wanted, name__in=set(wanted.values()))
-    return {
-        q.calculation_id: {
-            "main_value": q.number,
-            "main_label": q.label[:60],
-            "main_unit": q.unit,
-        }
-        for q in found
-        if wanted[q.run_id] == q.name
-    }

@@ -9,6 +9,7 @@ from django.db import transaction
 from calculations.models import Calculation, OrphanResult, OutputFile, Run
 from calculations.services import execution
 from calculations.services.advance import Move, advance_all
+from calculations.services.following import lock_calculations
 from calculations.services.reports import FileReport, read_report
 from calculations.services.results import file_key
 from calculations.software.results import Verdict
@@ -29,7 +30,7 @@ def adopt(orphan: OrphanResult, *, actor: User) -> Run:
     """
     require(actor, Can.ADOPT_ORPHANS)
     calculation_id = Run.objects.values_list("calculation", flat=True).get(pk=orphan.run_id)
-    calculation = execution.lock_calculations([calculation_id])[calculation_id]
+    calculation = lock_calculations([calculation_id])[calculation_id]
     orphan = (
         OrphanResult.objects.select_for_update(of=("self",))
         .select_related("cluster")

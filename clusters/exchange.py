@@ -10,19 +10,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
 from calculations.models import Run
 from calculations.services import execution
+from calculations.services.following import lock_calculations
 from calculations.services.specs import specs_of
 from calculations.states import LEASED_RUNS
 from clusters import rows
 from clusters.agent.protocol import (
-    LEASE_S,
     PROTOCOL,
     TERMINAL,
     AgentState,
@@ -32,13 +32,13 @@ from clusters.agent.protocol import (
 )
 from clusters.intake import take_events
 from clusters.keys import authenticate
+from clusters.leases import RENEW_BELOW, agent_settings, lease_from
 from clusters.models import Cluster, Purge
 from labportal.common.clock import now
 from labportal.common.errors import DomainError, InvalidInput
 from labportal.realtime.events import publish
 
 MAX_EXECUTE = 200
-RENEW_BEFORE = timedelta(seconds=LEASE_S - 30)
 OTHER_AGENT_S = 30
 MEAN_WEIGHT = 0.2  # of the newest run in the cluster's mean run time
 
@@ -99,7 +99,12 @@ def handle(authorization: str, document: Mapping[str, Any]) -> Answer:
     urgent = took_events or any(v["verb"] != Verb.KEEP.value for v in verbs)
     return Answer(
         cluster.pk,
-        reply(desired=cluster.desired, acknowledged=cluster.acknowledged, runs=verbs),
+        reply(
+            desired=cluster.desired,
+            acknowledged=cluster.acknowledged,
+            runs=verbs,
+            settings=agent_settings(),
+        ),
         urgent,
     )
 
@@ -195,8 +200,10 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
     agent = f"agent {cluster.name}"
     finished, lost = [run for run, _ in entries.finished], [run for run, _ in entries.lost]
     kinds = [kind for kind in (entries.running, finished, entries.cancelled, lost) if kind]
-    if len(kinds) > 1:  # one kind locks its own in order; several must not do so in turns
-        execution.lock_calculations({run.calculation_id for kind in kinds for run in kind})
+    moment = now()
+    due = [r.pk for r in entries.running if r.lease_expires_at < moment + RENEW_BELOW]
+    if len(kinds) > 1 or due:  # one kind locks its own in order; several must not do so in turns
+        lock_calculations({run.calculation_id for kind in kinds for run in kind})
     execution.record_running(entries.running, entries.told, agent=agent)
     execution.accept(entries.finished, agent=agent)
     execution.confirm_cancelled(entries.cancelled, agent=agent)
@@ -204,11 +211,8 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
     if entries.orphans:
         execution.keep_orphans(cluster, entries.orphans)
     _learn_run_time(cluster, entries.finished)
-    moment = now()
-    due = [r.pk for r in entries.running if r.lease_expires_at < moment + RENEW_BEFORE]
     if due:
-        lease = moment + timedelta(seconds=LEASE_S)
-        Run.objects.filter(pk__in=due).update(lease_expires_at=lease)
+        Run.objects.filter(pk__in=due).update(lease_expires_at=lease_from(moment))
 
 
 def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str, Any]]]) -> None:
@@ -236,7 +240,7 @@ def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
             str(run.pk),
             run.attempt,
             Verb.EXECUTE,
-            lease_s=LEASE_S,
+            lease_s=settings.LEASE_S,
             spec=specs[str(run.pk)].to_json(),
         )
         for run in runs

@@ -1,14 +1,35 @@
-"""Leases that ran out: the agent was not heard in time, and its runs go back to the queue."""
+"""How long leases last and when they are renewed; those that ran out go back to the queue.
+
+Placement and the exchange read the numbers, the lease watch calls `expire_leases`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import transaction
 
 from calculations.models import Run
 from calculations.services.execution import lose
 from calculations.states import LEASED_RUNS
+from clusters.agent.protocol import DEFAULT_SETTINGS
 from clusters.models import Cluster
 from labportal.common.clock import now
+
+LEASE = timedelta(seconds=settings.LEASE_S)
+RENEW_BELOW = 0.9 * LEASE  # renewed once less than this is left, not by each exchange
+
+
+def lease_from(moment: datetime) -> datetime:
+    return moment + LEASE
+
+
+def agent_settings() -> Mapping[str, int]:
+    """What agents are told: they speak ten times within a lease, at least every 30 s."""
+    often = max(1, min(DEFAULT_SETTINGS["exchange_s"], settings.LEASE_S // 10))
+    return {**DEFAULT_SETTINGS, "exchange_s": often}
 
 
 def expire_leases() -> int:

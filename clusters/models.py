@@ -12,7 +12,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-SILENT_AFTER = timedelta(seconds=150)
+SILENT_AFTER = timedelta(seconds=settings.LEASE_S / 2)  # before leases end: it gets no new runs
 
 
 class Cluster(models.Model):

@@ -6,7 +6,6 @@ Called by the Celery task `place`. It locks, hands out leases, and wakes the age
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, QuerySet
@@ -14,7 +13,7 @@ from django.db.models import Count, F, Q, QuerySet
 from calculations.models import Run
 from calculations.services.execution import assign
 from calculations.states import LEASED_RUNS, RunState
-from clusters.agent.protocol import LEASE_S
+from clusters.leases import lease_from
 from clusters.models import Cluster
 from labportal.common.clock import now
 from labportal.common.wake import wake
@@ -42,8 +41,10 @@ def place() -> int:
             taken.add(run.pk)
             pairs.append((run, cluster))
     if pairs:
-        assign(pairs, expires_at=now() + timedelta(seconds=LEASE_S))
-        call({cluster.pk for _, cluster in pairs})
+        assign(pairs, expires_at=lease_from(now()))
+        called = {cluster.pk for _, cluster in pairs}
+        # Afterwards: an exchange holds its cluster's row while it waits for runs, as we hold runs.
+        transaction.on_commit(lambda: call(called), robust=True)
     return len(pairs)
 
 

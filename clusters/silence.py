@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from clusters.leases import LEASE
 from clusters.models import SILENT_AFTER, Cluster
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
@@ -34,7 +35,7 @@ def announce_silence() -> int:
             body=(
                 f"Its agent on {cluster.agent_host or 'an unknown host'} was last heard at "
                 f"{cluster.last_exchange_at:%Y-%m-%d %H:%M:%S} UTC. Its runs go back to the queue "
-                "after five minutes."
+                f"after {LEASE.total_seconds() / 60:g} minutes."
             ),
             url=cluster.get_absolute_url(),
             key=f"silent:{cluster.pk}:{cluster.last_exchange_at:%Y%m%dT%H%M%S.%f}",

@@ -6,12 +6,14 @@ are removed; entries that somebody else made are left alone.
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 PREFIX = "labportal: "
 HOUR = 3600
 DAY = 24 * HOUR
+LEASE_WATCH_S = max(1, min(15, settings.LEASE_S // 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Periodic:
 
 SCHEDULE = (
     Periodic("place queued runs", "clusters.tasks.place", 10),
-    Periodic("expire leases", "clusters.tasks.expire_leases", 15),
+    Periodic("expire leases", "clusters.tasks.expire_leases", LEASE_WATCH_S),
     Periodic("send e-mails", "notifications.sweep", 30),
     Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),

@@ -130,6 +130,9 @@ USE_I18N = False
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# How long a cluster keeps its runs without being heard; the exchange's other times follow from it
+LEASE_S = env.integer("LABPORTAL_LEASE_S", 300, least=10, most=86_400)
+
 # PostgreSQL and Redis
 DATABASE_URL = env.url(
     "DATABASE_URL", _embedded("DATABASE_URL"), schemes=("postgres", "postgresql")

@@ -33,7 +33,6 @@ MAX_LOG_LINE = 4000  # characters; a longer line is cut
 
 # Times in seconds.
 MAX_WAIT_S = 25
-LEASE_S = 300
 DEFAULT_SETTINGS: Mapping[str, int] = {
     "exchange_s": 30,
     "metrics_s": 10,

@@ -1,20 +1,23 @@
 """Signing in of programs: tokens, their rotation, and every way in which they end."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.signing import dumps
-from django.test import Client
+from django.db import connection, transaction
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from labportal.accounts import tasks
 from labportal.accounts.api.tokens import COOKIE, COOKIE_PATH
 from labportal.accounts.models import RefreshGrant, User
-from labportal.accounts.services import users
+from labportal.accounts.services import tokens, users
+from labportal.accounts.services.tokens import SignInAgain
 from labportal.audit.models import AuditEntry
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, UserFactory
 
 TOKEN = "/api/v1/auth/token"
 REFRESH = "/api/v1/auth/refresh"
@@ -232,3 +235,31 @@ def test_what_has_expired_is_forgotten(ada: User, client: Client) -> None:
     ada.browser_sessions.update(last_seen_at=timezone.now() - timedelta(days=15))
     tasks.forget_expired()
     assert not RefreshGrant.objects.exists() and not ada.browser_sessions.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_refresh_at_once_one_is_the_thief() -> None:
+    ada, request = UserFactory(), RequestFactory().post(REFRESH)
+    raw = tokens.issue(ada, request=request).refresh
+    with transaction.atomic():
+        RefreshGrant.objects.select_for_update().get()
+        threads, outcomes = [], []
+
+        def refresh() -> None:
+            try:
+                outcomes.append(tokens.rotate(raw, request=request))
+            except SignInAgain:
+                outcomes.append(None)
+            finally:
+                connection.close()
+
+        for _ in range(2):
+            threads.append(threading.Thread(target=refresh))
+            threads[-1].start()
+        for thread in threads:
+            thread.join(0.3)
+    for thread in threads:
+        thread.join()
+    assert outcomes.count(None) == 1
+    ada.refresh_from_db()
+    assert ada.sign_out_epoch == 1

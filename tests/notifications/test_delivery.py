@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from labportal.accounts.models import Level, User
@@ -145,6 +145,39 @@ def test_a_worker_that_was_only_slow_does_not_undo_the_recovery(
     letter.refresh_from_db()
     assert letter.email_state == EmailState.SENT
     assert len(mail.outbox) == 1
+
+
+def test_a_slow_worker_leaves_the_row_to_the_one_that_took_over(
+    letter: Notification, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(self: EmailMessage, fail_silently: bool = False) -> int:
+        fail(monkeypatch, SystemExit())
+        now.forward(minutes=10)
+        with pytest.raises(SystemExit):
+            delivery.deliver(letter.pk)
+        raise TimeoutError
+
+    monkeypatch.setattr(EmailMessage, "send", slow)
+    delivery.deliver(letter.pk)
+    letter.refresh_from_db()
+    assert (letter.email_state, letter.email_tries) == (EmailState.SENDING, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_another_worker_holds_is_left_alone() -> None:
+    (row,) = notify([UserFactory()], level=Level.INFO, subject="x", key="k")
+    answers: list[EmailState | None] = []
+
+    def work() -> None:
+        answers.append(delivery.deliver(row.pk))
+        connection.close()
+
+    with transaction.atomic():
+        Notification.objects.select_for_update().get(pk=row.pk)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(5)
+    assert answers == [None] and mail.outbox == []
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     os.chdir(ROOT)
+    os.umask(0o077)
     processes = Processes(HOME)
     if options.stop:
         processes.end_left_over()

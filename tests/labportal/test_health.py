@@ -63,12 +63,14 @@ def test_figures_are_for_this_machine_or_the_token(
     assert (b"labportal_requests_total" in response.content) == (status == 200)
 
 
-def test_requests_and_waiting_tasks_are_counted(client: Client, settings: Any) -> None:
+@pytest.mark.django_db
+def test_requests_and_what_waits_are_counted(client: Client, settings: Any) -> None:
     wake.redis_client().rpush(settings.CELERY_TASK_DEFAULT_QUEUE, "a", "b")
     client.get("/healthz")
     text = client.get("/metrics").content.decode()
     assert 'labportal_requests_total{method="GET",route="healthz",status="200"}' in text
     assert "labportal_tasks_waiting 2.0" in text
+    assert "labportal_runs_queued 0.0" in text
 
 
 def test_a_gauge_that_fails_is_left_out(client: Client) -> None:

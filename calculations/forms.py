@@ -199,7 +199,7 @@ def _bounds(parameter: Parameter) -> str:
     low, high = parameter.minimum, parameter.maximum
     if low is None or high is None:
         return ""
-    return f"{shown(low)} to {shown(high)}"
+    return f"{shown(low)} to {shown(high)}".replace("-", "\N{MINUS SIGN}")
 
 
 def _field_of(parameter: Parameter) -> forms.Field:
@@ -244,21 +244,35 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
         for p in parameters
         if p.name in calculation.parameters
     }
-    return values | {
-        "name": calculation.name,
-        "description": calculation.description,
-        "project": calculation.project,
-        "vary": sweep.get("parameter", ""),
-        "vary_values": " ".join(shown(value) for value in sweep.get("values", ())),
-        "vary_mode": sweep.get("mode", "chain"),
-        "cluster": calculation.cluster,
-        "cores": calculation.cores,
-        "memory_gib": shown(round(calculation.memory_mib / 1024, 3)),
-        "walltime_min": shown(round(calculation.walltime_s / 60, 3)),
-        "priority": calculation.priority,
-        "keep_files": calculation.keep_files,
-        "analyses": calculation.analyses,
-    }
+    return (
+        values
+        | _initial_sweep(sweep.get("values", []))
+        | {
+            "name": calculation.name,
+            "description": calculation.description,
+            "project": calculation.project,
+            "vary": sweep.get("parameter", ""),
+            "vary_mode": sweep.get("mode", "chain"),
+            "cluster": calculation.cluster,
+            "cores": calculation.cores,
+            "memory_gib": shown(round(calculation.memory_mib / 1024, 3)),
+            "walltime_min": shown(round(calculation.walltime_s / 60, 3)),
+            "priority": calculation.priority,
+            "keep_files": calculation.keep_files,
+            "analyses": calculation.analyses,
+        }
+    )
+
+
+def _initial_sweep(values: list[Any]) -> dict[str, str]:
+    """Even steps are shown as from, to and points, other values one by one."""
+    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+        first, last, count = float(values[0]), float(values[-1]), len(values)
+        steps = [float(f"{first + i * (last - first) / (count - 1):.12g}") for i in range(count)]
+        if steps == [float(value) for value in values]:
+            ends = {"vary_from": shown(first), "vary_to": shown(last)}
+            return {**ends, "vary_points": str(count)}
+    return {"vary_values": " ".join(shown(value) for value in values)}
 
 
 class SettingsForm(forms.ModelForm):

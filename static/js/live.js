@@ -75,8 +75,11 @@ function receive(message) {
 function announce(event) {
   const count = document.querySelector("[data-bell-count]");
   if (count) {
-    count.textContent = String(event.unread ?? Number(count.textContent || 0) + 1);
-    count.hidden = false;
+    const unread = event.unread ?? Number(count.textContent || 0) + 1;
+    count.textContent = String(unread);
+    count.hidden = !unread;
+    const bell = count.closest("[data-bell]");
+    bell.setAttribute("aria-label", unread ? `${bell.title}, ${unread} unread` : bell.title);
   }
   if (event.subject) toast(event.subject, event.level === "error" ? "error" : "info", event.url ?? "");
 }

@@ -1,6 +1,7 @@
 // Result figures by Plotly, for pages that load it (window.Plotly). In the page:
 //   <figure data-plot="/calculations/7/figures/dipole.json" data-topic="calculation:7" data-plot-on="results.changed"></figure>
-// The address gives {"name", "title", "style", "log_y", "x": {"label", "unit", "values"}, "y": [{"label", "unit", "values"}]}.
+// The address gives {"name", "title", "style", "log_y", "x": {"label", "unit", "values"}, "y": [{"label", "unit", "values",
+// "style" and "name" where they matter}], "y_label" where the series are runs}.
 // Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure in the light scheme, as it stands in a paper.
 
 import { fetchText } from "./requests.js";
@@ -16,13 +17,16 @@ function colours(scope) {
   return { text: read("text"), muted: read("muted"), grid: read("grid"), line: read("line-strong"), page: read("surface"), series: [1, 2, 3, 4, 5, 6].map((n) => read(`series-${n}`)) };
 }
 
+const MODES = { line: "lines", markers: "markers", "line+markers": "lines+markers" };
+const isFit = (column) => column.name === "fit"; // a fit is a line, what it fits are points
+
 function traces(figure, palette) {
   if (figure.style === "levels") return levels(figure, palette);
-  const mode = { line: "lines", markers: "markers", "line+markers": "lines+markers" }[figure.style] ?? "lines+markers";
-  const fitted = figure.y.some((column) => column.name === "fit"); // a fit is a line, what it fits are points
+  const mode = MODES[figure.style] ?? "lines+markers";
+  const fitted = figure.y.some(isFit);
   return figure.y.map((column, index) => ({
     type: "scatter",
-    mode: figure.x.values.length === 1 || (fitted && column.name !== "fit") ? "markers" : column.name === "fit" ? "lines" : mode,
+    mode: MODES[column.style] ?? (figure.x.values.length === 1 ? "markers" : isFit(column) ? "lines" : fitted ? "markers" : mode),
     name: column.label,
     x: figure.x.values,
     y: column.values,
@@ -57,7 +61,7 @@ function layout(figure, palette, small) {
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.12, x: 0, font: { color: palette.muted, size: 12 } },
     xaxis: { ...axis, title: title(titled(figure.x)), showgrid: false, showline: true },
-    yaxis: { ...axis, title: title(figure.y.length === 1 ? titled(figure.y[0]) : shared(figure.y)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: "~g", exponentformat: "e" } : {}) },
+    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: "~g", exponentformat: "e" } : {}) },
     hovermode: small ? "closest" : "x",
     hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },
     uirevision: figure.name,
@@ -65,6 +69,7 @@ function layout(figure, palette, small) {
   };
 }
 
+const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 ? titled(figure.y[0]) : shared(figure.y));
 const shared = (columns) => (new Set(columns.map((column) => column.unit)).size === 1 && columns[0].unit ? `value / ${columns[0].unit}` : "value");
 
 function draw(element) {

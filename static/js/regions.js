@@ -33,12 +33,22 @@ function refreshSoon(region) {
   }, Math.max(60, state.last + AT_MOST_EVERY_MS - Date.now()));
 }
 
+// Regions of one page often share an address: it is asked once for all of them.
+const asked = new Map();
+
+function fetchOnce(url) {
+  if (!asked.has(url)) {
+    asked.set(url, fetchText(url, { headers: { "X-Live": "1" } }).finally(() => asked.delete(url)));
+  }
+  return asked.get(url);
+}
+
 export async function refresh(region) {
   if (!region.isConnected) return;
   if (document.hidden) return void document.addEventListener("visibilitychange", () => refresh(region), { once: true });
   let text;
   try {
-    text = await fetchText(region.dataset.liveUrl || location.href, { headers: { "X-Live": "1" } });
+    text = await fetchOnce(region.dataset.liveUrl || location.href);
   } catch {
     return; // the mark in the top line says how fresh the page is
   }

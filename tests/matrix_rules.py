@@ -1,25 +1,13 @@
 """The table of roles, route by route: who may come in. A route without its line fails.
 
 A rule is for all methods, or a dict by method; a method that the dict leaves out is open to nobody.
-VALUES says which object stands behind a parameter of a route; the first line that fits counts.
+The objects behind the routes are made by tests/matrix_objects.py.
 """
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
-from io import BytesIO
 from typing import Any
 
-from calculations.models import Calculation, InputFile, OrphanResult, OutputFile, Run
-from clusters import keys
-from clusters.models import Cluster, LogLine
-from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.accounts.roles import Can
-from labportal.common.clock import now
-from labportal.common.storage import storage
-from labportal.notifications.models import Notification
-from tests.calculations.factories import draft, submitted
-from tests.clusters.factories import cluster
-from tests.factories import NotificationFactory, ProjectFactory, UserFactory
 from tests.matrix import (
     MANAGERS,
     MEMBERS,
@@ -27,11 +15,12 @@ from tests.matrix import (
     OWNER,
     PUBLIC,
     SIGNED_IN,
-    Route,
+    Rule,
     Rules,
     World,
     may,
 )
+from tests.matrix_objects import a_draft, project, site
 
 PEOPLE: dict[str, Rules] = {
     "sign-in": PUBLIC,
@@ -119,6 +108,9 @@ CALCULATIONS: dict[str, Rules] = {
     "calculation-input-file": MEMBERS,
     "calculation-output-file": MEMBERS,
     "calculation-figure": MEMBERS,
+    "calculation-charts": MEMBERS,
+    "calculation-report-pdf": MEMBERS,
+    "calculation-report-json": MEMBERS,
     "review-list": may(Can.REVIEW),
     "review-decide": may(Can.REVIEW),
     "lab-settings": may(Can.MANAGE_SETTINGS),
@@ -140,6 +132,11 @@ CALCULATIONS: dict[str, Rules] = {
     "api-calculation-events": MEMBERS,
     "api-calculation-state": MEMBERS,
     "api-calculation-files": MEMBERS,
+    "api-calculation-charts": MEMBERS,
+    "api-calculation-report": MEMBERS,
+    "api-calculation-report-pdf": MEMBERS,
+    "api-calculation-runs-csv": MEMBERS,
+    "api-dataset-csv": MEMBERS,
     "api-run-detail": MEMBERS,
     "api-run-files": MEMBERS,
     "api-software-list": SIGNED_IN,
@@ -196,170 +193,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "api-calculation-priority": {"priority": 1},
 }
 
-
-def target(world: World) -> User:
-    """A plain user whom others administer."""
-    return world.thing("target", lambda _: UserFactory(username="target"))
-
-
-def project(world: World) -> Project:
-    people = world.people
-    return world.thing(
-        "project",
-        lambda _: ProjectFactory(private=True, managers=[people["ada"]], members=[people["mia"]]),
-    )
-
-
-def browser(world: World) -> BrowserSession:
-    return world.thing(
-        "browser",
-        lambda _: BrowserSession.objects.create(user=world.people["ada"], session_key="k" * 32),
-    )
-
-
-def program(world: World) -> RefreshGrant:
-    return world.thing(
-        "program",
-        lambda _: RefreshGrant.objects.create(
-            user=world.people["ada"], jti="j", family="0" * 32, expires_at=now()
-        ),
-    )
-
-
-def notification(world: World) -> Notification:
-    return world.thing("notification", lambda _: NotificationFactory(user=world.people["ada"]))
-
-
-def a_draft(world: World) -> Calculation:
-    return world.thing(
-        "draft", lambda _: draft(world.people["ada"], project=project(world), name="Draft")
-    )
-
-
-def queued(world: World) -> Calculation:
-    return world.thing("queued", lambda _: submitted(world.people["ada"], project=project(world)))
-
-
-def run(world: World) -> Run:
-    return queued(world).runs.order_by("index").first()
-
-
-def _stored(name: str) -> dict[str, Any]:
-    size, sha256 = storage().save(f"matrix/{name}", BytesIO(b"text"))
-    return {"name": name, "size": size, "sha256": sha256, "key": f"matrix/{name}"}
-
-
-def input_file(world: World) -> InputFile:
-    return world.thing(
-        "input",
-        lambda _: InputFile.objects.create(calculation=queued(world), **_stored("in.txt")),
-    )
-
-
-def output_file(world: World) -> OutputFile:
-    return world.thing(
-        "output",
-        lambda _: OutputFile.objects.create(run=run(world), attempt=0, **_stored("out.txt")),
-    )
-
-
-def site(world: World) -> Cluster:
-    return world.thing("cluster", lambda _: cluster("metis"))
-
-
-def key_prefix(world: World) -> str:
-    key, _ = world.thing("key", lambda _: keys.issue(site(world), actor=world.people["root"]))
-    return key.prefix
-
-
-def line(world: World) -> LogLine:
-    return world.thing(
-        "line",
-        lambda _: LogLine.objects.create(
-            cluster=site(world), run=run(world), at=now(), service="program", text="SCF"
-        ),
-    )
-
-
-def orphan(world: World) -> OrphanResult:
-    return world.thing(
-        "orphan",
-        lambda _: OrphanResult.objects.create(
-            run=run(world), attempt=1, cluster=site(world), report={}, why="late"
-        ),
-    )
-
-
-def mia(world: World) -> User:
-    return world.people["mia"]
-
-
-def pk(make: Callable[[World], Any]) -> Callable[[World], Any]:
-    return lambda world: make(world).pk
-
-
-def always(value: Any) -> Callable[[World], Any]:
-    return lambda world: value
-
-
-VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
-    ("project-member-remove", "user_id", pk(mia)),
-    ("api-project-member", "user_id", pk(mia)),
-    ("user-*", "user_id", pk(target)),
-    ("api-user-*", "pk", pk(target)),
-    ("*", "slug", lambda world: project(world).slug),
-    ("*", "project_id", pk(project)),
-    ("api-project-*", "pk", pk(project)),
-    ("*", "session_id", pk(browser)),
-    ("*", "grant_id", pk(program)),
-    ("*", "notification_id", pk(notification)),
-    ("api-notification-*", "pk", pk(notification)),
-    ("api-software-*", "pk", always("noop")),
-    ("api-run-*", "pk", pk(run)),
-    ("api-run-files", "file_id", pk(output_file)),
-    ("calculation-input-file", "file_id", pk(input_file)),
-    ("calculation-output-file", "file_id", pk(output_file)),
-    ("api-calculation-files", "name", always("in.txt")),
-    ("calculation-detail", "pk", pk(queued)),
-    ("calculation-*put-file", "pk", pk(queued)),
-    ("calculation-figure", "pk", pk(queued)),
-    ("*calculation-*", "pk", pk(a_draft)),
-    ("calculation-detail", "tab", always("timeline")),
-    ("calculation-figure", "scope", always("0")),
-    ("calculation-figure", "dataset", always("progress")),
-    ("calculation-figure", "number", always(0)),
-    ("cluster-*", "name", lambda world: site(world).name),
-    ("cluster-metrics", "chart", always("cpu")),
-    ("cluster-key-revoke", "prefix", key_prefix),
-    ("cluster-orphan-adopt", "orphan_id", pk(orphan)),
-    ("api-cluster-*", "name", lambda world: site(world).name),
-    ("api-cluster-key-revoke", "prefix", key_prefix),
-    ("api-orphan-*", "pk", pk(orphan)),
-    ("*log-*", "line", pk(line)),
-    ("run-log*", "run", pk(run)),
-    ("api-agent-*", "run", pk(run)),
-    ("api-agent-*", "name", always("in.txt")),
-    ("api-agent-*", "attempt", always(1)),
-)
-
-TOPICS: dict[str, tuple[Callable[[World], str], frozenset[str]]] = {
+TOPICS: dict[str, tuple[Callable[[World], str], Rule]] = {
     "user": (lambda world: f"user:{world.people['ada'].pk}", OWNER),
     "project": (lambda world: f"project:{project(world).pk}", MEMBERS),
     "calculation": (lambda world: f"calculation:{a_draft(world).pk}", MEMBERS),
     "cluster": (lambda world: f"cluster:{site(world).pk}", SIGNED_IN),
     "logs": (lambda world: "logs", SIGNED_IN),
 }
-
-
-def values_of(route: Route, world: World) -> dict[str, Any]:
-    """Return the objects behind a route's parameters, made where they are not there yet."""
-    found = {}
-    for parameter in route.parameters:
-        makers = [
-            make
-            for names, name, make in VALUES
-            if name == parameter and fnmatchcase(route.name, names)
-        ]
-        assert makers, f"VALUES names no object for {parameter!r} of {route}"
-        found[parameter] = makers[0](world)
-    return found

@@ -18,7 +18,8 @@ from tests.matrix import (
     routes,
     rule_for,
 )
-from tests.matrix_rules import BODIES, RULES, TOPICS, values_of
+from tests.matrix_objects import values_of
+from tests.matrix_rules import BODIES, RULES, TOPICS
 
 pytestmark = pytest.mark.django_db
 

@@ -14,6 +14,8 @@ import pytest
 
 from labportal import embedded
 
+NOT_FOR_TESTS = ("CELERY_BROKER_URL", "EMAIL_URL", "EMAIL_PROVIDER", "S3_BUCKET", "METRICS_TOKEN")
+
 _guard: subprocess.Popen[bytes] | None = None
 
 
@@ -30,8 +32,8 @@ def _start() -> None:
     home = Path(tempfile.mkdtemp(prefix="labportal-tests-"))
     _guard = embedded.throw_away(home)
     servers = embedded.start(home, durable=False)
-    for name in [name for name in os.environ if name.endswith("_FILE") and name != "SSL_CERT_FILE"]:
-        del os.environ[name]
+    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(f"{name}_FILE", None)
     os.environ |= servers.environment() | {
         "LABPORTAL_HOME": str(home / "portal"),
         "LABPORTAL_URL": "http://testserver",
@@ -41,8 +43,9 @@ def _start() -> None:
         "SECRET_KEY": "only-for-tests-" + "x" * 40,
         "DEBUG": "no",
     }
-    for name in ("CELERY_BROKER_URL", "EMAIL_URL", "EMAIL_PROVIDER", "S3_BUCKET", "METRICS_TOKEN"):
+    for name in NOT_FOR_TESTS:
         os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
 
 
 def pytest_unconfigure() -> None:

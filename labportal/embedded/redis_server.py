@@ -67,7 +67,7 @@ class RedisServer:
         lines = [
             "bind 127.0.0.1",
             f"port {port}",
-            f"requirepass {secrets.token_urlsafe(24)}",
+            f"requirepass {self._password()}",
             "daemonize yes",
             f'dir "{self.folder}"',
             f'logfile "{self.log}"',
@@ -76,6 +76,13 @@ class RedisServer:
             "databases 1",
         ]
         write(self.config, "\n".join(lines) + "\n")
+
+    def _password(self) -> str:
+        """Return the same again after a restart, since a running portal goes on with it."""
+        try:
+            return self._setting("requirepass")
+        except (OSError, ValueError):
+            return secrets.token_urlsafe(24)
 
     def _setting(self, name: str) -> str:
         for line in self.config.read_text(encoding="utf-8").splitlines():

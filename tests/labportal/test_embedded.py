@@ -99,7 +99,8 @@ def test_killed_servers_are_started_anew_with_their_data(home: Path) -> None:
     os.kill(redis_pid(servers.redis_url), signal.SIGKILL)
     again = embedded.start(home)
     assert ask(again.database_url, "SELECT answer FROM kept") == [(42,)]
-    assert redis.Redis.from_url(again.redis_url).ping()
+    assert again == servers, "a portal that runs on must find them"
+    assert redis.Redis.from_url(servers.redis_url).ping()
 
 
 def test_a_pid_file_that_names_another_program_is_not_believed(home: Path) -> None:

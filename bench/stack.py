@@ -14,9 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
+import redis
 
 from bench.client import Client
 from bench.live import Watcher
@@ -42,16 +45,29 @@ for number in range(int(os.environ["BENCH_CLUSTERS"])):
 print(json.dumps(secrets))
 """
 
+BUILD = """
+import pathlib, sys
+from clusters.agent_file import build
+build(pathlib.Path(sys.argv[1]))
+"""
+
 
 class Stack:
     """`with Stack() as stack:`; processes are started one by one by name and may be killed at any
     moment.
     """
 
-    def __init__(self, *, clusters: int = 1, durable: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        clusters: int = 1,
+        durable: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="labportal-bench-"))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._clusters, self._durable = clusters, durable
+        self._more = dict(environment or {})
         self.keys: list[tuple[int, str, str]] = []
 
     def __enter__(self) -> Stack:
@@ -71,6 +87,7 @@ class Stack:
             "BENCH_PERSON": PERSON,
             "BENCH_PASSWORD": PASSWORD,
             "BENCH_CLUSTERS": str(self._clusters),
+            **self._more,
         }
         (self.home / "portal").mkdir()
         self.manage("migrate", "-v", "0")
@@ -145,17 +162,17 @@ class Stack:
     def start_beat(self) -> None:
         self.start("beat", [sys.executable, "-m", "celery", "-A", "labportal", "beat"])
 
-    def start_agent(self, number: int = 0, *, slots: int = 2) -> None:
-        """Start the agent of a cluster from the agent file, as a cluster would."""
+    def start_agent(self, number: int = 0, *, slots: int = 2, url: str = "") -> None:
+        """Start the agent of a cluster from the agent file, as a cluster would; it reaches the
+        portal at `url`, where that is not the portal itself.
+        """
         target = self.home / "labportal-agent.pyz"
         if not target.exists():
-            from clusters.agent_file import build
-
-            os.environ["LABPORTAL_SOFTWARE"] = self.environment["LABPORTAL_SOFTWARE"]
-            build(target)
+            command = [sys.executable, "-c", BUILD, str(target)]
+            subprocess.run(command, cwd=ROOT, env=self.environment, check=True)  # noqa: S603
         config = self.home / f"agent-{number}.ini"
         config.write_text(
-            f"[portal]\nurl = {self.url}\nkey = {self.keys[number][2]}\n"
+            f"[portal]\nurl = {url or self.url}\nkey = {self.keys[number][2]}\n"
             f"[agent]\nwork = {self.home / f'work-{number}'}\nslots = {slots}\n"
         )
         config.chmod(0o600)
@@ -181,6 +198,22 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         process.wait(20)
+
+    def kill_server(self, name: str) -> None:
+        """End "postgres" (as `pg_ctl -m immediate` does) or "redis" without a chance to tidy up."""
+        if name == "postgres":
+            marks = (self.home / "postgres" / "postmaster.pid").read_text()
+            process, sign = psutil.Process(int(marks.split()[0])), signal.SIGQUIT
+        else:
+            with redis.Redis.from_url(self.environment["REDIS_URL"]) as client:
+                process = psutil.Process(client.info("server")["process_id"])
+            sign = signal.SIGKILL
+        process.send_signal(sign)
+        psutil.wait_procs([process], timeout=20)
+
+    def start_servers(self) -> None:
+        """Start what was killed, where it was."""
+        embedded.start(self.home, durable=self._durable)
 
     def stop(self, name: str) -> None:
         process = self.processes[name]

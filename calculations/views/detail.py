@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from calculations import policy, selectors
 from calculations.models import Calculation
@@ -54,7 +54,6 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "tabs": _tabs(calculation, tab),
         "tab": tab,
         "here": request.get_full_path(),
-        "report_url": _report_url(calculation),
     }
 
 
@@ -75,13 +74,3 @@ def _tabs(calculation: Calculation, now: str) -> list[dict[str, Any]]:
         }
         for name, (label, _) in TABS.items()
     ]
-
-
-def _report_url(calculation: Calculation) -> str:
-    """The report's address, once something valid is there to report."""
-    if not calculation.is_terminal:
-        return ""
-    try:
-        return reverse("calculation-report", args=[calculation.pk])
-    except NoReverseMatch:
-        return ""

@@ -13,6 +13,7 @@ from calculations.views.rows import run_label, software_of
 
 MOST_ROWS = 60
 MOST_COLUMNS = 14
+MOST_RUNS = 250
 
 
 @dataclass(slots=True)
@@ -71,10 +72,10 @@ def quantity_table(
     names = list(heads)[:MOST_COLUMNS]
     rows = [
         (_run_head(calculation, run), [values.get((run.pk, name)) for name in names])
-        for run in runs
+        for run in runs[:MOST_RUNS]
     ]
     shown = [heads[name] for name in names]
-    return Table(shown, rows, more=len(heads) - len(names))
+    return Table(shown, rows, more=len(heads) - len(names) + len(runs) - len(rows))
 
 
 def _run_head(calculation: Calculation, run: Run) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from calculations.views.tables import analysis_cards, quantity_table, tables_of
 
 LAST_EVENTS = 7
 MOST_FIGURES = 4
+MOST_CELLS = 120  # a larger sweep is drawn as squares
+MOST_CHIPS = 30  # a larger sweep is entered by its number
+MOST_LINES = 400  # of events, files, attempts on one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def chosen_run(request: HttpRequest, runs: list[Run]) -> Run | None:
 def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -> list[Any]:
     """Links to the same tab for each run of a sweep."""
     runs = _runs(calculation)
-    if len(runs) < 2:
+    if not 1 < len(runs) <= MOST_CHIPS:
         return []
     return [
         {
@@ -75,8 +78,9 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     single = drawing.figures(calculation, names.get(focus.pk, ()), run=focus) if focus else []
     drawn = [*across, *([live] if live else []), *single]
     return {
-        "cells": [_cell(calculation, run, units.get(run.pk, "")) for run in runs],
+        "cells": [_cell(calculation, run, units.get(run.pk, "")) for run in runs[:MOST_CELLS]],
         "many": len(runs) > 8,
+        "too_many": len(runs) > MOST_CELLS,
         "focus": focus,
         "figures": drawn[:MOST_FIGURES],
         "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
@@ -195,13 +199,16 @@ def log(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
 
 
 def timeline(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
-    return {"events": list(calculation.events.select_related("run", "actor"))}
+    newest = calculation.events.select_related("run").order_by("-id")[: MOST_LINES + 1]
+    events = list(newest)[::-1]
+    return {"events": events[-MOST_LINES:], "cut": len(events) > MOST_LINES}
 
 
 def files(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     return {
         "staged": list(calculation.input_files.all()),
-        "left": list(overviews.output_files(calculation)),
+        "left": list(overviews.output_files(calculation)[:MOST_LINES]),
+        "most": MOST_LINES,
     }
 
 
@@ -209,7 +216,8 @@ def use(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     attempts = list(overviews.attempts(calculation))
     elapsed = sum(a.elapsed_s or 0 for a in attempts)
     return {
-        "attempts": attempts,
+        "attempts": attempts[:MOST_LINES],
+        "more": max(0, len(attempts) - MOST_LINES),
         "core_hours": elapsed * calculation.cores / 3600,
         "elapsed": elapsed,
         "cpu": sum(a.cpu_s or 0 for a in attempts),

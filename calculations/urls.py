@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from calculations.views import dashboard, detail, draft, figures, files, listing, reviews, verbs
+from calculations.views import (
+    dashboard,
+    detail,
+    draft,
+    exports,
+    figures,
+    files,
+    listing,
+    reviews,
+    verbs,
+)
 from calculations.views import settings as settings_page
 
 ONE = "calculations/<int:pk>"
@@ -28,6 +38,9 @@ urlpatterns = [
         figures.figure_data,
         name="calculation-figure",
     ),
+    path(f"{ONE}/charts/", exports.calculation_charts, name="calculation-charts"),
+    path(f"{ONE}/report.pdf", exports.report_as_pdf, name="calculation-report-pdf"),
+    path(f"{ONE}/report.json", exports.report_as_json, name="calculation-report-json"),
     path(f"{ONE}/<slug:tab>/", detail.calculation_detail, name="calculation-detail"),
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/decide/", reviews.review_decide, name="review-decide"),

@@ -2,6 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
+from calculations.api import exports
 from calculations.api.views import CalculationViewSet, RunViewSet, SoftwareViewSet
 
 router = SimpleRouter()
@@ -9,4 +10,4 @@ router.register("calculations", CalculationViewSet, basename="api-calculation")
 router.register("runs", RunViewSet, basename="api-run")
 router.register("software", SoftwareViewSet, basename="api-software")
 
-urlpatterns = router.urls
+urlpatterns = [*exports.urlpatterns, *router.urls]

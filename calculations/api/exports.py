@@ -1,0 +1,120 @@
+"""Charts, reports and tables of calculations in the REST interface. Reading alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from calculations.charts import charts_of
+from calculations.exports import dataset_csv, file_name, run_index, runs_csv
+from calculations.models import Calculation, Dataset
+from calculations.report import json as report_json
+from calculations.report import pdf as report_pdf
+from calculations.report.gather import gather
+
+CSV = "text/csv; charset=utf-8"
+
+
+class AsItIs(BaseContentNegotiation):
+    """The address says the form, whatever the caller would accept."""
+
+    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class ExportView(APIView):
+    content_negotiation_class = AsItIs
+
+    def calculation(self, pk: int) -> Calculation:
+        rows = Calculation.objects.visible_to(self.request.user)
+        related = ("project", "created_by", "cluster", "copied_from")
+        return get_object_or_404(rows.select_related(*related), pk=pk)
+
+
+class ChartsView(ExportView):
+    """The charts of a calculation with their values; `run` narrows it to one of its runs."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("run", OpenApiTypes.INT, description="from 1")],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        chosen = run_index(request.query_params.get("run", ""))
+        return Response({"charts": charts_of(self.calculation(pk), run_index=chosen)})
+
+
+class ReportView(ExportView):
+    """Everything that is known of a calculation, as one document (`labportal-report/1`)."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        document = report_json.render(gather(self.calculation(pk)))
+        return HttpResponse(document, "application/json")
+
+
+class ReportPdfView(ExportView):
+    """The same report for people, as PDF."""
+
+    @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        calculation = self.calculation(pk)
+        document = report_pdf.render(gather(calculation))
+        return _attached(document, "application/pdf", file_name(calculation, "report.pdf"))
+
+
+class RunsCsvView(ExportView):
+    """The runs with their quantities as a table; a column's unit stands in its head."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        calculation = self.calculation(pk)
+        return _attached(runs_csv(calculation), CSV, file_name(calculation, "runs.csv"))
+
+
+class DatasetCsvView(ExportView):
+    """A dataset as a table; a column's unit stands in its head."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        rows = Dataset.objects.visible_to(request.user).select_related("run")
+        dataset = get_object_or_404(rows, pk=pk)
+        of_run = f"-run-{dataset.run.index + 1}" if dataset.run else ""
+        name = f"C-{dataset.calculation_id}{of_run}-{_safe(dataset.name)}.csv"
+        return _attached(dataset_csv(dataset), CSV, name)
+
+
+def _attached(content: str | bytes, content_type: str, name: str) -> HttpResponse:
+    response = HttpResponse(content, content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
+
+
+ONE = "calculations/<int:pk>"
+
+urlpatterns = [
+    path(f"{ONE}/charts/", ChartsView.as_view(), name="api-calculation-charts"),
+    path(f"{ONE}/report/", ReportView.as_view(), name="api-calculation-report"),
+    path(f"{ONE}/report.pdf", ReportPdfView.as_view(), name="api-calculation-report-pdf"),
+    path(f"{ONE}/runs.csv", RunsCsvView.as_view(), name="api-calculation-runs-csv"),
+    path("datasets/<int:pk>.csv", DatasetCsvView.as_view(), name="api-dataset-csv"),
+]

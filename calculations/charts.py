@@ -1,0 +1,304 @@
+"""Which charts a calculation or one of its runs shows, filled with its stored datasets.
+
+Pages and reports draw the same documents, in the shape that static/js/plots.js knows. Charts of a
+run are laid over each other for the runs of a sweep. `documents` is pure; `charts_of` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+from django.db.models import Q
+
+from calculations.models import Calculation, Run
+from calculations.software.analysis import SWEPT, is_number, thin
+from calculations.software.base import Software
+from calculations.software.parameters import Kind, Parameter
+from calculations.software.results import Chart
+from calculations.states import TERMINAL_RUNS, RunState
+from calculations.wording import software_of, swept_parameter, value_words
+
+MOST_RUNS = 6  # as many as the palette has colours
+FIT = "fit"  # a column of this name is a line through the points of the others
+
+Columns = Sequence[Mapping[str, Any]]
+
+
+class Series(TypedDict):
+    label: str
+    unit: str
+    values: list[Any]
+    style: NotRequired[str]  # where it differs from the chart's
+
+
+class ChartDocument(TypedDict):
+    """A chart with its values; `run_index` None where it shows several runs."""
+
+    id: str
+    name: str
+    title: str
+    note: str
+    style: str
+    log_y: bool
+    analysis: str
+    run_index: int | None
+    x: Series
+    y: list[Series]
+    y_label: NotRequired[str]  # where the series are runs, what they show
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run as a chart names it: its number from 0, its label, and its value of what is varied."""
+
+    index: int
+    label: str
+    value: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored dataset; `run_index` None where it was computed from all runs."""
+
+    name: str
+    run_index: int | None
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    chart: Chart
+    analysis: str = ""  # "" for what the plug-in extracts
+    across: bool = False
+
+
+def specs(software: Software, chosen: Iterable[str]) -> list[Spec]:
+    """Every chart of a plug-in and of its chosen analyses, those across runs first."""
+    wanted = set(chosen)
+    found = [Spec(chart) for chart in software.charts]
+    found += [
+        Spec(chart, analysis.name, analysis.scope == "calculation")
+        for analysis in software.analyses
+        if analysis.name in wanted
+        for chart in analysis.charts
+    ]
+    return sorted(found, key=lambda spec: not spec.across)
+
+
+def documents(
+    shown: Sequence[Spec],
+    stored: Iterable[Stored],
+    places: Sequence[Place],
+    *,
+    swept: Parameter | None = None,
+) -> list[ChartDocument]:
+    """Fill the charts for which there is something to draw; what was drawn before is left out."""
+    held = {(item.name, item.run_index): item.columns for item in stored}
+    found: list[ChartDocument] = []
+    numbers: dict[str, int] = {}
+    for spec in shown:
+        name = spec.chart.dataset
+        number = numbers[name] = numbers.get(name, -1) + 1
+        if spec.across:
+            drawn = [_filled(spec, number, held.get((name, None)), None)]
+        else:
+            own = [
+                (place, held[name, place.index]) for place in places if (name, place.index) in held
+            ]
+            drawn = _of_runs(spec, number, own, swept)
+        found += [document for document in drawn if document and not _is_there(document, found)]
+    return found
+
+
+def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list[ChartDocument]:
+    """The charts of a calculation, or of one of its runs; bounded, however many runs there are.
+
+    Runs that are not valid are drawn only where none is, or where one is asked for by its number.
+    """
+    software = software_of(calculation)
+    if software is None:
+        return []
+    swept = swept_parameter(calculation, software)
+    shown = specs(software, calculation.analyses)
+    runs = calculation.runs.order_by("index").only("id", "index", "state", "parameters")
+    if run_index is not None:
+        chosen = list(runs.filter(index=run_index))
+        shown = [spec for spec in shown if not spec.across]
+    else:
+        ended = list(runs.filter(state__in=TERMINAL_RUNS - {RunState.SKIPPED}))
+        valid = [run for run in ended if run.state == RunState.VALID]
+        chosen = thin(valid, MOST_RUNS) if valid else ended[-1:]
+    places = {run.pk: _place(run, swept) for run in chosen}
+    rows = calculation.datasets.filter(Q(run=None) | Q(run__in=places)).order_by("id")
+    stored = [
+        Stored(row.name, places[row.run_id].index if row.run_id else None, row.columns)
+        for row in rows.filter(name__in={spec.chart.dataset for spec in shown})
+    ]
+    numeric = swept if swept and swept.kind in (Kind.NUMBER, Kind.INTEGER) else None
+    return documents(shown, stored, list(places.values()), swept=numeric)
+
+
+def _place(run: Run, swept: Parameter | None) -> Place:
+    value = run.parameters.get(swept.name) if swept else None
+    return Place(
+        run.index,
+        value_words(value, swept.unit) if swept else "",
+        float(value) if is_number(value) else None,
+        "" if run.state == RunState.VALID else run.get_state_display().lower(),
+    )
+
+
+def _of_runs(
+    spec: Spec, number: int, own: Sequence[tuple[Place, Columns]], swept: Parameter | None
+) -> list[ChartDocument | None]:
+    if len(own) > 1:
+        if spec.chart.style == "levels" and swept is not None:
+            against = _levels(spec, number, own, swept)
+            if against is not None:
+                return [against]
+        together = _overlaid(spec, number, own)
+        if together:
+            return list(together)
+    return [_filled(spec, number, columns, place) for place, columns in own[-1:]]
+
+
+def _filled(
+    spec: Spec, number: int, columns: Columns | None, place: Place | None
+) -> ChartDocument | None:
+    """One dataset as the chart says; None where there are not two points to draw."""
+    chart = spec.chart
+    x, by_name = _x_column(chart, columns or ()), {c["name"]: c for c in columns or ()}
+    if x is None:
+        return None
+    y = [_series(by_name[name]) for name in chart.y if name in by_name]
+    if FIT in chart.y and len(y) > 1:
+        for name, series in zip((n for n in chart.y if n in by_name), y, strict=True):
+            series["style"] = "line" if name == FIT else "markers"
+    head = f"run-{place.index}" if place else "all"
+    note = ", ".join(filter(None, (place.label, place.note))) if place else ""
+    return _document(
+        spec,
+        f"{head}-{chart.dataset}-{number}",
+        _series(x, keep_words=True),
+        y,
+        note=note,
+        run_index=place.index if place else None,
+    )
+
+
+def _overlaid(spec: Spec, number: int, own: Sequence[tuple[Place, Columns]]) -> list[ChartDocument]:
+    """One chart per quantity with a series per run; none where the runs share no axis."""
+    chart = spec.chart
+    axes = [_x_column(chart, columns) for _, columns in own]
+    if any(axis is None or not _is_axis(axis["values"]) for axis in axes):
+        return []
+    longest = max((axis["values"] for axis in axes), key=len)
+    position = {value: i for i, value in enumerate(longest)}
+    if any(value not in position for axis in axes for value in axis["values"]):
+        return []
+    found = []
+    for name in chart.y:
+        y: list[Series] = []
+        column: Mapping[str, Any] = {}
+        for (place, columns), axis in zip(own, axes, strict=True):
+            column = next((c for c in columns if c["name"] == name), {})
+            if not column:
+                continue
+            values: list[Any] = [None] * len(longest)
+            for where, value in zip(axis["values"], _numbers(column["values"]), strict=False):
+                values[position[where]] = value
+            y.append({"label": place.label, "unit": column.get("unit", ""), "values": values})
+        if y:
+            x: Series = {**_series(axes[0], keep_words=True), "values": list(longest)}
+            title = chart.title if len(chart.y) == 1 else f"{chart.title}: {column['label']}"
+            key = f"runs-{chart.dataset}-{number}-{name}"
+            document = _document(spec, key, x, y, title=title, axis=column["label"])
+            found += [document] if document else []
+    return found
+
+
+def _levels(
+    spec: Spec, number: int, own: Sequence[tuple[Place, Columns]], swept: Parameter
+) -> ChartDocument | None:
+    """Levels of all runs over what is varied, as they shift with it."""
+    if any(place.value is None for place, _ in own):
+        return None
+    x: list[Any] = []
+    y: list[Series] = []
+    for name in spec.chart.y:
+        held = [(p, next((c for c in columns if c["name"] == name), None)) for p, columns in own]
+        pairs = [(place, column) for place, column in held if column is not None]
+        if not pairs:
+            continue
+        values = [value for _, column in pairs for value in _numbers(column["values"])]
+        x = [place.value for place, column in pairs for _ in column["values"]]
+        y.append({**_series(pairs[0][1]), "values": values})
+    if len(y) != 1:
+        return None
+    axis: Series = {"label": swept.label, "unit": swept.unit, "values": x}
+    return _document(spec, f"runs-{spec.chart.dataset}-{number}-levels", axis, y)
+
+
+def _document(
+    spec: Spec,
+    key: str,
+    x: Series,
+    y: list[Series],
+    *,
+    title: str = "",
+    note: str = "",
+    axis: str = "",
+    run_index: int | None = None,
+) -> ChartDocument | None:
+    values = [value for series in y for value in series["values"] if value is not None]
+    if len(values) < 2:
+        return None
+    document: ChartDocument = {
+        "id": key,
+        "name": spec.chart.dataset,
+        "title": title or spec.chart.title,
+        "note": note,
+        "style": spec.chart.style,
+        "log_y": spec.chart.log_y and any(value > 0 for value in values),
+        "analysis": spec.analysis,
+        "run_index": run_index,
+        "x": x,
+        "y": y,
+    }
+    if axis:
+        document["y_label"] = axis
+    return document
+
+
+def _is_there(document: ChartDocument, found: Iterable[ChartDocument]) -> bool:
+    """Some analyses keep a part of what the plug-in extracts: the same curve is drawn once."""
+    return any(
+        other["run_index"] == document["run_index"]
+        and other["x"]["values"] == document["x"]["values"]
+        and [s["values"] for s in other["y"]] == [s["values"] for s in document["y"]]
+        for other in found
+    )
+
+
+def _x_column(chart: Chart, columns: Columns) -> Mapping[str, Any] | None:
+    named = next((column for column in columns if column["name"] == chart.x), None)
+    return named or (columns[0] if chart.x == SWEPT and columns else None)
+
+
+def _series(column: Mapping[str, Any], *, keep_words: bool = False) -> Series:
+    values = list(column["values"]) if keep_words else _numbers(column["values"])
+    return {"label": column["label"], "unit": column.get("unit", ""), "values": values}
+
+
+def _numbers(values: Iterable[Any]) -> list[float | None]:
+    return [value if is_number(value) else None for value in values]
+
+
+def _is_axis(values: Sequence[Any]) -> bool:
+    """Whether the values are numbers that rise, so that runs can share them."""
+    return all(is_number(value) for value in values) and all(
+        values[i] < values[i + 1] for i in range(len(values) - 1)
+    )

@@ -1,0 +1,136 @@
+"""The opening of the PDF: title, state with its evidence, main result, who, with what, where.
+
+Imported inside functions alone, since it loads reportlab.
+"""
+
+from __future__ import annotations
+
+from reportlab.lib.colors import HexColor
+from reportlab.platypus import Flowable, Spacer
+
+from calculations.report.blocks import STYLES, clean, facts, long_text, text
+from calculations.report.document import Report, Sweep
+from calculations.states import CalculationState
+from calculations.wording import result_words, value_words
+from labportal.common.templatetags.labportal import duration, exact, number
+
+# The words' colours of static/css/tokens.css, light.
+COLOURS = {
+    CalculationState.VALID: "#159a5b",
+    CalculationState.NOT_VALID: "#d9760a",
+    CalculationState.FAILED: "#d4351c",
+    CalculationState.RUNNING: "#2380e6",
+    CalculationState.QUEUED: "#b7860b",
+    CalculationState.IN_REVIEW: "#7c5cf0",
+}
+GREY = "#8a94a6"
+FEW_VALUES = 8
+MOST_DESCRIPTION_LINES = 40
+SINGLE = 1
+
+
+class State(Flowable):
+    """A dot of colour and the word, since colour alone is no sign."""
+
+    def __init__(self, state: str, words: str) -> None:
+        super().__init__()
+        self.state, self.words = state, words
+
+    def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:
+        self.width, self.height = available_width, 15.0
+        return self.width, self.height
+
+    def draw(self) -> None:
+        body = STYLES["body"]
+        self.canv.setFillColor(HexColor(COLOURS.get(self.state, GREY)))
+        self.canv.circle(3.5, 6.5, 3.5, stroke=0, fill=1)
+        self.canv.setFillColor(body.textColor)
+        self.canv.setFont(body.fontName, body.fontSize)
+        self.canv.drawString(12, 3.5, self.words)
+
+
+def story(report: Report) -> list[Flowable]:
+    subject = report.calculation
+    under = f"{subject.number} · {report.software.label} · {subject.project}"
+    state = f"{subject.state_label} since {exact(subject.state_since)}"
+    flow: list[Flowable] = [
+        text(subject.name, "title"),
+        text(under, "under"),
+        Spacer(0, 6),
+        State(subject.state, clean(state)),
+    ]
+    if subject.reason:
+        flow.append(text(subject.reason, "note"))
+    if report.main is not None:
+        main = report.main
+        flow.append(text(f"{main.label}: {result_words(main.value)} {main.unit}".rstrip(), "main"))
+    if subject.description:
+        flow += [Spacer(0, 5), *_description(subject.description)]
+    flow += [Spacer(0, 8), facts(_facts(report))]
+    return flow
+
+
+def _description(words: str) -> list[Flowable]:
+    lines = words.splitlines()
+    if len(lines) > MOST_DESCRIPTION_LINES:
+        return long_text(words, MOST_DESCRIPTION_LINES)
+    return [text(line or " ") for line in lines]
+
+
+def _facts(report: Report) -> list[tuple[str, object]]:
+    subject, used = report.calculation, report.resources
+    rows: list[tuple[str, object]] = [
+        ("People", [f"{person.name} {person.part}" for person in report.people]),
+        ("Software", _software(report)),
+        ("Where", _where(report)),
+    ]
+    if report.sweep:
+        rows.append(("Varied", sweep_words(report.sweep)))
+    if used.attempts:
+        rows.append(("Used", _used(report)))
+    times = [("made", subject.created_at), ("submitted", subject.submitted_at)]
+    times.append(("ended", subject.finished_at))
+    rows.append(("When", ", ".join(f"{word} {exact(at)}" for word, at in times if at)))
+    if subject.evidence:
+        rows.append(("Evidence", subject.evidence[:10]))
+    if subject.copied_from:
+        rows.append(("Copied from", subject.copied_from))
+    rows.append(("Address", subject.url))
+    return rows
+
+
+def _software(report: Report) -> list[str]:
+    software = report.software
+    lines = [f"{program.version} (says {program.source})" for program in software.programs[:5]]
+    plugin = f"{software.label} plug-in, version {software.plugin_version}"
+    return [*lines, f"{plugin}: {software.description}" if software.description else plugin]
+
+
+def _where(report: Report) -> str:
+    used = report.resources
+    cores = f"{used.cores} core{'' if used.cores == SINGLE else 's'}"
+    limits = f"{cores}, {number(used.memory_mib)} MiB, at most {duration(used.walltime_s)} a run"
+    return f"{', '.join(used.clusters[:10]) or 'no cluster yet'}; {limits}"
+
+
+def _used(report: Report) -> str:
+    used = report.resources
+    attempts = f"{used.attempts} attempt{'' if used.attempts == SINGLE else 's'}"
+    memory = f", at most {number(used.max_rss_mib, 3)} MiB" if used.max_rss_mib else ""
+    return (
+        f"{duration(used.elapsed_s)} elapsed, {duration(used.cpu_s)} CPU{memory}, in {attempts}; "
+        f"{number(used.core_hours, 3)} of {number(used.core_hours_limit, 3)} core-hours"
+    )
+
+
+def sweep_words(sweep: Sweep) -> str:
+    """Electric field, z: 0, 0.005, 0.01 a.u., a chain that carries density_matrix.npy."""
+    words = [value_words(value) for value in sweep.values]
+    if len(words) > FEW_VALUES:
+        words = [*words[:3], "…", words[-1]]
+    span = f"{', '.join(words)} {sweep.unit}".rstrip()
+    count = f"{len(sweep.values)} runs"
+    if sweep.mode == "chain":
+        carried = f" that carries {', '.join(sweep.carry)}" if sweep.carry else ""
+        return f"{sweep.label}: {span}; {count}, a chain{carried}"
+    return f"{sweep.label}: {span}; {count}, independent of each other"

@@ -1,0 +1,118 @@
+"""How results and parameters are written in reports: digits that mean something, units, spans.
+
+Used by charts and reports. Numbers of one column share their decimals, so that they can be compared
+at a glance; none has more digits than the value itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from calculations.models import Calculation
+from calculations.software.analysis import is_number
+from calculations.software.base import Software
+from calculations.software.parameters import Parameter
+from calculations.software.registry import UnknownSoftware, get_software
+from labportal.common.templatetags.labportal import MINUS, NOTHING, THIN_SPACE, number
+
+DIGITS = 7
+DIGITS_OF_SPREAD = 5
+MOST_DIGITS = 12
+LARGE, SMALL = 1e7, 1e-4
+SCIENTIFIC_DIGITS = 5
+
+
+def software_of(calculation: Calculation) -> Software | None:
+    """The plug-in; None where it is no longer installed."""
+    try:
+        return get_software(calculation.software)
+    except UnknownSoftware:
+        return None
+
+
+def swept_parameter(calculation: Calculation, software: Software | None) -> Parameter | None:
+    name = (calculation.sweep or {}).get("parameter")
+    parameters = software.parameters if software else ()
+    return next((parameter for parameter in parameters if parameter.name == name), None)
+
+
+def value_words(value: Any, unit: str = "", *, choices: Sequence[tuple[str, str]] = ()) -> str:
+    """A parameter as a person would type it, with its unit."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        words = " ".join(value_words(part) for part in value)
+    elif isinstance(value, float):
+        words = repr(value).removesuffix(".0").replace("-", MINUS)
+    elif isinstance(value, int):
+        words = str(value).replace("-", MINUS)
+    else:
+        words = dict(choices).get(value, str(value))
+    return f"{words} {unit}".rstrip()
+
+
+def column_words(values: Sequence[Any]) -> list[str]:
+    """Write the values of one column of results."""
+    numbers = [float(value) for value in values if is_number(value)]
+    write = _writer(numbers)
+    return [_other(value) if not is_number(value) else write(float(value)) for value in values]
+
+
+def result_words(value: Any) -> str:
+    """Write one value of a result."""
+    return column_words([value])[0]
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """Write a value with as many decimals as its standard error has two digits of."""
+    if not error > 0 or not math.isfinite(error) or not math.isfinite(value):
+        return result_words(value), result_words(error)
+    decimals = 1 - math.floor(math.log10(error))
+    if decimals < 0 or decimals > MOST_DIGITS or abs(value) >= LARGE:
+        return result_words(value), number(error, 2)
+    return _fixed(value, decimals), _fixed(error, decimals)
+
+
+def _writer(numbers: Sequence[float]) -> Any:
+    """Choose one way of writing for all numbers of a column."""
+    largest = max((abs(value) for value in numbers), default=0.0)
+    if all(value == int(value) for value in numbers) and largest < LARGE:
+        return lambda value: _fixed(value, 0)
+    least = min((abs(value) for value in numbers if value), default=0.0)
+    if largest >= LARGE or largest < SMALL or least < largest * 1e-6:
+        return lambda value: number(value, SCIENTIFIC_DIGITS)
+    places = math.floor(math.log10(largest))
+    decimals = DIGITS - 1 - places
+    spread = max(numbers) - min(numbers)
+    if spread > 0:
+        wanted = DIGITS_OF_SPREAD - 1 - math.floor(math.log10(spread))
+        decimals = min(max(decimals, wanted), MOST_DIGITS - 1 - places)
+    if len(numbers) == 1 and 0.99 < numbers[0] < 1:  # a coefficient of determination
+        decimals = min(1 - math.floor(math.log10(1 - numbers[0])), MOST_DIGITS)
+    decimals = min(max(decimals, 0), max(_own_decimals(value) for value in numbers))
+    return lambda value: _fixed(value, decimals)
+
+
+def _own_decimals(value: float) -> int:
+    mantissa, _, power = repr(value).partition("e")
+    return max(0, len(mantissa.partition(".")[2].rstrip("0")) - int(power or 0))
+
+
+def _fixed(value: float, decimals: int) -> str:
+    whole, dot, rest = f"{abs(value):.{decimals}f}".partition(".")
+    if len(whole) > 4:
+        whole = f"{int(whole):,}".replace(",", THIN_SPACE)
+    sign = MINUS if value < 0 and float(f"{value:.{decimals}f}") else ""
+    return f"{sign}{whole}{dot}{rest}"
+
+
+def _other(value: Any) -> str:
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

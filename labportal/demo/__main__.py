@@ -142,7 +142,7 @@ def _tell_passwords(console: Console, passwords: dict[str, str]) -> None:
     if not passwords:
         console.print(
             "Sign in as ada, max or root; their passwords were shown at the first start "
-            "(a new one, while this runs: [bold].venv/bin/python manage.py changepassword ada[/bold])"
+            "(a new one, while this runs: [bold]manage.py changepassword ada[/bold])"
         )
         return
     console.print("Sign in as one of these; the passwords are shown this once:")

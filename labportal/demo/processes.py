@@ -14,7 +14,7 @@ import psutil
 
 from labportal.embedded.files import alive, tail, write
 
-END_SECONDS = 3.0
+END_SECONDS = 2.5
 
 
 class ProcessEnded(Exception):

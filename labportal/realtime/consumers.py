@@ -6,21 +6,27 @@ person may still see the topic, so that blocking, signing out and leaving a proj
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
 
 from labportal.realtime import access
 from labportal.realtime.access import Identity, Verdict
 from labportal.realtime.topics import group_of
+
+log = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 10.0
 SIGN_IN_SECONDS = 10.0
 MAX_TOPICS = 100
 MAX_MESSAGE_LENGTH = 16_384
 
+TRY_LATER = 1013
 NOT_SIGNED_IN = 4401
 TOO_LARGE = 4413
 
@@ -34,6 +40,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     identity: Identity | None = None
     closing: asyncio.Task[None] | None = None
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Handle a message; without the database or Redis ask the other end to come back later."""
+        try:
+            await super().dispatch(message)
+        except (OperationalError, InterfaceError, RedisError) as problem:
+            log.warning("a live socket is closed: %s", type(problem).__name__)
+            await self.close(TRY_LATER)
 
     async def connect(self) -> None:
         self.checked_at: dict[str, float] = {}

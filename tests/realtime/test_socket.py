@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
+from django.db import OperationalError
 from django.test import Client
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from labportal.accounts.models import Membership, User
 from labportal.accounts.services import projects, sessions, users
 from labportal.common import clock
-from labportal.realtime import consumers
+from labportal.realtime import access, consumers
 from labportal.realtime.events import publish
 from tests.factories import PASSWORD, ProjectFactory, UserFactory, default_project
 from tests.sockets import Socket, browser, no_connection_left  # noqa: F401 - a fixture
@@ -235,3 +237,17 @@ async def test_there_is_a_limit_of_topics(monkeypatch: pytest.MonkeyPatch) -> No
     both = [f"user:{ada.pk}", f"project:{project.pk}"]
     assert await socket.say(subscribe=both) == {"subscribed": both[:1], "refused": both[1:]}
     await socket.disconnect()
+
+
+@pytest.mark.parametrize("problem", [OperationalError, RedisConnectionError])
+async def test_without_its_servers_the_socket_says_come_back_later(
+    monkeypatch: pytest.MonkeyPatch, problem: type[Exception]
+) -> None:
+    def lost(*_: Any) -> None:
+        raise problem
+
+    ada = (await people())["ada"]
+    socket = await browser(ada)
+    monkeypatch.setattr(access, "judge_all", lost)
+    await socket.send({"subscribe": [f"user:{ada.pk}"]})
+    assert await socket.close_code() == 1013

@@ -10,6 +10,7 @@ from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
+from calculations.wording import column_words
 
 MOST_ROWS = 60
 MOST_COLUMNS = 14
@@ -18,32 +19,42 @@ MOST_RUNS = 250
 
 @dataclass(slots=True)
 class Table:
-    """`heads` are (label, unit); a value is a number, a word, a truth value or None.
+    """`heads` are (label, unit); the values are written as words, alike within a column.
 
-    Columns of words stand on the left, numbers on the right.
+    `words` are the columns (from 1) that hold text, which stands on the left.
     """
 
     heads: list[tuple[str, str]]
-    rows: list[tuple[Any, list[Any]]]
+    rows: list[tuple[Any, list[str]]]
     title: str = ""
     more: int = 0
+    words: frozenset[int] = frozenset()
 
     @property
-    def words(self) -> set[int]:
-        """Positions of the columns of words, counted from 1."""
-        return {
-            place
-            for _, values in self.rows
-            for place, value in enumerate(values, start=1)
-            if isinstance(value, str)
-        }
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[dict[str, str]]:
         """The one row of a table turned into lines: label, value, unit."""
         values = self.rows[0][1] if self.rows else []
         pairs = zip(self.heads, values, strict=False)
         return [{"label": label, "unit": unit, "value": v} for (label, unit), v in pairs]
+
+
+def written(
+    heads: list[tuple[str, str]],
+    row_heads: Sequence[Any],
+    columns: Sequence[Sequence[Any]],
+    *,
+    title: str = "",
+    more: int = 0,
+) -> Table:
+    """Make a table out of its columns."""
+    texts = [column_words(column) for column in columns]
+    rows = [(head, [text[i] for text in texts]) for i, head in enumerate(row_heads)]
+    words = frozenset(
+        place
+        for place, column in enumerate(columns, start=1)
+        if any(isinstance(value, str) for value in column)
+    )
+    return Table(heads, rows, title, more, words)
 
 
 @dataclass(slots=True)
@@ -69,13 +80,13 @@ def quantity_table(
             values[q.run_id, q.name] = q.value
     if not heads:
         return None
-    names = list(heads)[:MOST_COLUMNS]
-    rows = [
-        (_run_head(calculation, run), [values.get((run.pk, name)) for name in names])
-        for run in runs[:MOST_RUNS]
-    ]
-    shown = [heads[name] for name in names]
-    return Table(shown, rows, more=len(heads) - len(names) + len(runs) - len(rows))
+    names, shown = list(heads)[:MOST_COLUMNS], runs[:MOST_RUNS]
+    return written(
+        [heads[name] for name in names],
+        [_run_head(calculation, run) for run in shown],
+        [[values.get((run.pk, name)) for run in shown] for name in names],
+        more=len(heads) - len(names) + len(runs) - len(shown),
+    )
 
 
 def _run_head(calculation: Calculation, run: Run) -> dict[str, Any]:
@@ -106,10 +117,8 @@ def tables_of(calculation: Calculation, run: Run | None) -> list[Table]:
             continue
         columns = dataset.columns
         count = len(columns[0]["values"]) if columns else 0
-        rows = [
-            (None, [column["values"][i] for column in columns])
-            for i in range(min(count, MOST_ROWS))
-        ]
         heads = [(c["label"], c.get("unit", "")) for c in columns]
-        found.append(Table(heads, rows, dataset.label, max(0, count - MOST_ROWS)))
+        shown = min(count, MOST_ROWS)
+        cut = [column["values"][:shown] for column in columns]
+        found.append(written(heads, [None] * shown, cut, title=dataset.label, more=count - shown))
     return found

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,7 @@ def _let_pass(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
+            sys.stderr.write(f"{folder} may now be passed through, for PostgreSQL's own user\n")
 
 
 def _let_read(tree: Path) -> None:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from calculations.models import Run
+from calculations.models import Attempt, Run
 from calculations.services import execution
 from calculations.services.following import lock_calculations
 from calculations.services.specs import specs_of
@@ -148,6 +148,7 @@ def _sort(cluster: Cluster, entries: Sequence[Mapping[str, Any]]) -> _Sorted:
         except (KeyError, TypeError, ValueError):
             continue  # it names no run: there is nothing to answer
     runs = Run.objects.in_bulk(found.told) if found.told else {}
+    old: list[tuple[Run, Mapping[str, Any]]] = []
     for run_id, entry in found.told.items():
         run = runs.get(run_id)
         if run is None:
@@ -155,7 +156,8 @@ def _sort(cluster: Cluster, entries: Sequence[Mapping[str, Any]]) -> _Sorted:
         elif run.is_leased and run.cluster_id == cluster.pk and run.attempt == entry["attempt"]:
             _sort_current(found, run, entry)
         else:
-            _sort_old(found, cluster, run, entry)
+            old.append((run, entry))
+    _sort_old(found, cluster, old)
     return found
 
 
@@ -177,19 +179,33 @@ def _sort_current(found: _Sorted, run: Run, entry: Mapping[str, Any]) -> None:
     _answer(found, entry, Verb.CLOSE)
 
 
-def _sort_old(found: _Sorted, cluster: Cluster, run: Run, entry: Mapping[str, Any]) -> None:
-    """A run that this agent does not hold: stored already, or of an attempt that is no longer
-    current.
+def _sort_old(
+    found: _Sorted, cluster: Cluster, entries: Sequence[tuple[Run, Mapping[str, Any]]]
+) -> None:
+    """Runs that this agent does not hold: a result that is stored is closed, another is kept."""
+    finished = [run.pk for run, entry in entries if entry.get("state") == AgentState.FINISHED]
+    stored = _stored(cluster, finished) if finished else set()
+    for run, entry in entries:
+        ours = run.cluster_id == cluster.pk and run.attempt == entry["attempt"]
+        if entry.get("state") == AgentState.FINISHED:
+            done = (run.pk, entry["attempt"]) in stored
+        else:
+            done = ours and entry.get("state") in TERMINAL
+        if done:
+            _answer(found, entry, Verb.CLOSE)
+            continue
+        why = f"the run is {run.get_state_display().lower()}, attempt {run.attempt}"
+        if entry.get("state") == AgentState.FINISHED:
+            found.orphans.append((run, entry, why))
+        _answer(found, entry, Verb.ABANDON, why=why)
+
+
+def _stored(cluster: Cluster, run_ids: Sequence[uuid.UUID]) -> set[tuple[uuid.UUID, int]]:
+    """The attempts whose results were taken. One that was given up is not among them, even while
+    the next has not begun.
     """
-    ours = run.cluster_id == cluster.pk and run.attempt == entry["attempt"]
-    terminal = entry.get("state") in TERMINAL
-    if ours and terminal:
-        _answer(found, entry, Verb.CLOSE)
-        return
-    why = f"the run is {run.get_state_display().lower()}, attempt {run.attempt}"
-    if terminal and entry.get("state") == AgentState.FINISHED:
-        found.orphans.append((run, entry, why))
-    _answer(found, entry, Verb.ABANDON, why=why)
+    taken = Attempt.objects.filter(run__in=run_ids, cluster=cluster, ending=Attempt.Ending.FINISHED)
+    return set(taken.values_list("run", "number"))
 
 
 def _answer(found: _Sorted, entry: Mapping[str, Any], verb: Verb, **details: Any) -> None:

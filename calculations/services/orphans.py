@@ -74,7 +74,7 @@ def _reopen(run: Run, orphan: OrphanResult) -> Move:
     """One more attempt, on the cluster that found the result; the lost one's record stays."""
     fields: dict[str, Any] = {
         "attempt": run.attempt + 1,
-        "cluster": orphan.cluster_id,
+        "cluster": orphan.cluster,
         "finished_at": None,
         "cancel_reason": "",
     }

@@ -1,4 +1,4 @@
-"""Eve never sees a line of a run of ada's private project: not in a page, the API, or on a socket."""
+"""Eve never sees a line of a run of ada's private project: on a page, in the API, on a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What admins do to clusters: who may, what is checked, what is written into the audit, what is told."""
+"""What admins do to clusters: who may, what is checked, what the audit says, what is told."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 from labportal.common.metrics import register_gauge
@@ -15,7 +16,8 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         from labportal import checks  # noqa: F401 - registers the checks
 
-        post_migrate.connect(_sync_schedule, sender=self)
+        # Sent for apps with models alone, so not for this one; the tables are those of beat's.
+        post_migrate.connect(_sync_schedule, sender=apps.get_app_config("django_celery_beat"))
         register_gauge("labportal_runs_queued", "Runs that wait for a place", _runs_queued)
 
 
@@ -26,7 +28,10 @@ def _runs_queued() -> float:
     return float(Run.objects.filter(state=RunState.QUEUED).count())
 
 
-def _sync_schedule(**_: Any) -> None:
+def _sync_schedule(using: str, **_: Any) -> None:
+    from django_celery_beat.models import PeriodicTask
+
     from labportal import schedule
 
-    schedule.sync()
+    if PeriodicTask._meta.db_table in connections[using].introspection.table_names():
+        schedule.sync()

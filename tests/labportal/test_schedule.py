@@ -8,6 +8,12 @@ from labportal.celery import app
 
 
 @pytest.mark.django_db
+def test_a_migrated_database_has_the_schedule() -> None:
+    names = {entry.name for entry in schedule.SCHEDULE}
+    assert names <= set(PeriodicTask.objects.values_list("name", flat=True))
+
+
+@pytest.mark.django_db
 def test_the_database_follows_the_list_and_leaves_others_alone() -> None:
     interval, _ = IntervalSchedule.objects.get_or_create(every=7, period="seconds")
     PeriodicTask.objects.create(name="labportal: of last year", task="x", interval=interval)

@@ -107,7 +107,6 @@ CALCULATIONS: dict[str, Rules] = {
     "calculation-delete": AUTHOR_OR_MODERATOR,
     "calculation-input-file": MEMBERS,
     "calculation-output-file": MEMBERS,
-    "calculation-figure": MEMBERS,
     "calculation-charts": MEMBERS,
     "calculation-report-pdf": MEMBERS,
     "calculation-report-json": MEMBERS,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from calculations import policy, selectors
-from calculations.models import Calculation
+from calculations.models import Calculation, Run
 from calculations.states import RunState
 from calculations.views import tabs
 from calculations.views.finding import find
@@ -39,8 +40,9 @@ def calculation_detail(request: HttpRequest, pk: int, tab: str = "overview") -> 
 
 
 def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[str, Any]:
-    runs = list(selectors.runs_of(calculation))
-    calculation._prefetched_objects_cache = {"runs": runs}
+    ordered = Run.objects.order_by("index").prefetch_related("cluster")
+    prefetch_related_objects([calculation], Prefetch("runs", ordered))
+    runs = list(calculation.runs.all())
     moving = [run for run in runs if run.state == RunState.RUNNING]
     return {
         "calculation": calculation,

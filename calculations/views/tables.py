@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from calculations.charts import ChartDocument
 from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
 from calculations.views import figures as drawing
@@ -94,7 +95,7 @@ def _run_head(calculation: Calculation, run: Run) -> dict[str, Any]:
 
 
 def analysis_cards(
-    calculation: Calculation, quantities: Iterable[Quantity], names: Iterable[str]
+    calculation: Calculation, quantities: Iterable[Quantity], documents: Iterable[ChartDocument]
 ) -> list[AnalysisCard]:
     """The chosen analyses across runs that have found something."""
     if software_of(calculation) is None:
@@ -103,8 +104,9 @@ def analysis_cards(
     for q in quantities:
         if q.run_id is None and q.analysis is not None and q.analysis.name in cards:
             cards[q.analysis.name].quantities.append(q)
-    for name, card in cards.items():
-        card.figures = drawing.figures(calculation, names, run=None, analysis=name)
+    for document in documents:
+        if document["analysis"] in cards:
+            cards[document["analysis"]].figures += drawing.figures([document])
     return [card for card in cards.values() if card.quantities or card.figures]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from calculations import overviews, selectors
+from calculations.charts import charts_of
 from calculations.forms import shown
 from calculations.models import Calculation, Run
 from calculations.services.preview import input_files, prepared
@@ -71,12 +72,9 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     software = software_of(calculation)
     main = software.main_result if software else ""
     units = dict(calculation.quantities.filter(name=main).values_list("run", "unit"))
-    names = _dataset_names(calculation)
-    across = drawing.figures(calculation, names.get(None, ()), run=None)
     focus = chosen_run(request, runs)
-    live = drawing.convergence(calculation, focus) if focus else None
-    single = drawing.figures(calculation, names.get(focus.pk, ()), run=focus) if focus else []
-    drawn = [*across, *([live] if live else []), *single]
+    live = drawing.convergence(calculation, focus) if focus and _moves(focus) else None
+    drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if runs else [])]
     return {
         "cells": [_cell(calculation, run, units.get(run.pk, "")) for run in runs[:MOST_CELLS]],
         "many": len(runs) > 8,
@@ -123,26 +121,29 @@ def _worded(parameter: Any, value: Any) -> str:
     return dict(parameter.choices).get(value, shown(value))
 
 
-def _dataset_names(calculation: Calculation) -> dict[Any, list[str]]:
-    names: dict[Any, list[str]] = {}
-    for run, name in calculation.datasets.order_by("id").values_list("run", "name"):
-        names.setdefault(run, []).append(name)
-    return names
+def _moves(run: Run) -> bool:
+    return run.state == RunState.RUNNING
 
 
 def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
+    """Everything that was found; ?run= narrows figures and tables to one run."""
     runs = _runs(calculation)
-    names = _dataset_names(calculation)
     valid = [run for run in runs if run.state == RunState.VALID]
-    run = chosen_run(request, valid)
+    run = chosen_run(request, valid) if request.GET.get("run") else None
+    documents = charts_of(calculation) if runs else []
     quantities = list(calculation.quantities.select_related("analysis").order_by("id"))
+    cards = analysis_cards(calculation, quantities, documents)
+    apart = [d for d in documents if d["analysis"] not in {card.name for card in cards}]
+    if run is not None:
+        apart = charts_of(calculation, run_index=run.index)
     return {
-        "run": run,
+        "run": run or (valid[-1] if valid else None),
+        "chosen": run,
         "chips": run_chips(request, calculation, run) if valid else [],
-        "analyses": analysis_cards(calculation, quantities, names.get(None, ())),
+        "analyses": cards,
         "table": quantity_table(calculation, valid, quantities),
-        "figures": drawing.figures(calculation, names.get(run.pk, ()), run=run) if run else [],
-        "tables": tables_of(calculation, run),
+        "figures": drawing.figures(apart),
+        "tables": tables_of(calculation, run or (valid[-1] if valid else None)),
     }
 
 

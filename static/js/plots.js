@@ -1,12 +1,12 @@
 // Result figures by Plotly, for pages that load it (window.Plotly). In the page:
-//   <figure data-plot="/calculations/7/figures/dipole.json" data-topic="calculation:7" data-plot-on="results.changed"></figure>
-// The address gives {"name", "title", "style", "log_y", "x": {"label", "unit", "values"}, "y": [{"label", "unit", "values",
-// "style" and "name" where they matter}], "y_label" where the series are runs}.
-// Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure in the light scheme, as it stands in a paper.
-
-import { fetchText } from "./requests.js";
+//   <script type="application/json" id="data-dipole">…</script><div data-plot="data-dipole"></div>
+// The data are those of calculations/charts.py: {"name", "title", "style", "log_y", "x": {"label", "unit", "values"},
+// "y": [{"label", "unit", "values", "style" where it differs}], "y_label" where the series are runs}. When a live region
+// brings new data, the figure is drawn anew. Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure
+// in the light scheme, as it stands in a paper; [data-log-axis] switches the axis.
 
 const figures = new Map();
+const texts = new WeakMap();
 const SAVED = { width: 900, height: 560 };
 
 const titled = (column) => (column.unit ? `${column.label} / ${column.unit}` : column.label);
@@ -74,22 +74,16 @@ const shared = (columns) => (new Set(columns.map((column) => column.unit)).size 
 
 function draw(element) {
   const figure = figures.get(element);
-  const points = figure?.y.some((column) => column.values.some((value) => value != null));
-  const none = element.parentElement.querySelector("[data-plot-none]");
-  if (none) none.hidden = Boolean(points);
-  element.hidden = !points;
-  if (!points) return;
   const palette = colours(document.documentElement);
   const small = matchMedia("(max-width: 700px)").matches;
   window.Plotly.react(element, traces(figure, palette), layout(figure, palette, small), { responsive: true, displayModeBar: false, doubleClick: "reset" });
 }
 
-async function load(element) {
-  try {
-    figures.set(element, JSON.parse(await fetchText(element.dataset.plot)));
-  } catch {
-    return; // what was drawn before stays; the mark in the top line says how fresh it is
-  }
+function load(element) {
+  const text = document.getElementById(element.dataset.plot)?.textContent;
+  if (!text || texts.get(element) === text) return;
+  texts.set(element, text);
+  figures.set(element, JSON.parse(text));
   draw(element);
 }
 
@@ -112,17 +106,8 @@ async function save(button) {
 
 if (window.Plotly) {
   const all = () => [...document.querySelectorAll("[data-plot]")];
-  const soon = new WeakMap();
   all().forEach(load);
-  document.addEventListener("live:event", ({ detail }) => {
-    for (const element of all()) {
-      const on = (element.dataset.plotOn ?? "results.changed run.changed").split(" ");
-      if (element.dataset.topic !== detail.topic || !on.includes(detail.event.type) || soon.get(element)) continue;
-      soon.set(element, setTimeout(() => { soon.delete(element); load(element); }, 800));
-    }
-  });
-  document.addEventListener("live:reconnected", () => all().forEach(load));
-  document.addEventListener("live:swapped", () => all().filter((element) => !figures.has(element)).forEach(load));
+  document.addEventListener("live:swapped", () => all().forEach(load));
   document.addEventListener("theme:changed", () => figures.forEach((_, element) => draw(element)));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-save]");

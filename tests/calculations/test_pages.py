@@ -289,34 +289,30 @@ def test_verbs_want_a_post(ada: Any, ada_browses: Client) -> None:
     assert Calculation.objects.filter(pk=made.pk).exists()
 
 
+def figure_of(text: str, key: str) -> dict[str, Any]:
+    start = text.index(">", text.index(f'id="data-{key}"')) + 1
+    return json.loads(text[start : text.index("</script>", start)])
+
+
 def test_a_figure_comes_with_its_units(ada_browses: Client, field: Calculation) -> None:
-    url = reverse("calculation-figure", args=[field.pk, "all", "polarizability_fit", 0])
-    figure = json.loads(ada_browses.get(url).content)
+    text = page(ada_browses, "calculation-detail", field.pk, "results")
+    figure = figure_of(text, "all-polarizability_fit-0")
     assert figure["x"]["unit"] == "V/Å"
     assert figure["x"]["values"] == [0.0, 0.1, 0.2]
-    assert [column["name"] for column in figure["y"]] == ["dipole", "fit"]
-
-
-@pytest.mark.parametrize(("scope", "dataset"), [("all", "scf"), ("9", "scf"), ("x", "progress")])
-def test_a_figure_that_is_not_there_is_not_found(
-    ada_browses: Client, field: Calculation, scope: str, dataset: str
-) -> None:
-    url = reverse("calculation-figure", args=[field.pk, scope, dataset, 0])
-    assert ada_browses.get(url).status_code == 404
+    assert [column["style"] for column in figure["y"]] == ["markers", "line"]
 
 
 def test_what_converges_is_drawn_while_it_runs(ada: Any, ada_browses: Client) -> None:
+    from calculations.services import execution
+
     calculation = water(ada)
     run, site = calculation.runs.get(), cluster()
     begin(run, site, {"done": 1, "of": None, "what": "SCF iteration", "monitor": 0.5})
     run.refresh_from_db()
     run.calculation = calculation
-    from calculations.services import execution
-
     told = {"done": 2, "of": None, "what": "SCF iteration", "monitor": 0.1}
     execution.record_running([run], {run.pk: {"state": "running", "progress": told}}, agent="a")
-    url = reverse("calculation-figure", args=[calculation.pk, "0", "progress", 0])
-    figure = json.loads(ada_browses.get(url).content)
+    figure = figure_of(page(ada_browses, "calculation-detail", calculation.pk), "live-0")
     assert figure["y"][0]["values"] == [0.5, 0.1]
     assert figure["log_y"] is True
     assert 'class="spark"' in page(ada_browses, "dashboard")

@@ -94,7 +94,7 @@ def _disk(cluster: Cluster) -> Check:
     free = number(cluster.capacity.get("disk_free_mib"))
     if free is None:
         return Check("Disk", UNKNOWN, "Not known", "the agent cannot read it")
-    found = f"{free / 1024:.1f} GiB free" if free < 102_400 else f"{free / 1024:.0f} GiB free"
+    found = f"{_size(free / 1024)} free"
     if cluster.purges_pending:
         found += f", {cluster.purges_pending} folders to be deleted"
     if free >= DISK_OK_MIB:
@@ -102,6 +102,12 @@ def _disk(cluster: Cluster) -> Check:
     state, label = (BAD, "Full") if free < DISK_BAD_MIB else (WARN, "Low")
     remedy = "Make room where the agent works, or keep raw files for fewer days (Settings)."
     return Check("Disk", state, label, found, remedy)
+
+
+def _size(gib: float) -> str:
+    if gib >= 1024:
+        return f"{gib / 1024:.1f} TiB"
+    return f"{gib:.1f} GiB" if gib < 100 else f"{gib:.0f} GiB"
 
 
 def _version(cluster: Cluster) -> Check:

@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from calculations.models import LabSettings
+from clusters import placement
 from clusters.models import Cluster, LogLine, Metrics
 from clusters.retention import METRICS_DAYS, forget_old
 from clusters.selectors import logs
@@ -16,7 +19,8 @@ from clusters.services import logs as services
 from labportal.audit.models import AuditEntry
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed
-from tests.clusters.factories import cluster
+from tests.calculations.factories import submitted
+from tests.clusters.factories import Agent, cluster
 
 
 @pytest.fixture
@@ -135,6 +139,39 @@ def test_only_admins_delete(metis: Cluster, person: str, request: pytest.Fixture
 def test_an_age_has_bounds(metis: Cluster, root: Any, days: int) -> None:
     with pytest.raises(InvalidInput):
         services.delete_lines(LogFilters(), older_than_days=days, actor=root)
+
+
+def test_many_lines_of_many_runs_cost_an_exchange_no_more_queries(
+    metis: Cluster, ada: Any, root: Any
+) -> None:
+    agent = Agent(metis, root)
+    runs = [submitted(ada).runs.get() for _ in range(2)]
+    placement.place()
+    agent.exchange()
+
+    def queries(lines: int) -> int:
+        for number in range(lines):
+            agent.log(str(number), run=runs[number % 2].pk if number else None)
+        with CaptureQueriesContext(connection) as captured:
+            agent.exchange()
+        return len(captured)
+
+    assert queries(3) == queries(400)
+    assert LogLine.objects.count() == 403
+
+
+def test_a_flood_of_lines_is_told_in_part_and_fetched(
+    metis: Cluster, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("clusters.intake.publish", lambda *event: told.append(event[2]))
+    agent = Agent(metis, root)
+    for number in range(400):
+        agent.log(str(number))
+    agent.exchange()
+    lines = next(payload for payload in told if "lines" in payload)
+    assert lines["more"] is True and len(lines["lines"]) == 300
+    assert lines["lines"][-1]["text"] == "399"
 
 
 def test_old_lines_and_metrics_are_forgotten(metis: Cluster) -> None:

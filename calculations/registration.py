@@ -13,20 +13,15 @@ from kombu.exceptions import OperationalError
 from calculations import signals
 from calculations.models import Calculation
 from calculations.services.results import across_runs
-from labportal.accounts.models import Project, User
+from labportal.accounts.models import User
 from labportal.realtime.topics import register_topic
 
 log = logging.getLogger(__name__)
 
 
 def register() -> None:
-    register_topic("project", _may_hear_project)
     register_topic("calculation", _may_hear_calculation)
     signals.settled.connect(_follow_up, dispatch_uid="calculations.follow_up")
-
-
-def _may_hear_project(user: User, key: str) -> bool:
-    return key.isdecimal() and Project.objects.visible_to(user).filter(pk=key).exists()
 
 
 def _may_hear_calculation(user: User, key: str) -> bool:

@@ -1,6 +1,6 @@
 """The states of calculations and runs, and the one table that says what may follow what.
 
-`services/advance.py` reads this table and is the only writer of a state. No other module spells a state.
+`services/advance.py` reads this table and is the only writer of a state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Agents at the REST interface: an API key instead of a person. Only the agents' own routes accept it."""
+"""Agents at the REST interface: an API key instead of a person, on the agents' own routes alone."""
 
 from __future__ import annotations
 

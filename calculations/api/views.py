@@ -224,7 +224,7 @@ class SoftwareViewSet(viewsets.ViewSet):
 
     lookup_value_regex = r"[\w-]{1,60}"
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="software_list", responses=OpenApiTypes.OBJECT)
     def list(self, request: Request) -> Response:
         return Response(software.describe_all())
 

@@ -133,33 +133,50 @@ def with_analyses_across_runs(calculation_ids: Sequence[int]) -> list[int]:
 
 
 def analyse(calculation_id: int) -> None:
-    """Compute the analyses across the valid runs anew; the same input gives the same rows."""
+    """Compute the analyses across the valid runs anew; the same input gives the same rows.
+
+    Computed without a lock and stored only if the valid runs are still the same, else once more:
+    of two that run at once, the one that saw fewer runs never comes last.
+    """
     calculation = Calculation.objects.get(pk=calculation_id)
     chosen = across_runs(calculation)
-    if not chosen:
-        return
-    runs = list(calculation.runs.filter(state=RunState.VALID).order_by("index"))
+    while chosen and not _analyse_once(calculation, chosen):
+        log.info("the runs of %s changed meanwhile, its analyses start again", calculation.number)
+
+
+def _analyse_once(calculation: Calculation, chosen: Sequence[Analysis]) -> bool:
+    valid = calculation.runs.filter(state=RunState.VALID).order_by("index")
+    runs = list(valid)
     found = load_results(runs)
     pairs = [({**calculation.parameters, **run.parameters}, found[run.pk]) for run in runs]
-    digest = _digest(pairs)
     computed = [(analysis, _compute(analysis, pairs)) for analysis in chosen]
     with transaction.atomic():
-        Calculation.objects.select_for_update(no_key=True).get(pk=calculation_id)
-        calculation.analysis_results.filter(run=None).delete()
-        quantities: list[StoredQuantity] = []
-        datasets: list[Dataset] = []
-        for analysis, results in computed:
-            row = AnalysisResult.objects.create(
-                calculation=calculation,
-                name=analysis.name,
-                version=analysis.version,
-                input_sha256=digest,
-            )
-            _collect(results, calculation.pk, None, row, quantities, datasets)
-        StoredQuantity.objects.bulk_create(quantities)
-        Dataset.objects.bulk_create(datasets)
-        _set_main_result(calculation, quantities)
-        publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})
+        Calculation.objects.select_for_update(no_key=True).get(pk=calculation.pk)
+        seen = [(run.pk, run.attempt) for run in runs]
+        if list(valid.values_list("pk", "attempt")) != seen:
+            return False
+        _store_analyses(calculation, computed, _digest(pairs))
+    return True
+
+
+def _store_analyses(
+    calculation: Calculation, computed: Sequence[tuple[Analysis, Results]], digest: str
+) -> None:
+    calculation.analysis_results.filter(run=None).delete()
+    quantities: list[StoredQuantity] = []
+    datasets: list[Dataset] = []
+    for analysis, results in computed:
+        row = AnalysisResult.objects.create(
+            calculation=calculation,
+            name=analysis.name,
+            version=analysis.version,
+            input_sha256=digest,
+        )
+        _collect(results, calculation.pk, None, row, quantities, datasets)
+    StoredQuantity.objects.bulk_create(quantities)
+    Dataset.objects.bulk_create(datasets)
+    _set_main_result(calculation, quantities)
+    publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})
 
 
 def _compute(analysis: Analysis, pairs: Sequence[tuple[dict[str, Any], Results]]) -> Results:

@@ -1,10 +1,8 @@
-"""Which numerical software there is: the built-in plug-ins, and those that installed packages
-announce.
+"""Which numerical software there is: the built-in plug-ins, and those that packages announce.
 
-A package announces a plug-in by the entry point group `labportal.software` (name = "module:Class").
-The agent file has no package metadata, so its builder writes the announced ones into the module
-`_labportal_plugins`. A third-party plug-in that cannot be loaded is logged and left out; it never
-stops the portal or the agent.
+A package announces one by the entry point group `labportal.software` (name = "module:Class"); the
+agent file has no metadata and names them in `_labportal_plugins`. A third-party plug-in that cannot
+be loaded is logged and left out; it never stops the portal or the agent.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ def dataset_csv(dataset: Dataset) -> str:
 def runs_csv(calculation: Calculation) -> str:
     """One row per run: number, what is varied, state, and its quantities where it is valid."""
     swept = swept_parameter(calculation, software_of(calculation))
-    runs = list(calculation.runs.order_by("index").only("id", "index", "state", "parameters"))
+    runs = list(
+        calculation.runs.order_by("index").only("id", "calculation", "index", "state", "parameters")
+    )
     heads: dict[tuple[str, str], str] = {}
     values: dict[Any, dict[tuple[str, str], Any]] = {}
     for q in calculation.quantities.exclude(run=None).order_by("id"):

@@ -15,7 +15,14 @@ from calculations.software.analysis import is_number
 from calculations.software.base import Software
 from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
-from labportal.common.templatetags.labportal import MINUS, NOTHING, THIN_SPACE, number
+from labportal.common.templatetags.labportal import (
+    MINUS,
+    NOTHING,
+    SUPERSCRIPT,
+    THIN_SPACE,
+    TIMES_TEN,
+    number,
+)
 
 DIGITS = 7
 DIGITS_OF_SPREAD = 5
@@ -47,12 +54,18 @@ def value_words(value: Any, unit: str = "", *, choices: Sequence[tuple[str, str]
     if isinstance(value, list | tuple):
         words = " ".join(value_words(part) for part in value)
     elif isinstance(value, float):
-        words = repr(value).removesuffix(".0").replace("-", MINUS)
+        words = _as_typed(value)
     elif isinstance(value, int):
         words = str(value).replace("-", MINUS)
     else:
         words = dict(choices).get(value, str(value))
     return f"{words} {unit}".rstrip()
+
+
+def _as_typed(value: float) -> str:
+    mantissa, e, power = repr(value).partition("e")
+    words = mantissa.removesuffix(".0").replace("-", MINUS)
+    return f"{words}{TIMES_TEN}{str(int(power)).translate(SUPERSCRIPT)}" if e else words
 
 
 def column_words(values: Sequence[Any]) -> list[str]:

@@ -17,12 +17,13 @@ from calculations.report.blocks import (
     heading,
     left_out,
     long_text,
+    one_line,
     table,
     text,
+    titled,
 )
 from calculations.report.document import Analysis, Parameter, Report, RunRow, Step
 from calculations.states import RunState
-from calculations.wording import value_words
 from labportal.common.templatetags.components import event_words
 from labportal.common.templatetags.labportal import duration, exact, file_size, number
 
@@ -32,6 +33,7 @@ MOST_VERDICTS = 30
 MOST_PARAMETERS = 200
 MOST_LINES = 60
 MOST_EVIDENCE = 6
+BETWEEN = ("assign", "release")  # steps between the queue and the start
 LONG = 80  # characters of a parameter's value, beyond which it stands below the table
 
 
@@ -48,29 +50,34 @@ def story(report: Report) -> list[Flowable]:
 def _parameters(parameters: Sequence[Parameter]) -> list[Flowable]:
     if not parameters:
         return []
-    long = [
-        p
-        for p in parameters
-        if isinstance(p.value, str) and ("\n" in p.value or len(p.value) > LONG)
-    ]
+    long = [p for p in parameters if _is_long(p)]
     rows = [
         (
             text(p.label, "strong" if p.changed or p.swept else "cell"),
             "below" if p in long else "varied" if p.swept else p.words,
             text(p.unit, "muted"),
-            "changed" if p.changed and not p.swept else "",
-            text(value_words(p.default) if p.changed and p not in long else "", "muted"),
+            text(_changed_from(p) if p.changed and not p.swept else "", "muted"),
         )
         for p in parameters[:MOST_PARAMETERS]
     ]
-    widths = [WIDTH * part for part in (0.34, 0.28, 0.1, 0.1, 0.18)]
-    heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("", ""), ("Default", "")]
+    widths = [WIDTH * part for part in (0.34, 0.3, 0.1, 0.26)]
+    heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("Changed from", "")]
     flow = [CondPageBreak(120), heading("Parameters"), table(heads, rows, widths)]
     flow += left_out(len(parameters) - MOST_PARAMETERS, "parameters")
     for p in long[:10]:
-        label = f"{p.label} / {p.unit}" if p.unit else p.label
-        flow += [heading(label, 2), *long_text(p.value, MOST_LINES)]
+        title = heading(titled(p.label, p.unit), 2)
+        flow += [CondPageBreak(90), title, *long_text(p.value, MOST_LINES)]
     return flow
+
+
+def _is_long(parameter: Parameter) -> bool:
+    value = parameter.value
+    return isinstance(value, str) and ("\n" in value or len(value) > LONG)
+
+
+def _changed_from(parameter: Parameter) -> str:
+    words = parameter.default_words
+    return "the default" if len(words) > LONG or "\n" in words else words
 
 
 def _verdicts(report: Report) -> list[Flowable]:
@@ -91,8 +98,8 @@ def _verdicts(report: Report) -> list[Flowable]:
 
 
 def _verdict(row: RunRow) -> tuple[object, ...]:
-    lines = [row.reason, *row.evidence[:MOST_EVIDENCE]]
-    said = "\n".join(clean(line, 300) for line in dict.fromkeys(lines) if line)
+    lines = [one_line(line, 300) for line in row.evidence[:MOST_EVIDENCE] if line != row.reason]
+    said = "\n".join(filter(None, (row.reason, "; ".join(lines))))
     name = f"{row.index + 1}: {row.label}" if row.label else f"{row.index + 1}"
     if row.attempt > 1:
         name = f"{name}, attempt {row.attempt}"
@@ -108,7 +115,8 @@ def _verdict(row: RunRow) -> tuple[object, ...]:
 def _timeline(report: Report) -> list[Flowable]:
     """What happened to the whole stands in any case; of the runs, as much as there is room for."""
     steps = list(enumerate(report.timeline))
-    chosen = sorted(steps, key=lambda item: item[1].run_index is not None)[:MOST_STEPS]
+    told = [item for item in steps if item[1].verb not in BETWEEN]
+    chosen = sorted(told, key=lambda item: item[1].run_index is not None)[:MOST_STEPS]
     rows = [_step(step) for _, step in sorted(chosen, key=lambda item: item[0])]
     if not rows:
         return []
@@ -133,9 +141,9 @@ def _step(step: Step) -> tuple[object, ...]:
     if step.attempt and step.attempt > 1:
         what = f"{what}, attempt {step.attempt}"
     told = [step.note, *(() if step.verb.startswith("finish_") else step.evidence[:MOST_EVIDENCE])]
-    why = "\n".join(clean(line, 240) for line in told if line)
+    why = "\n".join(one_line(line, 240) for line in told if line)
     at = timezone.localtime(step.at)
-    return f"{at:%Y-%m-%d %H:%M:%S}", what, clean(step.actor, 60), why
+    return f"{at:%Y-%m-%d %H:%M:%S}", what, one_line(step.actor, 60), why
 
 
 def _files(report: Report) -> list[Flowable]:
@@ -150,7 +158,7 @@ def _files(report: Report) -> list[Flowable]:
         )
         for file in report.files[:MOST_FILES]
     ]
-    widths = [WIDTH * part for part in (0.25, 0.11, 0.1, 0.54)]
+    widths = [WIDTH * part for part in (0.21, 0.1, 0.1, 0.59)]
     heads = [("File", ""), ("Of", ""), ("Size", ""), ("SHA-256", "")]
     return [
         CondPageBreak(100),

@@ -27,7 +27,8 @@ INK, MUTED, LINE, SOFT = (HexColor(c) for c in ("#16202e", "#5d6879", "#c9d0da",
 ACCENT = HexColor("#2f5bd8")
 SMALL = 7.5
 PADDING = 4
-MOST_CHARACTERS = 1200  # of one cell; a cell must fit a page
+MOST_CHARACTERS, MOST_LINES = 1200, 30  # of one cell; a cell must fit a page
+MOST_FACTS = 12
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=9, leading=13, textColor=INK)
@@ -62,13 +63,24 @@ def clean(value: Any, limit: int = MOST_CHARACTERS) -> str:
 
 def text(value: Any, style: str = "body") -> Paragraph:
     """A paragraph of plain text: mark-up in it is printed, not obeyed."""
-    return Paragraph(escape(clean(value)).replace("\n", "<br/>"), STYLES[style])
+    lines = clean(value).splitlines()
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], "…"]
+    return Paragraph("<br/>".join(escape(line) for line in lines), STYLES[style])
+
+
+def one_line(value: Any, limit: int) -> str:
+    return clean(" ".join(str(value)[: 4 * limit].split()), limit)
 
 
 def heading(words: str, level: int = 1) -> Paragraph:
-    made = text(words, "heading" if level == 1 else "subheading")
-    made.keepWithNext = True
-    return made
+    """Put a CondPageBreak before it: keepWithNext would move a whole table to the next page."""
+    return text(words, "heading" if level == 1 else "subheading")
+
+
+def titled(label: str, unit: str) -> str:
+    """Label and unit, which stay on one line with each other."""
+    return f"{label}\u00a0/\u00a0{unit}" if unit else label
 
 
 def left_out(count: int, what: str) -> list[Flowable]:
@@ -86,7 +98,9 @@ def facts(rows: Sequence[tuple[str, Any]], width: float = WIDTH) -> LongTable:
     cells = [
         [
             text(label, "muted"),
-            [text(v, "cell") for v in value] if isinstance(value, list) else text(value, "cell"),
+            [text(one_line(line, 240), "cell") for line in value[:MOST_FACTS]]
+            if isinstance(value, list)
+            else text(value, "cell"),
         ]
         for label, value in rows
     ]
@@ -104,7 +118,7 @@ def table(
 ) -> LongTable:
     """`heads` are (label, unit); the columns of `numeric` hold written numbers, to the right."""
     top = [
-        text(f"{label} / {unit}" if unit else label, "head-right" if i in numeric else "head")
+        text(titled(label, unit), "head-right" if i in numeric else "head")
         for i, (label, unit) in enumerate(heads)
     ]
     body = [

@@ -35,6 +35,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """`part`: made, approved, sent back."""
+
     name: str
     part: str
 
@@ -80,6 +82,7 @@ class Parameter:
     words: str
     unit: str
     default: Any
+    default_words: str
     changed: bool
     swept: bool
     group: str

@@ -12,6 +12,7 @@ from typing import Any
 from calculations.charts import ChartDocument, Series
 from calculations.report.fonts import REGULAR, folder
 from calculations.software.analysis import is_number, thin
+from calculations.wording import value_words
 from labportal.common.templatetags.labportal import SUPERSCRIPT
 
 # The palette of static/css/tokens.css, light: told apart with any kind of colour vision.
@@ -21,6 +22,9 @@ TEXT, FAINT = "#16202e", "#c9d0da"
 SIZE = 7.5
 MOST_POINTS = 2000
 MANY_POINTS = 60  # beyond, markers hide the line
+MOST_MARKED = 7
+SMALL, LARGE = 1e-3, 1e6
+FAR = 0.6  # a gap of this part of the whole range
 
 
 def draw(document: ChartDocument, width: float, height: float) -> Any:
@@ -39,16 +43,49 @@ def draw(document: ChartDocument, width: float, height: float) -> Any:
     axes = figure.add_subplot()
     axes.set_facecolor("none")
     words = _words_of(document["x"]["values"])
+    document, powers = _scaled(document, words)
     drawn = [_series(axes, document, number, words) for number in range(len(document["y"]))]
     _scale(axes, document, words)
-    _frame(axes, document)
+    _frame(axes, document, powers)
     if len(drawn) > 1:
         _legend(axes, drawn, [series["label"] for series in document["y"]])
     return figure
 
 
-def axis_title(label: str, unit: str) -> str:
+def axis_title(label: str, unit: str, power: int = 0) -> str:
+    """Total energy / eV; Energy / 10⁹ eV where the axis shows such multiples."""
+    factor = f"10{str(power).translate(SUPERSCRIPT)}" if power else ""
+    unit = f"{factor} {unit}".strip()
     return f"{label} / {unit}" if unit else label
+
+
+def _scaled(
+    document: ChartDocument, words: list[str] | None
+) -> tuple[ChartDocument, tuple[int, int]]:
+    """Very large and very small values by a power of ten, which the axis title then names."""
+    x, y = document["x"], document["y"]
+    of_x = 0 if words is not None else _thousands(x["values"])
+    of_y = 0 if document["log_y"] else _thousands([v for series in y for v in series["values"]])
+    if not of_x and not of_y:
+        return document, (0, 0)
+    scaled: ChartDocument = {
+        **document,
+        "x": {**x, "values": _divided(x["values"], of_x)},
+        "y": [{**series, "values": _divided(series["values"], of_y)} for series in y],
+    }
+    return scaled, (of_x, of_y)
+
+
+def _thousands(values: list[Any]) -> int:
+    """The power of ten, a multiple of 3, by which the values become handy; 0 where they are."""
+    largest = max((abs(float(value)) for value in values if value is not None), default=0.0)
+    if largest == 0 or SMALL <= largest < LARGE:
+        return 0
+    return max(min(3 * math.floor(math.log10(largest) / 3), 300), -300)
+
+
+def _divided(values: list[Any], power: int) -> list[Any]:
+    return [None if v is None else float(v) / 10.0**power for v in values] if power else values
 
 
 def _words_of(values: list[Any]) -> list[str] | None:
@@ -89,29 +126,69 @@ def _series(axes: Any, document: ChartDocument, number: int, words: list[str] | 
 
 
 def _height(value: Any, log: bool) -> float:
-    if value is None or (log and value <= 0):
+    if value is None or (log and not 0 < value < 1e300):
         return math.nan
     return float(value)
 
 
 def _scale(axes: Any, document: ChartDocument, words: list[str] | None) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, ScalarFormatter
+    from matplotlib.ticker import (
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullLocator,
+        ScalarFormatter,
+    )
 
     if document["log_y"]:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=8))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+        axes.yaxis.set_minor_locator(NullLocator())
     else:
         plain = ScalarFormatter(useOffset=False, useMathText=False)
         plain.set_scientific(False)
         axes.yaxis.set_major_formatter(plain)
         axes.yaxis.set_major_locator(MaxNLocator(6))
-    whole = [value for value in document["x"]["values"] if value is not None]
+    if document["style"] == "levels":
+        low, high, _ = visible_levels(document)
+        axes.set_ylim(low, high)
+    _places(axes, document["x"]["values"], words)
+
+
+def _places(axes: Any, values: list[Any], words: list[str] | None) -> None:
+    """Few values are marked where they are; many get round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
     if words is not None:
         axes.set_xticks(range(len(words)), [word[:24] for word in words], parse_math=False)
-    elif all(value == int(value) for value in whole if math.isfinite(value)):
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        return
+    places = sorted({value for value in values if value is not None})
+    span = places[-1] - places[0] if places else 0.0
+    steps = [places[i + 1] - places[i] for i in range(len(places) - 1)]
+    if 1 < len(places) <= MOST_MARKED and min(steps) > span / (2 * MOST_MARKED):
+        axes.set_xticks(places, [value_words(value) for value in places])
+    else:
+        whole = all(value == int(value) for value in places)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
+
+
+def visible_levels(document: ChartDocument) -> tuple[float, float, int]:
+    """Return (lowest, highest, how many lie outside) of what a figure of levels shows.
+
+    A few levels far from all others, such as those of a core, would press the rest into a line.
+    """
+    levels = sorted(v for series in document["y"] for v in series["values"] if v is not None)
+    total = len(levels)
+    while len(levels) > 2:
+        gaps = [(levels[i + 1] - levels[i], i) for i in range(len(levels) - 1)]
+        gap, place = max(gaps)
+        left, right = levels[: place + 1], levels[place + 1 :]
+        if gap < FAR * (levels[-1] - levels[0]) or min(len(left), len(right)) > total / 4:
+            break
+        levels = max(left, right, key=len)
+    margin = max((levels[-1] - levels[0]) * 0.05, 1e-6)
+    return levels[0] - margin, levels[-1] + margin, total - len(levels)
 
 
 def _power(value: float) -> str:
@@ -122,15 +199,15 @@ def _power(value: float) -> str:
     return f"10{str(power).translate(SUPERSCRIPT)}" if math.isclose(value, 10.0**power) else ""
 
 
-def _frame(axes: Any, document: ChartDocument) -> None:
+def _frame(axes: Any, document: ChartDocument, powers: tuple[int, int]) -> None:
     x, y = document["x"], document["y"]
     units = {series["unit"] for series in y}
     unit = units.pop() if len(units) == 1 else ""
     label = document.get("y_label") or (y[0]["label"] if len(y) == 1 else document["title"])
     font = _font(SIZE)
     plain: dict[str, Any] = {"parse_math": False, "fontproperties": font, "color": TEXT}
-    axes.set_xlabel(axis_title(x["label"], x["unit"]), **plain)
-    axes.set_ylabel(axis_title(label, unit), **plain)
+    axes.set_xlabel(axis_title(x["label"], x["unit"], powers[0]), **plain)
+    axes.set_ylabel(axis_title(label, unit, powers[1]), **plain)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=TEXT, linewidth=0.6)
     axes.tick_params(

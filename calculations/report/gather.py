@@ -96,10 +96,10 @@ def _main(c: Calculation) -> d.Quantity | None:
 
 
 def _people(calculation: Calculation, events: Iterable[Event]) -> list[d.Person]:
-    people = [d.Person(calculation.created_by.display_name, "created it")]
+    people = [d.Person(calculation.created_by.display_name, "made")]
     for event in events:
         if event.verb in APPROVALS and event.actor is not None:
-            part = "approved it" if event.verb == "approve" else "sent it back"
+            part = "approved" if event.verb == "approve" else "sent back"
             people.append(d.Person(event.actor_label, part))
     return list(dict.fromkeys(people))
 
@@ -112,7 +112,7 @@ def _software(
     for cluster in {run.cluster_id: run.cluster for run in runs if run.cluster}.values():
         offered = cluster.software.get(calculation.software) or {}
         if offered.get("version") and not programs:
-            programs.append(d.Program(str(offered["version"]), f"{cluster.name}, which has it now"))
+            programs.append(d.Program(str(offered["version"]), f"the cluster {cluster.name}"))
     return d.Software(
         name=calculation.software,
         label=software.label if software else calculation.software,
@@ -152,6 +152,7 @@ def _parameters(calculation: Calculation, software: Software | None) -> list[d.P
             words=value_words(values.get(p.name), choices=p.choices),
             unit=p.unit,
             default=p.default,
+            default_words=value_words(p.default, choices=p.choices),
             changed=values.get(p.name) != p.default,
             swept=p.name == swept,
             group=p.group,
@@ -159,7 +160,7 @@ def _parameters(calculation: Calculation, software: Software | None) -> list[d.P
         for p in known.values()
     ]
     return found + [
-        d.Parameter(str(n), str(n), v, value_words(v), "", None, True, n == swept, "")
+        d.Parameter(str(n), str(n), v, value_words(v), "", None, "", True, n == swept, "")
         for n, v in values.items()
         if n not in known
     ]

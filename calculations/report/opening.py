@@ -9,9 +9,9 @@ from reportlab.lib.colors import HexColor
 from reportlab.platypus import Flowable, Spacer
 
 from calculations.report.blocks import STYLES, clean, facts, long_text, text
-from calculations.report.document import Report, Sweep
+from calculations.report.document import Quantity, Report, Sweep
 from calculations.states import CalculationState
-from calculations.wording import result_words, value_words
+from calculations.wording import result_words, value_words, with_error
 from labportal.common.templatetags.labportal import duration, exact, number
 
 # The words' colours of static/css/tokens.css, light.
@@ -62,12 +62,24 @@ def story(report: Report) -> list[Flowable]:
     if subject.reason:
         flow.append(text(subject.reason, "note"))
     if report.main is not None:
-        main = report.main
-        flow.append(text(f"{main.label}: {result_words(main.value)} {main.unit}".rstrip(), "main"))
+        flow.append(text(main_words(report, report.main), "main"))
     if subject.description:
         flow += [Spacer(0, 5), *_description(subject.description)]
     flow += [Spacer(0, 8), facts(_facts(report))]
     return flow
+
+
+def main_words(report: Report, main: Quantity) -> str:
+    """The main result, with its standard error where an analysis found one."""
+    words = result_words(main.value)
+    for analysis in report.analyses:
+        by_name = {q.name: q for q in analysis.quantities}
+        for q in analysis.quantities:
+            error = by_name.get(f"{q.name}_error")
+            same = (q.label, q.value, q.unit) == (main.label, main.value, main.unit)
+            if same and error is not None and error.unit == q.unit:
+                words = " ± ".join(with_error(float(q.value), float(error.value)))
+    return f"{main.label}: {words} {main.unit}".rstrip()
 
 
 def _description(words: str) -> list[Flowable]:
@@ -80,7 +92,7 @@ def _description(words: str) -> list[Flowable]:
 def _facts(report: Report) -> list[tuple[str, object]]:
     subject, used = report.calculation, report.resources
     rows: list[tuple[str, object]] = [
-        ("People", [f"{person.name} {person.part}" for person in report.people]),
+        ("People", "; ".join(f"{p.part} by {p.name}" for p in report.people[:20])),
         ("Software", _software(report)),
         ("Where", _where(report)),
     ]
@@ -90,7 +102,7 @@ def _facts(report: Report) -> list[tuple[str, object]]:
         rows.append(("Used", _used(report)))
     times = [("made", subject.created_at), ("submitted", subject.submitted_at)]
     times.append(("ended", subject.finished_at))
-    rows.append(("When", ", ".join(f"{word} {exact(at)}" for word, at in times if at)))
+    rows.append(("When", [f"{word} {exact(at)}" for word, at in times if at]))
     if subject.evidence:
         rows.append(("Evidence", subject.evidence[:10]))
     if subject.copied_from:
@@ -101,7 +113,7 @@ def _facts(report: Report) -> list[tuple[str, object]]:
 
 def _software(report: Report) -> list[str]:
     software = report.software
-    lines = [f"{program.version} (says {program.source})" for program in software.programs[:5]]
+    lines = [f"{program.version}, as {program.source} says" for program in software.programs[:5]]
     plugin = f"{software.label} plug-in, version {software.plugin_version}"
     return [*lines, f"{plugin}: {software.description}" if software.description else plugin]
 

@@ -36,6 +36,7 @@ def write(stream: BinaryIO, report: Report, story: list[Flowable]) -> None:
         subject=clean(f"Report of the calculation {subject.number}, {report.software.label}"),
         creator=f"Labportal {report.provenance.portal_version}",
         lang="en",
+        initialFontName=REGULAR,  # else Helvetica would be named, and it is not in the file
     )
     frame = Frame(MARGIN, BOTTOM, A4[0] - 2 * MARGIN, A4[1] - TOP - BOTTOM, 0, 0, 0, 0)
     template.addPageTemplates(PageTemplate(frames=[frame]))

@@ -11,6 +11,7 @@ from matplotlib.backend_bases import FigureCanvasBase, GraphicsContextBase, Rend
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.transforms import Transform
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
 from calculations.report.fonts import REGULAR
@@ -18,6 +19,7 @@ from calculations.report.fonts import REGULAR
 CAPS = {"butt": 0, "round": 1, "projecting": 2}
 JOINS = {"miter": 0, "round": 1, "bevel": 2}
 POINTS_PER_INCH = 72
+HEIGHT, DESCENT = 0.96, 0.22  # of DejaVu Sans, in ems
 
 
 class FigureCanvas(FigureCanvasBase):
@@ -40,6 +42,13 @@ class ReportRenderer(RendererBase):
 
     def flipy(self) -> bool:
         return False
+
+    def get_text_width_height_descent(
+        self, s: str, prop: FontProperties, ismath: Any
+    ) -> tuple[float, float, float]:
+        """Measure with the typeface that draws, so that nothing overlaps."""
+        size = prop.get_size_in_points()
+        return stringWidth(s, REGULAR, size), HEIGHT * size, DESCENT * size
 
     def draw_image(self, *args: Any, **kwargs: Any) -> None:
         """Charts hold no images."""

@@ -18,9 +18,12 @@ from calculations.report.blocks import (
     left_out,
     table,
     text,
+    titled,
     width_of,
 )
 from calculations.report.document import Analysis, Data, Quantity, Report, RunRow
+from calculations.report.figures import visible_levels
+from calculations.report.fonts import REGULAR
 from calculations.software.analysis import is_number
 from calculations.wording import column_words, result_words, with_error
 
@@ -31,7 +34,19 @@ MOST_ROWS = 40
 MOST_COLUMNS = 30
 MOST_TABLES = 12
 ERROR = "_error"  # a quantity's standard error has its name and this
-Column = tuple[tuple[str, str], list[Any]]
+LOOSE = 30  # points between columns at most
+LEAST, WIDEST = 40.0, 170.0
+
+
+class Column:
+    """A column as it is printed: its head (label, unit), its written cells, its width."""
+
+    def __init__(
+        self, head: tuple[str, str], cells: Sequence[str], numeric: bool, least: float = LEAST
+    ) -> None:
+        self.head, self.cells, self.numeric = head, cells, numeric
+        parts = [*titled(*head).split(" "), *cells]
+        self.width = min(max([least, *(width_of(part) for part in parts)]), WIDEST)
 
 
 def story(report: Report) -> list[Flowable]:
@@ -98,7 +113,9 @@ def _figures(report: Report) -> list[Flowable]:
             for i, document in enumerate(pair)
         ]
         row = Table([[cells[0], "", cells[1]]], colWidths=[half, GAP, half])
-        row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *_NO_PADDING])
+        row.setStyle(
+            [("FONT", (0, 0), (-1, -1), REGULAR), ("VALIGN", (0, 0), (-1, -1), "TOP"), *_NO_PADDING]
+        )
         flow += [KeepTogether([row]), Spacer(0, 8)]
     return flow + left_out(len(report.figures) - len(shown), "figures")
 
@@ -112,9 +129,13 @@ def _caption(number: int, document: ChartDocument, report: Report) -> Flowable:
     words = f"Figure {number + 1}. {document['title']}"
     if document["note"]:
         words += f", {document['note']}"
-    if document.get("y_label"):
-        several = f", {len(document['y'])} of {len(report.runs.rows)} runs"
-        words += several if report.sweep else ""
+    if document.get("y_label") and report.sweep:
+        words += f"; one curve per run, by {report.sweep.label}"
+        total, drawn = len(report.runs.rows), len(document["y"])
+        words += f" ({drawn} of {total} runs)" if drawn < total else ""
+    if document["style"] == "levels":
+        outside = visible_levels(document)[2]
+        words += f"; {outside} levels lie outside" if outside else ""
     return text(f"{words}.", "note")
 
 
@@ -125,7 +146,7 @@ def _runs(report: Report) -> list[Flowable]:
     if len(rows) == 1:
         return _one_run(report)
     valid = [row for row in rows if any(value is not None for value in row.values)]
-    pairs: list[Column] = [
+    pairs = [
         ((head.label, head.unit), [row.values[i] for row in valid])
         for i, head in enumerate(columns)
     ]
@@ -134,7 +155,7 @@ def _runs(report: Report) -> list[Flowable]:
     shown = rows[:MOST_RUNS]
     flow: list[Flowable] = [CondPageBreak(120), heading("Runs")]
     if same:
-        words = "; ".join(f"{head[0]} {result_words(v)} {head[1]}".rstrip() for head, v in same)
+        words = "; ".join(f"{head[0]}: {result_words(v)} {head[1]}".rstrip() for head, v in same)
         flow += [text(f"The same in all valid runs: {words}.", "note"), Spacer(0, 4)]
     flow += _run_tables(report, shown, varied, valid)
     flow += left_out(len(rows) - len(shown), "runs")
@@ -142,55 +163,55 @@ def _runs(report: Report) -> list[Flowable]:
 
 
 def _run_tables(
-    report: Report, shown: Sequence[RunRow], varied: Sequence[Column], valid: Sequence[RunRow]
+    report: Report,
+    shown: Sequence[RunRow],
+    varied: Sequence[tuple[tuple[str, str], list[Any]]],
+    valid: Sequence[RunRow],
 ) -> list[Flowable]:
     """As many tables as the columns need; each begins with the run and its state."""
-    written = {row.index: i for i, row in enumerate(valid)}
+    place = {row.index: i for i, row in enumerate(valid)}
     columns = []
     for head, values in varied:
         words = column_words(values)
-        cells = [words[written[row.index]] if row.index in written else "" for row in shown]
-        columns.append((head, cells, _numeric_width(head, cells)))
-    first = [f"{row.index + 1}" for row in shown]
-    labels = [
-        row.label.removesuffix(f" {report.sweep.unit}") if report.sweep else "" for row in shown
-    ]
-    swept = (report.sweep.label, report.sweep.unit) if report.sweep else ("", "")
+        cells = [words[place[row.index]] if row.index in place else "" for row in shown]
+        numeric = all(value is None or is_number(value) for value in values)
+        columns.append(Column(head, cells, numeric))
     lead = [
-        (("Run", ""), first, 26.0),
-        (swept, labels, max(_numeric_width(swept, labels), 48.0)),
-        (("State", ""), [row.state_label for row in shown], 50.0),
+        Column(("Run", ""), [str(row.index + 1) for row in shown], True, 26),
+        Column(("State", ""), [row.state_label for row in shown], False, 50),
     ]
+    if report.sweep:
+        unit = f" {report.sweep.unit}"
+        labels = [row.label.removesuffix(unit) for row in shown]
+        lead.insert(1, Column((report.sweep.label, report.sweep.unit), labels, True, 48))
     flow: list[Flowable] = []
-    for chunk in _chunks(columns, WIDTH - sum(width for *_, width in lead)):
-        taken = [*lead, *chunk]
-        free = WIDTH - sum(width for *_, width in taken)
-        widths = [width for *_, width in taken]
-        if len(chunk) > 1 and free < WIDTH / 3:
-            widths = [*widths[:3], *(w + free / len(chunk) for w in widths[3:])]
-        rows = list(zip(*(cells for _, cells, _ in taken), strict=True))
-        numeric = [0, 1, *range(3, len(taken))]
-        made = table([head for head, _, _ in taken], rows, widths, numeric=numeric)
-        made.hAlign = "LEFT"
-        flow += [made, Spacer(0, 8)]
+    for chunk in _chunks(columns, WIDTH - sum(column.width for column in lead)):
+        flow += [_of_columns([*lead, *chunk]), Spacer(0, 8)]
     return flow
 
 
-def _numeric_width(head: tuple[str, str], cells: Sequence[str]) -> float:
-    words = f"{head[0]} / {head[1]}" if head[1] else head[0]
-    longest = max((width_of(word) for word in words.split()), default=0.0)
-    return max(44.0, longest, *(width_of(cell) for cell in cells[:MOST_RUNS])) if cells else 44.0
+def _of_columns(columns: Sequence[Column]) -> LongTable:
+    """A table as wide as the page, unless a few columns would be far apart."""
+    taken = sum(column.width for column in columns)
+    more = min((WIDTH - taken) / len(columns), LOOSE)
+    widths = [column.width + more for column in columns]
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    numeric = [i for i, column in enumerate(columns) if column.numeric]
+    made = table([column.head for column in columns], rows, widths, numeric=numeric)
+    made.hAlign = "LEFT"
+    return made
 
 
-def _chunks(columns: Sequence[Any], width: float) -> list[list[Any]]:
-    found: list[list[Any]] = [[]]
+def _chunks(columns: Sequence[Column], width: float) -> list[list[Column]]:
+    """Share the columns out to as many tables as they need."""
+    found: list[list[Column]] = [[]]
     taken = 0.0
     for column in columns:
-        if found[-1] and taken + column[2] > width:
+        if found[-1] and taken + column.width > width:
             found.append([])
             taken = 0.0
         found[-1].append(column)
-        taken += column[2]
+        taken += column.width
     return found
 
 
@@ -217,27 +238,16 @@ def _table(dataset: Data) -> list[Flowable]:
     count = len(columns[0]["values"]) if columns else 0
     if not count:
         return []
-    heads = [(str(c["label"]), str(c.get("unit", ""))) for c in columns]
-    cells = [column_words(c["values"][:MOST_ROWS]) for c in columns]
-    chosen = [
-        (head, column, _numeric_width(head, column))
-        for head, column in zip(heads, cells, strict=True)
+    cut = [(c, c["values"][:MOST_ROWS]) for c in columns]
+    made = [
+        Column(
+            (str(c["label"]), str(c.get("unit", ""))),
+            column_words(values),
+            all(value is None or is_number(value) for value in values),
+        )
+        for c, values in cut
     ]
-    fitting = _chunks(chosen, WIDTH)[0]
-    numeric = [
-        i
-        for i, c in enumerate(columns[: len(fitting)])
-        if all(v is None or is_number(v) for v in c["values"][:MOST_ROWS])
-    ]
-    widths = [min(width + 14, WIDTH) for *_, width in fitting]
-    widths = [w * min(1.0, WIDTH / sum(widths)) for w in widths]
-    made = table(
-        [h for h, _, _ in fitting],
-        list(zip(*(c for _, c, _ in fitting), strict=True)),
-        widths,
-        numeric=numeric,
-    )
-    made.hAlign = "LEFT"
-    flow: list[Flowable] = [CondPageBreak(90), heading(dataset.label, 2), made]
+    fitting = _chunks(made, WIDTH)[0]
+    flow: list[Flowable] = [CondPageBreak(90), heading(dataset.label, 2), _of_columns(fitting)]
     flow += left_out(count - MOST_ROWS, "rows")
     return flow + left_out(len(columns) - len(fitting), "columns")

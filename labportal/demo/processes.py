@@ -3,8 +3,10 @@
 Each has a session of its own, so that Ctrl-C reaches the starter alone, which ends them in order.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,7 @@ END_SECONDS = 2.5
 
 
 class ProcessEnded(Exception):
-    """One of the processes ended by itself; the message holds the end of its log."""
+    """One of the processes ends again and again; the message holds the end of its log."""
 
 
 class Processes:
@@ -26,6 +28,8 @@ class Processes:
         self.logs = home / "logs"
         self.record = home / "processes.json"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {}
+        self._restarts: dict[str, list[float]] = {}
 
     def end_left_over(self) -> None:
         """End what an earlier demo left when it was killed; a reused number is spared."""
@@ -50,6 +54,7 @@ class Processes:
         self.record.unlink(missing_ok=True)
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._commands[name] = (command, environment)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603 - commands of the demo itself
@@ -63,12 +68,21 @@ class Processes:
         self._record()
 
     def check(self) -> None:
-        """Raise ProcessEnded where one is gone."""
-        for name, process in self.running.items():
-            if process.poll() is not None:
+        """Start again what has ended. Raise ProcessEnded where that did not help RESTARTS times."""
+        for name, process in list(self.running.items()):
+            if process.poll() is None:
+                continue
+            now = time.monotonic()
+            recent = [t for t in self._restarts.get(name, ()) if now - t < RESTART_WINDOW_S]
+            if len(recent) >= RESTARTS:
                 raise ProcessEnded(
                     f"{name} ended with {process.returncode}:\n{tail(self.logs / f'{name}.log')}"
                 )
+            self._restarts[name] = [*recent, now]
+            # Celery's pool would go on without its parent; each process has a group of its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            self.start(name, *self._commands[name])
 
     def end(self) -> None:
         """Ask all to end, wait END_SECONDS at most, then end them."""

@@ -17,6 +17,8 @@ import psutil
 from labportal.embedded.files import alive, tail, write
 
 END_SECONDS = 2.5
+RESTARTS = 3  # of one process ...
+RESTART_WINDOW_S = 60.0  # ... within this time; what ends more often cannot be helped by a start
 
 
 class ProcessEnded(Exception):

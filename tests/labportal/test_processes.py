@@ -33,7 +33,7 @@ def test_what_ends_again_and_again_is_given_up_with_the_end_of_its_log(
     processes: Processes,
 ) -> None:
     processes.start("broken", ["sh", "-c", "echo no database; exit 3"], {})
-    with pytest.raises(ProcessEnded, match="(?s)ended with 3.*no database"):
+    with pytest.raises(ProcessEnded, match=r"(?s)ended with 3.*no database"):
         for _ in range(RESTARTS + 1):
             processes.running["broken"].wait(5)
             processes.check()

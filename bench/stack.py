@@ -130,6 +130,10 @@ class Stack:
         )
 
     def start_web(self) -> None:
+        self.begin_web()
+        self.wait_for_web()
+
+    def begin_web(self) -> None:
         self.start(
             "web",
             [
@@ -138,7 +142,6 @@ class Stack:
                 *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
             ],
         )
-        self.wait_for_web()
 
     def wait_for_web(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
@@ -198,6 +201,10 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         process.wait(20)
+
+    def signal(self, name: str, sign: int) -> None:
+        """Send a signal to a process and its children."""
+        os.killpg(self.processes[name].pid, sign)
 
     def kill_server(self, name: str) -> None:
         """End "postgres" (as `pg_ctl -m immediate` does) or "redis" without a chance to tidy up."""

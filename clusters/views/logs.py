@@ -27,6 +27,7 @@ from labportal.common.errors import InvalidInput
 
 MOST_TOPICS = 90  # the socket takes a hundred
 MAX_ID = 2**63 - 1
+PAGE = 200
 
 
 @require_safe
@@ -39,7 +40,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         errors, filters = wrong.errors, LogFilters()
     lines = selectors.narrow(selectors.visible_lines(request.user), filters)
     before = line_id(request.GET, "before")
-    window = selectors.before(lines, before)
+    window = selectors.before(lines, before, PAGE)
     for line in window.lines:
         line.source = origin(line)
     chosen = filters.active()

@@ -59,7 +59,7 @@ function layout(figure, palette, small) {
     plot_bgcolor: palette.page,
     margin: { l: 64, r: 16, t: 12, b: 48 },
     showlegend: figure.y.length > 1,
-    legend: { orientation: "h", y: 1.12, x: 0, font: { color: palette.muted, size: 12 } },
+    legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
     xaxis: { ...axis, title: title(titled(figure.x)), showgrid: false, showline: true },
     yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: "~g", exponentformat: "e" } : {}) },
     hovermode: small ? "closest" : "x",
@@ -69,7 +69,8 @@ function layout(figure, palette, small) {
   };
 }
 
-const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 ? titled(figure.y[0]) : shared(figure.y));
+const isFitted = (figure) => figure.y.some(isFit) || figure.y.some((column) => column.style === "line" && figure.y[0].style === "markers");
+const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 || isFitted(figure) ? titled(figure.y[0]) : shared(figure.y));
 const shared = (columns) => (new Set(columns.map((column) => column.unit)).size === 1 && columns[0].unit ? `value / ${columns[0].unit}` : "value");
 
 function draw(element) {

@@ -28,6 +28,8 @@ DIGITS = 7
 DIGITS_OF_SPREAD = 5
 MOST_DIGITS = 12
 LARGE, SMALL = 1e7, 1e-4
+# Total energies are large, and what matters of them is small: a tenth of a kJ/mol is 4e-5 Ha.
+LEAST_DECIMALS = {"Ha": 6, "eV": 5}
 SCIENTIFIC_DIGITS = 5
 
 
@@ -68,16 +70,16 @@ def _as_typed(value: float) -> str:
     return f"{words}{TIMES_TEN}{str(int(power)).translate(SUPERSCRIPT)}" if e else words
 
 
-def column_words(values: Sequence[Any]) -> list[str]:
+def column_words(values: Sequence[Any], unit: str = "") -> list[str]:
     """Write the values of one column of results."""
     numbers = [float(value) for value in values if is_number(value)]
-    write = _writer(numbers)
+    write = _writer(numbers, LEAST_DECIMALS.get(unit, 0))
     return [_other(value) if not is_number(value) else write(float(value)) for value in values]
 
 
-def result_words(value: Any) -> str:
+def result_words(value: Any, unit: str = "") -> str:
     """Write one value of a result."""
-    return column_words([value])[0]
+    return column_words([value], unit)[0]
 
 
 def with_error(value: float, error: float) -> tuple[str, str]:
@@ -90,16 +92,16 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     return _fixed(value, decimals), _fixed(error, decimals)
 
 
-def _writer(numbers: Sequence[float]) -> Any:
+def _writer(numbers: Sequence[float], least_decimals: int) -> Any:
     """Choose one way of writing for all numbers of a column."""
     largest = max((abs(value) for value in numbers), default=0.0)
     if all(value == int(value) for value in numbers) and largest < LARGE:
         return lambda value: _fixed(value, 0)
-    least = min((abs(value) for value in numbers if value), default=0.0)
-    if largest >= LARGE or largest < SMALL or least < largest * 1e-6:
+    smallest = min((abs(value) for value in numbers if value), default=0.0)
+    if largest >= LARGE or largest < SMALL or smallest < largest * 1e-6:
         return lambda value: number(value, SCIENTIFIC_DIGITS)
     places = math.floor(math.log10(largest))
-    decimals = DIGITS - 1 - places
+    decimals = max(DIGITS - 1 - places, least_decimals)
     spread = max(numbers) - min(numbers)
     if spread > 0:
         wanted = DIGITS_OF_SPREAD - 1 - math.floor(math.log10(spread))

@@ -84,13 +84,14 @@ def titled(label: str, unit: str) -> str:
 
 
 def left_out(count: int, what: str) -> list[Flowable]:
-    """The note under a table that was cut."""
+    """The note under a table that was cut; `what` in the plural."""
     if count < 1:
         return []
-    return [
-        Spacer(0, 3),
-        text(f"{count} more {what} are left out here; the JSON report has all.", "note"),
-    ]
+    verb = "are"
+    if count == 1:
+        verb, what = "is", "quantity" if what == "quantities" else what.removesuffix("s")
+    words = f"{count} more {what} {verb} left out here; the JSON report has all."
+    return [Spacer(0, 3), text(words, "note")]
 
 
 def facts(rows: Sequence[tuple[str, Any]], width: float = WIDTH) -> LongTable:

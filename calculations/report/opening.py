@@ -10,7 +10,7 @@ from reportlab.platypus import Flowable, Spacer
 
 from calculations.report.blocks import STYLES, clean, facts, long_text, text
 from calculations.report.document import Quantity, Report, Sweep
-from calculations.states import CalculationState
+from calculations.states import CalculationState, RunState
 from calculations.wording import result_words, value_words, with_error
 from labportal.common.templatetags.labportal import duration, exact, number
 
@@ -63,6 +63,10 @@ def story(report: Report) -> list[Flowable]:
         flow.append(text(subject.reason, "note"))
     if report.main is not None:
         flow.append(text(main_words(report, report.main), "main"))
+        rows = report.runs.rows
+        valid = sum(row.state == RunState.VALID for row in rows)
+        if valid < len(rows):
+            flow.append(text(f"From the {valid} valid runs of {len(rows)} alone.", "note"))
     if subject.description:
         flow += [Spacer(0, 5), *_description(subject.description)]
     flow += [Spacer(0, 8), facts(_facts(report))]
@@ -71,7 +75,7 @@ def story(report: Report) -> list[Flowable]:
 
 def main_words(report: Report, main: Quantity) -> str:
     """The main result, with its standard error where an analysis found one."""
-    words = result_words(main.value)
+    words = result_words(main.value, main.unit)
     for analysis in report.analyses:
         by_name = {q.name: q for q in analysis.quantities}
         for q in analysis.quantities:

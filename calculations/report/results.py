@@ -82,7 +82,7 @@ def quantities(found: Sequence[Quantity]) -> LongTable:
             value, spread = with_error(float(q.value), float(error.value))
             rows.append((q.label, f"{value} ± {spread}", q.unit))
         else:
-            rows.append((q.label, result_words(q.value), q.unit))
+            rows.append((q.label, result_words(q.value, q.unit), q.unit))
     cells = [
         [text(label, "cell"), text(value, "cell"), text(unit, "muted")]
         for label, value, unit in rows
@@ -135,7 +135,7 @@ def _caption(number: int, document: ChartDocument, report: Report) -> Flowable:
         words += f" ({drawn} of {total} runs)" if drawn < total else ""
     if document["style"] == "levels":
         outside = visible_levels(document)[2]
-        words += f"; {outside} levels lie outside" if outside else ""
+        words += f"; {outside} of them outside" if outside else ""
     return text(f"{words}.", "note")
 
 
@@ -155,7 +155,9 @@ def _runs(report: Report) -> list[Flowable]:
     shown = rows[:MOST_RUNS]
     flow: list[Flowable] = [CondPageBreak(120), heading("Runs")]
     if same:
-        words = "; ".join(f"{head[0]}: {result_words(v)} {head[1]}".rstrip() for head, v in same)
+        words = "; ".join(
+            f"{head[0]}: {result_words(v, head[1])} {head[1]}".rstrip() for head, v in same
+        )
         flow += [text(f"The same in all valid runs: {words}.", "note"), Spacer(0, 4)]
     flow += _run_tables(report, shown, varied, valid)
     flow += left_out(len(rows) - len(shown), "runs")
@@ -172,7 +174,7 @@ def _run_tables(
     place = {row.index: i for i, row in enumerate(valid)}
     columns = []
     for head, values in varied:
-        words = column_words(values)
+        words = column_words(values, head[1])
         cells = [words[place[row.index]] if row.index in place else "" for row in shown]
         numeric = all(value is None or is_number(value) for value in values)
         columns.append(Column(head, cells, numeric))

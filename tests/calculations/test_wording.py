@@ -37,6 +37,11 @@ def test_one_number_has_seven_digits_at_most(value: float, words: str) -> None:
     assert result_words(value) == words
 
 
+def test_total_energies_keep_the_decimals_that_matter() -> None:
+    assert result_words(-76.36947552, "Ha") == "−76.369476"
+    assert result_words(-2078.119301234, "eV") == "−2078.11930"
+
+
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [

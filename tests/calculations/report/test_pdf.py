@@ -44,6 +44,14 @@ def test_results_carry_units_and_the_digits_that_they_mean(
     assert "The same in all valid runs: Dipole, x: 0 Debye" in text
 
 
+def test_results_of_some_runs_alone_say_so(water: Calculation, text_of: Any) -> None:
+    water.runs.filter(index=4).update(state="not_valid", reason="SCF did not converge.")
+    text = text_of(water)
+    assert "From the 4 valid runs of 5 alone." in text
+    assert "5: 0.01 a.u. Not valid SCF did not converge." in text
+    assert "−2078.56348" not in text  # what is not valid is no result
+
+
 def test_parameters_show_what_differs_from_the_default(water: Calculation, text_of: Any) -> None:
     text = text_of(water)
     assert "Functional PBE0 PBE" in text

@@ -116,6 +116,7 @@ def test_characters_of_all_kinds_are_borne(ada: Any, text_of: Any) -> None:
     words = "Å³ −½ H₂O ℏω ≥ µ 水 🙂 \x07\x0b\u202e\ufeff"
     text = text_of(dressed(submitted(ada, name=words), words))
     assert "Å³ −½ H₂O ℏω ≥ µ" in text
+    assert "\ufffd\ufffd" in text  # what cannot be printed is seen to have been there
 
 
 def dressed(calculation: Calculation, words: str) -> Calculation:
@@ -142,16 +143,16 @@ def test_labels_of_charts_are_no_mathematics(ada: Any, root: Any, text_of: Any) 
     run = calculation.runs.get()
     calculation.runs.update(state="valid")
     columns = [
-        {"name": "iteration", "label": "$\\frac{$", "unit": "_$", "values": ["$a$", "$\\b$", "c"]},
+        {"name": "iteration", "label": "\\$\\frac{", "unit": "_$", "values": ["$a$", "$\\b$", "c"]},
         {"name": "energy_change", "label": "_$x$", "unit": "$", "values": [1.0, 0.1, None]},
-        {"name": "gradient", "label": "$\\sum_$", "unit": "$", "values": [1.0, 1e-300, -1.0]},
+        {"name": "gradient", "label": "\\$\\sum_", "unit": "$", "values": [1.0, 1e-300, -1.0]},
     ]
     Dataset.objects.create(
         calculation=calculation, run=run, name="scf", label="SCF", kind="series", columns=columns
     )
     text = text_of(calculation)
-    assert "$\\frac{$ / _$" in text
-    assert "$\\sum_$" in text
+    assert "\\$\\frac{ / _$" in text
+    assert "\\$\\sum_" in text
 
 
 @pytest.mark.parametrize("values", [[1e308, -1e308], [0.0, 0.0], [1e-300, 2e-300], [7, 7.0]])
@@ -178,6 +179,7 @@ def test_what_is_very_long_is_cut_and_never_stops_the_report(
 ) -> None:
     calculation = dressed(submitted(ada, name="x" * 200), "W" * 200)
     calculation.events.update(note="n" * 20_000, evidence=["e" * 4000] * 50)
+    calculation.runs.update(reason="r\n" * 250)
     calculation.description = "\n".join(f"line {i}" for i in range(10_000))
     calculation.parameters = {"unknown": "long " * 40_000, "lines": "line\n" * 10_000}
     calculation.save()

@@ -110,6 +110,9 @@ class DraftForm(forms.Form):
             ("", "nothing: one run"),
             *((p.name, _with_unit(p)) for p in software.parameters if p.sweepable),
         ]
+        if not software.carry:  # nothing to hand on, so no chain
+            self.fields["vary_mode"].choices = MODES[1:]
+            self.initial["vary_mode"] = self.fields["vary_mode"].initial = MODES[1][0]
         self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
         if not can(user, Can.PRIORITISE):
             self.fields["priority"].help_text = "0 or less; moderators give more."

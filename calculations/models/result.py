@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from calculations.models.calculation import Calculation
 from calculations.models.run import Run
+from labportal.accounts.models import Project
 
 if TYPE_CHECKING:
     from labportal.accounts.models import User
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 class ResultQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> ResultQuerySet:
-        return self.filter(calculation__in=Calculation.objects.visible_to(user))
+        return self.filter(calculation__project__in=Project.objects.visible_to(user))
 
 
 class AnalysisResult(models.Model):

@@ -13,7 +13,8 @@ from django.db import models
 from django.utils import timezone
 
 from calculations.models.calculation import Calculation
-from calculations.states import LEASED_RUNS, RunState
+from calculations.states import LEASED_RUNS, UNPLACED_RUNS, RunState
+from labportal.accounts.models import Project
 
 if TYPE_CHECKING:
     from labportal.accounts.models import User
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> RunQuerySet:
-        return self.filter(calculation__in=Calculation.objects.visible_to(user))
+        return self.filter(calculation__project__in=Project.objects.visible_to(user))
 
 
 class Run(models.Model):
@@ -63,6 +64,11 @@ class Run(models.Model):
                 fields=["-priority", "queued_at"],
                 name="run_queue",
                 condition=models.Q(state=RunState.QUEUED),
+            ),
+            models.Index(
+                fields=["queued_at"],
+                name="run_unplaced",
+                condition=models.Q(state__in=sorted(UNPLACED_RUNS)),
             ),
             models.Index(
                 fields=["cluster"],

@@ -57,13 +57,16 @@ def call(cluster_ids: set[int]) -> None:
 
 def _rooms() -> list[tuple[Cluster, int]]:
     """Return the clusters that take work, most room first, and how many runs each takes."""
-    clusters = Cluster.objects.filter(enabled=True).annotate(
-        leased=Count("runs", filter=Q(runs__state__in=LEASED_RUNS))
+    leased = dict(
+        Run.objects.filter(state__in=LEASED_RUNS)
+        .order_by()
+        .values_list("cluster")
+        .annotate(count=Count("pk"))
     )
     moment = now()
     rooms = [
-        (cluster, room_of(cluster, cluster.leased))
-        for cluster in clusters
+        (cluster, room_of(cluster, leased.get(cluster.pk, 0)))
+        for cluster in Cluster.objects.filter(enabled=True)
         if not cluster.is_silent(moment)
     ]
     return sorted((r for r in rooms if r[1] > 0), key=lambda r: -r[1])

@@ -1,4 +1,4 @@
-"""Which queued run goes where: order, free slots, software, chains, and clusters that take nothing."""
+"""Which queued run goes where: order, free slots, software, chains, clusters that take nothing."""
 
 from __future__ import annotations
 

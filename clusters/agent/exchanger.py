@@ -236,4 +236,4 @@ class Exchanger:
             )
         elif error.status in (401, 403):
             log.error("the portal does not accept the key: %s", error)
-        return PAUSE_AFTER_STATUS.get(error.status, error.retry_after or pause)
+        return PAUSE_AFTER_STATUS.get(error.status, max(error.retry_after or 0.0, pause))

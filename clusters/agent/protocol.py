@@ -148,12 +148,16 @@ def decode(body: bytes, content_encoding: str | None = None) -> dict[str, Any]:
     if len(body) > MAX_DOCUMENT:
         raise BadDocument(f"the document is longer than {MAX_DOCUMENT} bytes")
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_unknown)
     except (ValueError, RecursionError) as error:
         raise BadDocument(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise BadDocument("the document must be a JSON object")
     return document
+
+
+def _unknown(_: str) -> None:
+    """NaN and infinities are no JSON, and no database takes them as such."""
 
 
 def _gunzip(body: bytes) -> bytes:

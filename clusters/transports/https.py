@@ -17,13 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    close_old_connections,
-    connection,
-)
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from clusters.agent.protocol import (
     DOWNLOAD_PATH,
@@ -36,6 +30,7 @@ from clusters.agent.protocol import (
 from clusters.exchange import Answer, OtherProtocol, handle
 from clusters.placement import wake_channel
 from clusters.transports.wakeups import Waiter, Wakeups
+from labportal.common.database import is_lost
 from labportal.common.errors import DomainError, InvalidInput, TooLarge, Unavailable
 from labportal.common.metrics import EXCHANGES
 
@@ -70,10 +65,10 @@ async def _answer(
         answer = await _exchange(headers.get(b"authorization", ""), document, receive)
     except DomainError as error:
         return _problem(error)
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("an exchange could not be stored: %s", error)
-        return _problem(Unavailable("The portal's database does not answer; try again."))
-    except Exception:
+    except Exception as error:
+        if is_lost(error):
+            log.warning("an exchange could not be stored: %s", error)
+            return _problem(Unavailable("The portal's database does not answer; try again."))
         log.exception("an exchange failed")
         return _problem(DomainError("The portal failed; try again.", status=500, code="failed"))
     if answer is None:
@@ -103,17 +98,18 @@ def _decode(body: bytes, encoding: str | None) -> dict[str, Any]:
         document = decode(body, encoding)
     except BadDocument as error:
         raise InvalidInput(str(error), code="bad-document") from None
-    # PostgreSQL's text cannot hold NUL, and outputs of real programs do.
-    return _without_nul(document) if b"\\u0000" in body or encoding else document
+    # PostgreSQL's text holds neither NUL nor half a surrogate pair; real programs write both.
+    return _storable(document) if b"\\u" in body or encoding else document
 
 
-def _without_nul(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "") if "\0" in value else value
+        text = value.replace("\0", "")
+        return text if text.isascii() else text.encode(errors="replace").decode()
     if isinstance(value, list):
-        return [_without_nul(item) for item in value]
+        return [_storable(item) for item in value]
     if isinstance(value, dict):
-        return {key.replace("\0", ""): _without_nul(item) for key, item in value.items()}
+        return {_storable(key): _storable(item) for key, item in value.items()}
     return value
 
 
@@ -196,7 +192,9 @@ def _with_connection(function: Callable[..., Answer], args: tuple[Any, ...]) -> 
             _thread.checked_at = time.monotonic()
         try:
             return function(*args)
-        except (OperationalError, InterfaceError):
+        except (DatabaseError, InterfaceError) as error:
+            if not is_lost(error):
+                raise
             connection.close()
             if attempt == DATABASE_TRIES:
                 raise
@@ -218,7 +216,15 @@ def _problem(error: DomainError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]
     if isinstance(error, OtherProtocol):
         document["download"] = f"{settings.PUBLIC_URL}{DOWNLOAD_PATH}"
     body, _ = encode(document, compress=False)
-    return error.status, body, [(b"content-type", b"application/problem+json")]
+    headers = [(b"content-type", b"application/problem+json"), *_HEADERS.get(error.status, ())]
+    return error.status, body, headers
+
+
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: ((b"www-authenticate", b"Api-Key"),),
+    HTTPStatus.METHOD_NOT_ALLOWED: ((b"allow", b"POST"),),
+    HTTPStatus.SERVICE_UNAVAILABLE: ((b"retry-after", b"1"),),
+}
 
 
 async def _respond(

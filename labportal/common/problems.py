@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from labportal.common.database import is_lost
 from labportal.common.errors import DomainError, NotAllowed, NotFound, TooLarge, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -58,7 +58,7 @@ def domain_error_of(error: BaseException) -> DomainError | None:
             return NotAllowed()
         case RequestDataTooBig():
             return TooLarge("The request is larger than the portal takes.")
-        case OperationalError() | InterfaceError():
+        case Exception() if is_lost(error):
             return Unavailable(
                 "The database does not answer. Try again in a moment.", code="database"
             )

@@ -24,6 +24,7 @@ import redis
 from bench.client import Client
 from bench.live import Watcher
 from labportal import embedded
+from labportal.embedded.files import alive
 
 ROOT = Path(__file__).resolve().parent.parent
 PERSON, PASSWORD = "bench", "bench-password-of-a-throw-away-portal"
@@ -216,7 +217,8 @@ class Stack:
                 process = psutil.Process(client.info("server")["process_id"])
             sign = signal.SIGKILL
         process.send_signal(sign)
-        psutil.wait_procs([process], timeout=20)
+        while alive(process):
+            time.sleep(0.01)
 
     def start_servers(self) -> None:
         """Start what was killed, where it was."""

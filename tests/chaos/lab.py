@@ -7,6 +7,7 @@ the portal's own answers.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import signal
 import sqlite3
@@ -83,6 +84,7 @@ class Lab:
         self.parts = ["worker", "beat", "web", *self.agents]
         self.marks = stack.home / "marks"
         self._works: list[Work] = []
+        self._numbers = itertools.count()
         self._database: Any = None
         self._token = ""
         self.accepted = 0  # calculations that the portal said it has
@@ -113,7 +115,7 @@ class Lab:
     ) -> list[Work]:
         works = []
         for _ in range(count):
-            folder = self.marks / str(len(self._works) + len(works))
+            folder = self.marks / str(next(self._numbers))
             (folder / "0").mkdir(parents=True)
             works.append(Work(0, folder / "0"))
             for step in holds:
@@ -186,7 +188,9 @@ class Lab:
                 with self._database.cursor() as cursor:
                     cursor.execute(statement, values)
                     return cursor.fetchall() if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            except psycopg2.ProgrammingError:
+                raise
+            except psycopg2.Error:
                 self._database = None
         return []
 

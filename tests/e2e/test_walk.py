@@ -1,0 +1,87 @@
+"""Every page as every role, light and dark, on a desk and on a phone: it comes whole, without an
+error, a sideways scroll or a grave fault of accessibility. The pictures lie in test-results/pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import BrowserContext
+
+from tests.e2e.pages import MORE, Walker, addresses, is_open_to, is_page, page_routes
+from tests.e2e.portal import Portal
+from tests.matrix import Route
+
+ROUTES = page_routes()
+
+
+@dataclass
+class Walk:
+    portal: Portal
+    walkers: Callable[[str, bool], Walker]
+
+
+@pytest.fixture(scope="module")
+def walk(
+    portal: Portal, new_context: Callable[..., BrowserContext], pictures: Path
+) -> Iterator[Walk]:
+    portal.wait_for()
+    portal.learn()
+    made: dict[tuple[str, bool], Walker] = {}
+
+    def walker(name: str, phone: bool) -> Walker:
+        if (name, phone) not in made:
+            label = f"{name or 'nobody'}-{'phone' if phone else 'desk'}"
+            made[name, phone] = Walker(new_context(name, phone=phone), pictures, label)
+        return made[name, phone]
+
+    yield Walk(portal, walker)
+    for one in made.values():
+        one.context.close()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+def test_a_page_is_whole_for_an_admin(walk: Walk, route: Route) -> None:
+    person = "" if route.name == "sign-in" else "root"
+    complaints = []
+    for number, address in enumerate(addresses(route, walk.portal.things)):
+        name = f"{route.name}-{number}" if number else route.name
+        if not is_page(walk.walkers(person, False).context, address):
+            continue
+        for phone in (False, True):
+            seen = walk.walkers(person, phone).visit(address, name)
+            complaints += seen.complaints
+            assert seen.status == 200, address
+    assert not complaints, "\n".join(["", *complaints])
+
+
+@pytest.mark.parametrize(("name", "route", "arguments"), MORE, ids=[one[0] for one in MORE])
+def test_a_page_is_whole_in_every_state(walk: Walk, name: str, route: str, arguments: Any) -> None:
+    address = reverse(route, args=arguments(walk.portal.things))
+    complaints = []
+    for phone in (False, True):
+        seen = walk.walkers("root", phone).visit(address, name)
+        complaints += seen.complaints
+        assert seen.status == 200
+    assert not complaints, "\n".join(["", *complaints])
+
+
+@pytest.mark.parametrize("person", ["ada", "max"])
+def test_pages_are_whole_or_refused_for_others(walk: Walk, person: str) -> None:
+    complaints = []
+    judge = walk.walkers("root", False).context
+    for turn, route in enumerate(ROUTES):
+        address = addresses(route, walk.portal.things)[0]
+        if route.name == "sign-in" or not is_page(judge, address):
+            continue
+        walker, open_to = walk.walkers(person, turn % 2 == 1), is_open_to(route, person)
+        seen = walker.visit(address, route.name, closely=False, refused=not open_to)
+        complaints += [f"{address}: {words}" for words in seen.complaints]
+        if (seen.status == 200) is not open_to or seen.status not in (200, 403, 404):
+            complaints.append(f"{address}: {seen.status}")
+    assert not complaints, "\n".join(["", *complaints])

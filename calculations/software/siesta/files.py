@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calculations.software.siesta.reading import integer, lines, real, tokens
+from calculations.software.reading import integer, lines, real, tokens
 
 BOHR = 0.529177  # Å, with the digits of SIESTA 4.1, so that its own lengths come back
 LARGEST_COUNT = 10_000_000

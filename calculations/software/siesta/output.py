@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calculations.software.siesta.reading import FIXED_6, Thinned, integer, lines, real, reals
+from calculations.software.reading import FIXED_6, Thinned, integer, lines, real, reals
 
 OUTPUT = "output.out"
 RYDBERG_PER_BOHR_IN_EV_PER_ANGSTROM = 25.71104309541616

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.siesta import extract, inputs, verdict
 from calculations.software.siesta.analyses import ANALYSES
 from calculations.software.siesta.output import OUTPUT
 from calculations.software.siesta.parameters import PARAMETERS
-from calculations.software.siesta.reading import FIXED_6, real
 
 VERSION_SECONDS = 20
 SCF_LINE = re.compile(r"^\s*scf:\s*(\d{1,9})\s+(.*)$", re.MULTILINE)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calculations.software.reading import LONGEST_LINE, Thinned, lines, real, reals
 from calculations.software.results import Exit, Results, Verdict
 from calculations.software.siesta import Siesta
 from calculations.software.siesta.files import MAX_VALUES
-from calculations.software.siesta.reading import LONGEST_LINE, Thinned, lines, real, reals
 
 DATA = Path(__file__).parents[3] / "data" / "siesta"
 FOLDERS = ["water_single", "water_relax", "silicon_bands_dos", "water_scf_not_converged"]

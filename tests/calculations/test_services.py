@@ -125,9 +125,12 @@ def test_submitting_many_is_all_or_nothing(ada: Any) -> None:
         ({"sweep": {"parameter": "value", "from": 1, "to": 1, "points": 3}}, "sweep.to"),
         ({"sweep": {"parameter": "value", "from": "a", "to": 1, "points": 3}}, "sweep.from"),
         ({"sweep": {"parameter": "value", "values": [1], "mode": "maybe"}}, "sweep.mode"),
-        (
-            {"sweep": {"parameter": "value", "values": [1], "mode": "chain", "carry": ["../x"]}},
-            "sweep.carry",
+        *(
+            (
+                {"sweep": {"parameter": "value", "values": [1], "mode": "chain", "carry": [name]}},
+                "sweep.carry",
+            )
+            for name in ("../x", "/x", "x/", "a/../x", "a/.x", "a/b/c", "a//b", "..", "a\\b", "x\0")
         ),
         ({"sweep": {"parameter": "value", "values": [1], "colour": "red"}}, "sweep"),
     ],
@@ -139,6 +142,14 @@ def test_bad_input_names_the_field_and_stores_nothing(
         draft(ada, **wishes)
     assert list(refusal.value.errors) == [field]
     assert not Calculation.objects.exists()
+
+
+def test_a_chain_may_carry_files_of_one_folder(ada: Any) -> None:
+    carry = ["state.txt", "out.save/*.dat"]
+    made = draft(
+        ada, sweep={"parameter": "value", "values": [1, 2], "mode": "chain", "carry": carry}
+    )
+    assert made.sweep["carry"] == carry
 
 
 def test_all_errors_come_at_once(ada: Any) -> None:

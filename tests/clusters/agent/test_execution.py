@@ -101,6 +101,22 @@ def test_a_chained_run_takes_files_from_the_run_before(
     assert not (folder / "state.link").exists()
 
 
+def test_a_chained_run_takes_files_from_a_folder_but_follows_no_link(
+    agent: AgentProcess, portal: FakePortal, spec: Describe
+) -> None:
+    agent.start()
+    made = "mkdir -p x.save/deep; echo rho >x.save/rho.dat; ln -s rho.dat x.save/link.dat; "
+    first = portal.want(spec(made + "echo no >x.save/deep/a.dat; ln -s /etc y.save"))
+    portal.report_of(first)
+    carry = {"run": first[0], "patterns": ["*.save/*.dat", "*.save/passwd", "../*", "*/../*"]}
+    report = portal.report_of(portal.want(spec("cat x.save/rho.dat", carry=carry)))
+    assert report["outcome"]["verdict"] == "valid"
+    folder = agent.folder_of(report["run"])
+    assert (folder / "x.save" / "rho.dat").read_text() == "rho\n"
+    assert (folder / "carried.txt").read_text() == "x.save/rho.dat"
+    assert not (folder / "y.save").exists()
+
+
 def test_a_run_whose_predecessor_is_not_here_is_lost(
     agent: AgentProcess, portal: FakePortal, spec: Describe
 ) -> None:

@@ -72,8 +72,11 @@ class Structure:
         )
 
 
-def read_xyz(text: str) -> Structure:
-    """Read xyz text, with or without the two lines of the head. Raises StructureError."""
+def read_xyz(text: str, *, least_distance: float = LEAST_DISTANCE) -> Structure:
+    """Read xyz text, with or without the two lines of the head. Raises StructureError.
+
+    Coordinates relative to a cell are no lengths: they are read with a smaller `least_distance`.
+    """
     lines = text.splitlines()
     rows = [(number, line.split()) for number, line in enumerate(lines, start=1)]
     start = next((i for i, (_, words) in enumerate(rows) if words), None)
@@ -96,7 +99,7 @@ def read_xyz(text: str) -> Structure:
         raise StructureError("holds no atoms; write one line for each, such as O 0.0 0.0 0.0")
     if len(atoms) > MAX_ATOMS:
         raise StructureError(f"holds {len(atoms)} atoms; at most {MAX_ATOMS} are allowed")
-    _refuse_overlap(atoms)
+    _refuse_overlap(atoms, least_distance)
     return Structure(atoms, comment, _lattice(comment))
 
 
@@ -122,17 +125,19 @@ def _coordinate(number: int, word: str) -> float:
     return value
 
 
-def _refuse_overlap(atoms: Sequence[Atom]) -> None:
+def _refuse_overlap(atoms: Sequence[Atom], least: float) -> None:
     """Compare along x only with near neighbours, so that thousands of atoms stay quick."""
     order = sorted(range(len(atoms)), key=lambda i: atoms[i].position[0])
     for place, i in enumerate(order):
         for j in order[place + 1 :]:
-            if atoms[j].position[0] - atoms[i].position[0] > LEAST_DISTANCE:
+            if atoms[j].position[0] - atoms[i].position[0] > least:
                 break
-            if math.dist(atoms[i].position, atoms[j].position) < LEAST_DISTANCE:
+            if math.dist(atoms[i].position, atoms[j].position) < least:
                 first, second = sorted((i + 1, j + 1))
+                near = f"are closer than {least} Å"
                 raise StructureError(
-                    f"atoms {first} and {second} are closer than {LEAST_DISTANCE} Å"
+                    f"atoms {first} and {second} "
+                    + (near if least == LEAST_DISTANCE else "lie at one place")
                 )
 
 

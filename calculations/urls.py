@@ -39,4 +39,5 @@ urlpatterns = [
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/decide/", reviews.review_decide, name="review-decide"),
     path("settings/", settings_page.lab_settings, name="lab-settings"),
+    path("settings/storage-test/", settings_page.storage_test, name="storage-test"),
 ]

@@ -53,6 +53,7 @@ PEOPLE: dict[str, Rules] = {
     "notification-unread": SIGNED_IN,
     "notification-read-all": SIGNED_IN,
     "notification-read": OWNER,
+    "email-test": may(Can.MANAGE_SETTINGS),
 }
 PEOPLE_API: dict[str, Rules] = {
     "api-token": PUBLIC,
@@ -113,6 +114,7 @@ CALCULATIONS: dict[str, Rules] = {
     "review-list": may(Can.REVIEW),
     "review-decide": may(Can.REVIEW),
     "lab-settings": may(Can.MANAGE_SETTINGS),
+    "storage-test": may(Can.MANAGE_SETTINGS),
     "api-calculation-list": SIGNED_IN,
     "api-calculation-bulk": may(Can.CREATE_CALCULATION),
     "api-calculation-detail": {

@@ -11,6 +11,8 @@ from calculations.models import LabSettings
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
 from labportal.audit.services import record
+from labportal.common.storage_trial import try_storage
+from labportal.common.trial import Trial
 
 
 @transaction.atomic
@@ -29,3 +31,11 @@ def change_settings(values: Mapping[str, Any], *, actor: User) -> LabSettings:
         settings.save(update_fields=list(changed))
         record(actor, "settings.change", target="lab settings", detail=changed)
     return settings
+
+
+def try_file_store(*, actor: User) -> Trial:
+    """Try the file store and put on record what came of it."""
+    require(actor, Can.MANAGE_SETTINGS)
+    trial = try_storage()
+    record(actor, "storage.test", detail={"ok": trial.ok, "result": trial.words})
+    return trial

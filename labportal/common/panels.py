@@ -24,7 +24,7 @@ class Panel:
     """`render(request, **subject)` returns rendered HTML; `subject` is what the page is about.
 
     Places: "top" (top line), "dashboard.needs" (chips of what needs the person), "dashboard.main",
-    "dashboard.side", "settings" (sections of the form-like page of settings). On the pages of one
+    "dashboard.side", "settings" (cards below the form of settings). On the pages of one
     calculation, with it as subject `calculation`: "calculation.where" (beside it),
     "calculation.use" (tab Use), and with a `run` too (None before there are runs):
     "calculation.overview", "calculation.log" (tab Log).

@@ -181,7 +181,12 @@ def _s3_errors() -> Iterator[None]:
 
 @cache
 def storage() -> Storage:
-    """Return the store that the settings name: S3 where S3_BUCKET is set, else the folder."""
+    """Return the process's store."""
+    return made_storage()
+
+
+def made_storage(*, read_timeout: int = 60, attempts: int = 4) -> Storage:
+    """Make the store that the settings name: S3 where S3_BUCKET is set, else the folder."""
     if not settings.S3_BUCKET:
         return FolderStorage(settings.FILES_DIR)
     client = boto3.client(
@@ -192,8 +197,8 @@ def storage() -> Storage:
         aws_secret_access_key=settings.S3_SECRET_ACCESS_KEY or None,
         config=Config(
             connect_timeout=5,
-            read_timeout=60,
-            retries={"max_attempts": 3, "mode": "standard"},
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
             signature_version="s3v4",
             s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
             # Stores other than Amazon's often do not know the newer checksum headers.

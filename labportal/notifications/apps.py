@@ -10,6 +10,8 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from labportal.common.navigation import NavEntry, Section, register_nav
+        from labportal.common.panels import register_panel
+        from labportal.notifications.email_trial import panel
         from labportal.notifications.selectors import unread_count
 
         register_nav(
@@ -20,3 +22,4 @@ class NotificationsConfig(AppConfig):
                 section=Section.BELL,
             )
         )
+        register_panel("settings", "email", panel, order=10)

@@ -13,4 +13,5 @@ urlpatterns = [
         views.read,
         name="notification-read",
     ),
+    path("settings/email-test/", views.email_test, name="email-test"),
 ]

@@ -1,13 +1,18 @@
-"""The inbox page. Reading is by post; following a link marks it as read on the way."""
+"""The inbox page, and the e-mail that an admin sends to try it. Reading is by post; following a
+link marks it as read on the way.
+"""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from labportal.accounts.decorators import needs
 from labportal.accounts.paging import page_of
-from labportal.notifications import selectors, services
+from labportal.accounts.roles import Can
+from labportal.common import trial
+from labportal.notifications import email_trial, selectors, services
 
 
 @require_safe
@@ -48,3 +53,10 @@ def read_all(request: HttpRequest) -> HttpResponse:
     services.mark_all_read(actor=request.user)
     messages.success(request, "Everything is read.")
     return redirect("notification-list")
+
+
+@require_POST
+@needs(Can.MANAGE_SETTINGS)
+def email_test(request: HttpRequest) -> HttpResponse:
+    trial.keep(request, "email", email_trial.send_test(actor=request.user))
+    return redirect(f"{reverse('lab-settings')}#email-trial")

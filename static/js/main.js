@@ -4,6 +4,7 @@ import "./theme.js";
 import "./time.js";
 import "./menus.js";
 import "./dialogs.js";
+import "./busy.js";
 import "./toasts.js";
 import "./rows.js";
 import "./keys.js";

@@ -157,6 +157,10 @@ class Software(ABC):
         (paths, launcher).
         """
 
+    def environment(self, site: Mapping[str, str]) -> dict[str, str]:
+        """Return variables that the program needs beside the agent's own; no secrets."""
+        return {}
+
     @abstractmethod
     def discover(self, site: Mapping[str, str]) -> str | None:
         """Return the version of the program on this machine, None where it is absent. May take

@@ -58,13 +58,15 @@ class Preparation:
     def job(self, spec: RunSpec) -> Job:
         """Return the job of a folder that is ready."""
         plugin = self.software(spec.software)
-        command = plugin.command(spec.parameters, spec.resources, self.config.site(spec.software))
+        site = self.config.site(spec.software)
+        command = plugin.command(spec.parameters, spec.resources, site)
+        clean = environment(os.environ, spec.resources.cores, self.config.key)
         return Job(
             key=(spec.run, spec.attempt),
             folder=self.workspace.folder(spec.run, spec.attempt),
             control=self.workspace.control(spec.run, spec.attempt),
             command=[str(word) for word in command],
-            environment=environment(os.environ, spec.resources.cores, self.config.key),
+            environment={**clean, **plugin.environment(site)},
             log_file=plugin.log_file,
             stdin_file=getattr(plugin, "stdin_file", ""),
         )

@@ -60,6 +60,9 @@ class Probe(Software):
     ) -> list[str]:
         return ["sh", "program.sh", parameters.get("signals", "")]
 
+    def environment(self, site: Mapping[str, str]) -> dict[str, str]:
+        return {"PROBE_NEEDS": "this"}
+
     def discover(self, site: Mapping[str, str]) -> str | None:
         return "1.0"
 

@@ -187,6 +187,7 @@ def test_no_secret_reaches_a_program_and_threads_follow_the_cores(
     report = portal.report_of(portal.want(spec("env >kept.dat", resources={"cores": 3})))
     text = portal.uploads[report["run"], 1, "kept.dat"].decode()
     assert "OMP_NUM_THREADS=3" in text
+    assert "PROBE_NEEDS=this" in text
     assert "lpk_test_secret" not in text
     assert "hidden-1" not in text
     assert "LABPORTAL_" not in text

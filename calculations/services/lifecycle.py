@@ -29,7 +29,7 @@ def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
     Raises WrongMoment for a draft or a calculation that has ended.
     """
     require(actor, Can.CREATE_CALCULATION)
-    calculation = _lock(calculation)
+    _lock(calculation)
     runs = list(calculation.runs.select_for_update(of=("self",), no_key=True))
     leased = [run for run in runs if run.state in LEASED_RUNS]
     note = why or f"asked by {actor.display_name}"
@@ -72,7 +72,7 @@ def retry(calculation: Calculation, *, actor: User) -> None:
     valid one.
     """
     require(actor, Can.CREATE_CALCULATION)
-    calculation = _lock(calculation)
+    _lock(calculation)
     check_ready([calculation])
     runs = list(calculation.runs.select_for_update(of=("self",), no_key=True).order_by("index"))
     if not runs:
@@ -107,12 +107,17 @@ def set_priority(calculation: Calculation, priority: int, *, actor: User) -> Non
     calculation.priority = priority
 
 
-def _lock(calculation: Calculation) -> Calculation:
-    """Return the current row under a lock, so that no agent's report comes between reading and
-    writing.
+def _lock(calculation: Calculation) -> None:
+    """Read the row again under a lock, so that no agent's report comes between reading and
+    writing; the caller's object says afterwards what became of it.
     """
-    locked = Calculation.objects.select_for_update(of=("self",), no_key=True).get(pk=calculation.pk)
-    for name in ("project", "created_by", "cluster"):
-        if name in calculation._state.fields_cache:
-            locked._state.fields_cache[name] = calculation._state.fields_cache[name]
-    return locked
+    known = {
+        name: calculation._state.fields_cache[name]
+        for name in ("project", "created_by", "cluster")
+        if name in calculation._state.fields_cache
+    }
+    rows = Calculation.objects.select_for_update(of=("self",), no_key=True)
+    calculation.refresh_from_db(from_queryset=rows)
+    for name, related in known.items():
+        if getattr(related, "pk", None) == getattr(calculation, f"{name}_id"):
+            calculation._state.fields_cache[name] = related

@@ -176,6 +176,8 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         if request.method == "DELETE":
             drafts.detach(calculation, name, actor=request.user)
             return Response(status=status.HTTP_204_NO_CONTENT)
+        if "Transfer-Encoding" in request.headers:  # WSGI would show an empty body
+            raise InvalidInput("Send the header Content-Length.", code="length", status=411)
         stored = drafts.attach(calculation, name, request._request, actor=request.user)
         return Response(shapes.InputFileSerializer(stored).data, status.HTTP_201_CREATED)
 

@@ -18,10 +18,11 @@ from calculations.states import CalculationState
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can, require
 from labportal.common.clock import now
-from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
+from labportal.common.errors import InvalidInput, NotAllowed, TooLarge, WrongMoment
 from labportal.common.storage import storage
 
 MAX_INPUT_FILES = 50
+MAX_INPUT_FILE = 256 * 1024 * 1024
 LIMITS = {
     "cores": (1, 100_000),
     "memory_mib": (16, 100_000_000),
@@ -174,13 +175,8 @@ def delete(calculation: Calculation, *, actor: User) -> None:
     if calculation.created_by_id != actor.pk and not can(actor, Can.REVIEW):
         raise NotAllowed("Only its author or a moderator deletes a draft.")
     keys = list(calculation.input_files.values_list("key", flat=True))
-    shared = set(
-        InputFile.objects.filter(key__in=keys)
-        .exclude(calculation=calculation)
-        .values_list("key", flat=True)
-    )
     calculation.delete()
-    transaction.on_commit(lambda: [storage().delete(key) for key in keys if key not in shared])
+    _forget(keys)
 
 
 @transaction.atomic
@@ -212,28 +208,67 @@ def copy_files(source: Calculation, target: Calculation) -> None:
     )
 
 
-@transaction.atomic
+class _AtMost:
+    """Reads a stream up to the most that a file may hold. Raises TooLarge beyond it."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content, self._left = content, MAX_INPUT_FILE
+
+    def read(self, amount: int = -1) -> bytes:
+        chunk = self._content.read(amount)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise TooLarge(f"A file is at most {MAX_INPUT_FILE // 2**20} MiB.")
+        return chunk
+
+
 def attach(calculation: Calculation, name: str, content: BinaryIO, *, actor: User) -> InputFile:
-    """Store an input file of a draft; one of the same name is replaced."""
+    """Store an input file of a draft; one of the same name is replaced.
+
+    A slow sender holds no lock: the file is stored first and recorded where all is still well then.
+    """
     require(actor, Can.CREATE_CALCULATION)
-    _lock_draft(calculation)
     check_file_name(name)
-    others = calculation.input_files.exclude(name=name).count()
-    if others >= MAX_INPUT_FILES:
-        raise InvalidInput(errors={"files": f"at most {MAX_INPUT_FILES} files; delete one first"})
+    with transaction.atomic():
+        _check_room(calculation, name)
     key = f"inputs/{calculation.pk}/{int(now().timestamp() * 1e6)}-{name}"
-    size, sha256 = storage().save(key, content)
-    stored, _ = InputFile.objects.update_or_create(
-        calculation=calculation, name=name, defaults={"size": size, "sha256": sha256, "key": key}
-    )
+    size, sha256 = storage().save(key, _AtMost(content))
+    try:
+        with transaction.atomic():
+            _check_room(calculation, name)
+            before = list(calculation.input_files.filter(name=name).values_list("key", flat=True))
+            stored, _ = InputFile.objects.update_or_create(
+                calculation=calculation,
+                name=name,
+                defaults={"size": size, "sha256": sha256, "key": key},
+            )
+            _forget(before)
+    except BaseException:
+        storage().delete(key)
+        raise
     return stored
+
+
+def _check_room(calculation: Calculation, name: str) -> None:
+    _lock_draft(calculation)
+    if calculation.input_files.exclude(name=name).count() >= MAX_INPUT_FILES:
+        raise InvalidInput(errors={"files": f"at most {MAX_INPUT_FILES} files; delete one first"})
 
 
 @transaction.atomic
 def detach(calculation: Calculation, name: str, *, actor: User) -> None:
     require(actor, Can.CREATE_CALCULATION)
     _lock_draft(calculation)
-    calculation.input_files.filter(name=name).delete()
+    files = calculation.input_files.filter(name=name)
+    keys = list(files.values_list("key", flat=True))
+    files.delete()
+    _forget(keys)
+
+
+def _forget(keys: Sequence[str]) -> None:
+    """Delete stored files that no calculation names any more (copies share them), on commit."""
+    used = set(InputFile.objects.filter(key__in=keys).values_list("key", flat=True))
+    transaction.on_commit(lambda: [storage().delete(key) for key in keys if key not in used])
 
 
 def check_file_name(name: str) -> None:

@@ -30,6 +30,8 @@ MOST_DIGITS = 12
 LARGE, SMALL = 1e7, 1e-4
 # Total energies are large, and what matters of them is small: a tenth of a kJ/mol is 4e-5 Ha.
 LEAST_DECIMALS = {"Ha": 6, "eV": 5}
+# What is computed beyond these is the noise of the grid and of self-consistency.
+MOST_DECIMALS = {"Ha": 8, "eV": 6, "Debye": 4}
 SCIENTIFIC_DIGITS = 5
 
 
@@ -73,7 +75,8 @@ def _as_typed(value: float) -> str:
 def column_words(values: Sequence[Any], unit: str = "") -> list[str]:
     """Write the values of one column of results."""
     numbers = [float(value) for value in values if is_number(value)]
-    write = _writer(numbers, LEAST_DECIMALS.get(unit, 0))
+    most = MOST_DECIMALS.get(unit, MOST_DIGITS)
+    write = _writer(numbers, LEAST_DECIMALS.get(unit, 0), most)
     return [_other(value) if not is_number(value) else write(float(value)) for value in values]
 
 
@@ -92,7 +95,7 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     return _fixed(value, decimals), _fixed(error, decimals)
 
 
-def _writer(numbers: Sequence[float], least_decimals: int) -> Any:
+def _writer(numbers: Sequence[float], least_decimals: int, most_decimals: int) -> Any:
     """Choose one way of writing for all numbers of a column."""
     largest = max((abs(value) for value in numbers), default=0.0)
     if all(value == int(value) for value in numbers) and largest < LARGE:
@@ -108,7 +111,7 @@ def _writer(numbers: Sequence[float], least_decimals: int) -> Any:
         decimals = min(max(decimals, wanted), MOST_DIGITS - 1 - places)
     if len(numbers) == 1 and 0.99 < numbers[0] < 1:  # a coefficient of determination
         decimals = min(1 - math.floor(math.log10(1 - numbers[0])), MOST_DIGITS)
-    decimals = min(max(decimals, 0), max(_own_decimals(value) for value in numbers))
+    decimals = min(max(decimals, 0), most_decimals, max(_own_decimals(value) for value in numbers))
     return lambda value: _fixed(value, decimals)
 
 

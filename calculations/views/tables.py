@@ -9,13 +9,17 @@ from typing import Any
 from calculations.charts import ChartDocument
 from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
+from calculations.software.analysis import is_number
+from calculations.states import CalculationState
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
-from calculations.wording import column_words
+from calculations.wording import column_words, result_words, with_error
 
 MOST_ROWS = 60
 MOST_COLUMNS = 14
 MOST_RUNS = 250
+FEW_RUNS = 8  # so many stand side by side, with a line for each quantity
+ERROR = "_error"  # a quantity's standard error has its name and this
 
 
 @dataclass(slots=True)
@@ -38,6 +42,18 @@ class Table:
         pairs = zip(self.heads, values, strict=False)
         return [{"label": label, "unit": unit, "value": v} for (label, unit), v in pairs]
 
+    @property
+    def is_turned(self) -> bool:
+        return len(self.rows) <= FEW_RUNS
+
+    @property
+    def turned(self) -> list[tuple[str, str, list[str]]]:
+        """The columns as lines: label, unit, a value for each row."""
+        return [
+            (label, unit, [values[place] for _, values in self.rows])
+            for place, (label, unit) in enumerate(self.heads)
+        ]
+
 
 def written(
     heads: list[tuple[str, str]],
@@ -48,7 +64,7 @@ def written(
     more: int = 0,
 ) -> Table:
     """Make a table out of its columns."""
-    texts = [column_words(column) for column in columns]
+    texts = [column_words(c, unit) for c, (_, unit) in zip(columns, heads, strict=True)]
     rows = [(head, [text[i] for text in texts]) for i, head in enumerate(row_heads)]
     words = frozenset(
         place
@@ -67,6 +83,36 @@ class AnalysisCard:
     help: str
     quantities: list[Quantity] = field(default_factory=list)
     figures: list[drawing.Figure] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[dict[str, str]]:
+        """Label, value, unit; a value and its standard error in one line."""
+        named = {q.name: q for q in self.quantities if is_number(q.value)}
+        found = []
+        for q in self.quantities:
+            if q.name.endswith(ERROR) and q.name.removesuffix(ERROR) in named:
+                continue
+            words = with_its_error(q, named.get(q.name + ERROR))
+            found.append({"label": q.label, "unit": q.unit, "value": words})
+        return found
+
+
+def with_its_error(quantity: Quantity, error: Quantity | None) -> str:
+    if error is None or error.unit != quantity.unit or not is_number(quantity.value):
+        return result_words(quantity.value, quantity.unit)
+    return " ± ".join(with_error(float(quantity.value), float(error.value)))
+
+
+def main_words(calculation: Calculation) -> str:
+    """The main result of a valid one without its unit, with its standard error where an analysis found one."""
+    value, unit = calculation.main_value, calculation.main_unit
+    if value is None or calculation.state != CalculationState.VALID:
+        return ""
+    named = {q.name: q for q in calculation.quantities.filter(run=None)}
+    for q in named.values():
+        if (q.label, q.value, q.unit) == (calculation.main_label, value, unit):
+            return with_its_error(q, named.get(q.name + ERROR))
+    return result_words(value, unit)
 
 
 def quantity_table(

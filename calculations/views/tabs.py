@@ -21,6 +21,7 @@ LAST_EVENTS = 7
 MOST_FIGURES = 4
 MOST_CELLS = 120  # a larger sweep is drawn as squares
 MOST_CHIPS = 30  # a larger sweep is entered by its number
+STEPS = "scf_iterations"  # what a plug-in calls how many iterations a run took
 MOST_LINES = 400  # of events, files, attempts on one page
 
 
@@ -72,11 +73,15 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     software = software_of(calculation)
     main = software.main_result if software else ""
     units = dict(calculation.quantities.filter(name=main).values_list("run", "unit"))
+    steps = dict(calculation.quantities.filter(name=STEPS).values_list("run", "number"))
     focus = chosen_run(request, runs)
     live = drawing.convergence(calculation, focus) if focus and _moves(focus) else None
     drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if runs else [])]
     return {
-        "cells": [_cell(calculation, run, units.get(run.pk, "")) for run in runs[:MOST_CELLS]],
+        "cells": [
+            _cell(calculation, run, units.get(run.pk, ""), steps.get(run.pk))
+            for run in runs[:MOST_CELLS]
+        ],
         "many": len(runs) > 8,
         "too_many": len(runs) > MOST_CELLS,
         "focus": focus,
@@ -87,14 +92,16 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     }
 
 
-def _cell(calculation: Calculation, run: Run, unit: str) -> Cell:
+def _cell(calculation: Calculation, run: Run, unit: str, steps: float | None) -> Cell:
     told = run.progress or {}
     note = ""
     if run.state == RunState.RUNNING and told.get("done") is not None:
         note = f"{told.get('what') or 'step'} {told['done']}"
     elif run.state == RunState.WAITING:
         note = f"after run {run.index}"
-    elif run.state not in (RunState.VALID, RunState.RUNNING):
+    elif run.state == RunState.VALID:
+        note = f"{steps:.0f} iterations" if steps else ""
+    elif run.state != RunState.RUNNING:
         note = run.reason
     label = run_label(calculation, run) or f"run {run.index + 1}"
     return Cell(run, label, run.main_value, unit, note)

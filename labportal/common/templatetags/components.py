@@ -172,6 +172,12 @@ def quantity(value: Any, digits: int = 8) -> str:
 
 
 @register.filter
+def is_end(verb: str) -> bool:
+    """Whether the verb is a verdict, which alone does not say on what."""
+    return str(verb).startswith(("finish_", "conclude_"))
+
+
+@register.filter
 def event_words(verb: str) -> str:
     """finish_not_valid as it is read: not valid."""
     words = str(verb).removeprefix("finish_").removeprefix("conclude_").replace("_", " ")

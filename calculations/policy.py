@@ -8,6 +8,7 @@ from calculations.models import Calculation, LabSettings
 from calculations.states import CalculationState
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
+from labportal.common.templatetags.labportal import number
 
 
 def review_reason(calculation: Calculation, settings: LabSettings) -> str:
@@ -15,7 +16,7 @@ def review_reason(calculation: Calculation, settings: LabSettings) -> str:
     limit, most = settings.auto_approve_core_hours, calculation.core_hours_limit
     if most <= limit:
         return ""
-    return f"may use {most:.2g} core-hours, above the {limit:g} that need no review"
+    return f"may use {number(most, 3)} core-hours, above the {limit:g} that need no review"
 
 
 def may_review(user: User, calculation: Calculation) -> bool:

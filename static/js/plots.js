@@ -57,6 +57,7 @@ function layout(figure, palette, small) {
     font: { family: "Inter Variable, system-ui, sans-serif", color: palette.text, size: 12 },
     paper_bgcolor: palette.page,
     plot_bgcolor: palette.page,
+    separators: ".", // no thousands: axes would show them on some ticks alone
     margin: { l: 64, r: 16, t: 12, b: 48 },
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },

@@ -111,7 +111,7 @@ def _show(calculation: dict[str, Any], console: Console) -> None:
         ("State", ""),
     ):
         numeric = name not in ("State", "Started from")
-        heading = f"{name}\n({unit})" if unit else name
+        heading = f"{name}\n({unit})" if unit else f"{name}\n "
         table.add_column(heading, justify="right" if numeric else "left")
     for run in calculation["runs"]:
         found = _quantities(run)

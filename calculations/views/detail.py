@@ -57,9 +57,7 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "tabs": _tabs(calculation, tab),
         "tab": tab,
         "here": request.get_full_path(),
-        "main_words": main_words(calculation)
-        if calculation.state == CalculationState.VALID
-        else "",
+        "main_words": main_words(calculation),
     }
 
 

@@ -104,7 +104,7 @@ def with_its_error(quantity: Quantity, error: Quantity | None) -> str:
 
 
 def main_words(calculation: Calculation) -> str:
-    """The main result of a valid one without its unit, with its standard error where an analysis found one."""
+    """The main result of a valid one, without its unit, with its standard error where known."""
     value, unit = calculation.main_value, calculation.main_unit
     if value is None or calculation.state != CalculationState.VALID:
         return ""

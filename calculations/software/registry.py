@@ -22,6 +22,7 @@ ENTRY_POINT_GROUP = "labportal.software"
 BUILT_IN = {
     "pyscf": "calculations.software.pyscf:PySCF",
     "siesta": "calculations.software.siesta:Siesta",
+    "espresso": "calculations.software.espresso:Espresso",
 }
 
 

@@ -1,0 +1,22 @@
+"""Datasets made from rows; used by everything that extracts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from calculations.software.results import Column, Dataset
+
+
+def table(
+    name: str,
+    label: str,
+    kind: str,
+    heads: Sequence[tuple[str, str, str]],
+    rows: Sequence[Sequence[Any]],
+) -> Dataset | None:
+    """Make a dataset from rows, None where there are none."""
+    if not rows:
+        return None
+    columns = [Column(*head, tuple(row[i] for row in rows)) for i, head in enumerate(heads)]
+    return Dataset(name, label, kind, tuple(columns))

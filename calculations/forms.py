@@ -292,5 +292,5 @@ class SettingsForm(forms.ModelForm):
         widgets = {name: forms.TextInput({"class": "form-control"}) for name in fields}
         help_texts = {
             "log_retention_days": "Older lines are deleted every night.",
-            "announcement": "Stands on everyone's dashboard while it is not empty.",
+            "announcement": "Stands on top of every page until the person puts it away.",
         }

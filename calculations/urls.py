@@ -39,5 +39,6 @@ urlpatterns = [
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/decide/", reviews.review_decide, name="review-decide"),
     path("settings/", settings_page.lab_settings, name="lab-settings"),
+    path("announcement/read/", settings_page.announcement_read, name="announcement-read"),
     path("settings/storage-test/", settings_page.storage_test, name="storage-test"),
 ]

@@ -114,6 +114,7 @@ CALCULATIONS: dict[str, Rules] = {
     "review-list": may(Can.REVIEW),
     "review-decide": may(Can.REVIEW),
     "lab-settings": may(Can.MANAGE_SETTINGS),
+    "announcement-read": SIGNED_IN,
     "storage-test": may(Can.MANAGE_SETTINGS),
     "api-calculation-list": SIGNED_IN,
     "api-calculation-bulk": may(Can.CREATE_CALCULATION),

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from calculations import overviews, selectors
-from calculations.models import LabSettings
 from calculations.views.rows import rows_of
 from calculations.views.topics import project_topics
 from labportal.accounts.decorators import needs
@@ -31,6 +30,5 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "results": rows_of(ended, {}),
         "use": overviews.use_this_month(user),
         "topics": project_topics(user),
-        "announcement": LabSettings.current().announcement,
     }
     return render(request, "calculations/dashboard.html", context)

@@ -23,7 +23,8 @@ Render = Callable[..., str]
 class Panel:
     """`render(request, **subject)` returns rendered HTML; `subject` is what the page is about.
 
-    Places: "top" (top line), "dashboard.needs" (chips of what needs the person), "dashboard.main",
+    Places: "top" (top line), "banner" (between it and each page; it must cost no query where it has
+    nothing to say), "dashboard.needs" (chips of what needs the person), "dashboard.main",
     "dashboard.side", "settings" (cards below the form of settings). On the pages of one
     calculation, with it as subject `calculation`: "calculation.where" (beside it),
     "calculation.use" (tab Use), and with a `run` too (None before there are runs):

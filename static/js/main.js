@@ -5,6 +5,7 @@ import "./time.js";
 import "./menus.js";
 import "./dialogs.js";
 import "./busy.js";
+import "./away.js";
 import "./toasts.js";
 import "./rows.js";
 import "./keys.js";

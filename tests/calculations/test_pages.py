@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from calculations.models import Calculation, LabSettings
+from calculations.models import Calculation
 from calculations.services import submission
 from calculations.states import CalculationState
 from tests.calculations.factories import chain, draft, submitted
@@ -370,25 +370,3 @@ def test_a_draft_that_was_sent_back_needs_its_author(ada: Any, max: Any) -> None
     large = submitted(ada, cores=100, walltime_s=3600)
     submission.send_back(large, actor=max, note="use fewer cores")
     assert "use fewer cores" in page(as_person(ada), "dashboard")
-
-
-def test_an_admin_changes_the_settings_on_record(root: Any) -> None:
-    from labportal.audit.models import AuditEntry
-
-    values = {
-        "auto_approve_core_hours": "2.5",
-        "retention_days": "7",
-        "log_retention_days": "30",
-        "announcement": "Metis rests on Friday.",
-    }
-    post(as_person(root), "lab-settings", **values)
-    assert LabSettings.current().auto_approve_core_hours == 2.5
-    assert AuditEntry.objects.filter(verb="settings.change").exists()
-    assert "Metis rests on Friday." in page(as_person(root), "dashboard")
-
-
-def test_wrong_settings_are_refused_beside_the_field(root: Any) -> None:
-    values = {"auto_approve_core_hours": "-1", "retention_days": "7", "log_retention_days": "30"}
-    answer = as_person(root).post(reverse("lab-settings"), values)
-    assert answer.status_code == 400
-    assert "auto_approve_core_hours" in answer.context["form"].errors

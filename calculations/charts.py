@@ -34,7 +34,9 @@ class Series(TypedDict):
 
 
 class ChartDocument(TypedDict):
-    """A chart with its values; `run_index` None where it shows several runs."""
+    """A chart with its values; `run_index` None where it shows several runs, `dataset` the key of
+    the one stored dataset that it draws, None where it draws several.
+    """
 
     id: str
     name: str
@@ -44,6 +46,7 @@ class ChartDocument(TypedDict):
     log_y: bool
     analysis: str
     run_index: int | None
+    dataset: int | None
     x: Series
     y: list[Series]
     y_label: NotRequired[str]  # where the series are runs, what they show
@@ -66,6 +69,7 @@ class Stored:
     name: str
     run_index: int | None
     columns: Columns
+    id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def documents(
     swept: Parameter | None = None,
 ) -> list[ChartDocument]:
     """Fill the charts for which there is something to draw; what was drawn before is left out."""
-    held = {(item.name, item.run_index): item.columns for item in stored}
+    held = {(item.name, item.run_index): item for item in stored}
     found: list[ChartDocument] = []
     numbers: dict[str, int] = {}
     for spec in shown:
@@ -136,7 +140,7 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
     places = {run.pk: _place(run, swept) for run in chosen}
     rows = calculation.datasets.filter(Q(run=None) | Q(run__in=places)).order_by("id")
     stored = [
-        Stored(row.name, places[row.run_id].index if row.run_id else None, row.columns)
+        Stored(row.name, places[row.run_id].index if row.run_id else None, row.columns, row.pk)
         for row in rows.filter(name__in={spec.chart.dataset for spec in shown})
     ]
     numeric = swept if swept and swept.kind in (Kind.NUMBER, Kind.INTEGER) else None
@@ -154,8 +158,9 @@ def _place(run: Run, swept: Parameter | None) -> Place:
 
 
 def _of_runs(
-    spec: Spec, number: int, own: Sequence[tuple[Place, Columns]], swept: Parameter | None
+    spec: Spec, number: int, held: Sequence[tuple[Place, Stored]], swept: Parameter | None
 ) -> list[ChartDocument | None]:
+    own = [(place, item.columns) for place, item in held]
     if len(own) > 1:
         if spec.chart.style == "levels" and swept is not None:
             against = _levels(spec, number, own, swept)
@@ -164,15 +169,15 @@ def _of_runs(
         together = _overlaid(spec, number, own)
         if together:
             return list(together)
-    return [_filled(spec, number, columns, place) for place, columns in own[-1:]]
+    return [_filled(spec, number, item, place) for place, item in held[-1:]]
 
 
 def _filled(
-    spec: Spec, number: int, columns: Columns | None, place: Place | None
+    spec: Spec, number: int, item: Stored | None, place: Place | None
 ) -> ChartDocument | None:
     """One dataset as the chart says; None where there are not two points to draw."""
-    chart = spec.chart
-    x, by_name = _x_column(chart, columns or ()), {c["name"]: c for c in columns or ()}
+    chart, columns = spec.chart, item.columns if item else ()
+    x, by_name = _x_column(chart, columns), {c["name"]: c for c in columns}
     if x is None:
         return None
     y = [_series(by_name[name]) for name in chart.y if name in by_name]
@@ -188,6 +193,7 @@ def _filled(
         y,
         note=note,
         run_index=place.index if place else None,
+        dataset=item.id if item else None,
     )
 
 
@@ -254,6 +260,7 @@ def _document(
     note: str = "",
     axis: str = "",
     run_index: int | None = None,
+    dataset: int | None = None,
 ) -> ChartDocument | None:
     values = [value for series in y for value in series["values"] if value is not None]
     if len(values) < 2:
@@ -267,6 +274,7 @@ def _document(
         "log_y": spec.chart.log_y and any(value > 0 for value in values),
         "analysis": spec.analysis,
         "run_index": run_index,
+        "dataset": dataset,
         "x": x,
         "y": y,
     }

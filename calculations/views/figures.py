@@ -26,6 +26,12 @@ class Figure:
         """The id of the element that holds the data."""
         return f"data-{self.key}"
 
+    @property
+    def datasets(self) -> list[int]:
+        """The key of the stored dataset that it draws, if it is one."""
+        key = self.document["dataset"]
+        return [] if key is None else [key]
+
 
 def figures(documents: Iterable[ChartDocument]) -> list[Figure]:
     return [Figure(d["id"], d["title"], d["note"], d["log_y"], d) for d in documents]
@@ -49,6 +55,7 @@ def convergence(calculation: Calculation, run: Run) -> Figure | None:
         "log_y": all(value > 0 for value in values),
         "analysis": "",
         "run_index": run.index,
+        "dataset": None,
         "x": {"label": told.get("what") or "step", "unit": "", "values": [s for s, _ in trail]},
         "y": [{"label": title, "unit": "", "values": values}],
     }

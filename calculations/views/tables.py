@@ -26,7 +26,8 @@ ERROR = "_error"  # a quantity's standard error has its name and this
 class Table:
     """`heads` are (label, unit); the values are written as words, alike within a column.
 
-    `words` are the columns (from 1) that hold text, which stands on the left.
+    `words` are the columns (from 1) that hold text, which stands on the left; `dataset` is the key
+    of the stored one that it shows.
     """
 
     heads: list[tuple[str, str]]
@@ -34,6 +35,7 @@ class Table:
     title: str = ""
     more: int = 0
     words: frozenset[int] = frozenset()
+    dataset: int | None = None
 
     @property
     def lines(self) -> list[dict[str, str]]:
@@ -83,6 +85,11 @@ class AnalysisCard:
     help: str
     quantities: list[Quantity] = field(default_factory=list)
     figures: list[drawing.Figure] = field(default_factory=list)
+
+    @property
+    def datasets(self) -> list[int]:
+        """The keys of what its figures draw, each once."""
+        return list(dict.fromkeys(key for figure in self.figures for key in figure.datasets))
 
     @property
     def lines(self) -> list[dict[str, str]]:
@@ -168,5 +175,7 @@ def tables_of(calculation: Calculation, run: Run | None) -> list[Table]:
         heads = [(c["label"], c.get("unit", "")) for c in columns]
         shown = min(count, MOST_ROWS)
         cut = [column["values"][:shown] for column in columns]
-        found.append(written(heads, [None] * shown, cut, title=dataset.label, more=count - shown))
+        table = written(heads, [None] * shown, cut, title=dataset.label, more=count - shown)
+        table.dataset = dataset.pk
+        found.append(table)
     return found

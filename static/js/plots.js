@@ -3,7 +3,7 @@
 // The data are those of calculations/charts.py: {"name", "title", "style", "log_y", "x": {"label", "unit", "values"},
 // "y": [{"label", "unit", "values", "style" where it differs}], "y_label" where the series are runs}. When a live region
 // brings new data, the figure is drawn anew. Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure
-// in the light scheme, as it stands in a paper; [data-log-axis] switches the axis.
+// in the light scheme, as it stands in a paper, [data-save="csv"] its numbers; [data-log-axis] switches the axis.
 
 const figures = new Map();
 const texts = new WeakMap();
@@ -89,10 +89,30 @@ function load(element) {
   draw(element);
 }
 
+// The numbers as they are drawn, for figures of several runs, which no stored table holds.
+function csv(figure) {
+  const cell = (value) => {
+    if (typeof value !== "string") return value ?? "";
+    const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value; // a spreadsheet would take it for a formula
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const head = (column) => titled(figure.y_label ? { ...column, label: `${figure.y_label}, ${column.label}` } : column);
+  const rows = [[titled(figure.x), ...figure.y.map(head)], ...figure.x.values.map((x, i) => [x, ...figure.y.map((column) => column.values[i])])];
+  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
+function download(href, element, figure, format) {
+  const link = document.createElement("a");
+  link.href = href;
+  link.download = `${element.dataset.plotFile ?? figure.name}.${format}`;
+  link.click();
+}
+
 async function save(button) {
   const element = button.closest("[data-figure]")?.querySelector("[data-plot]");
   const figure = figures.get(element);
   if (!figure) return;
+  if (button.dataset.save === "csv") return void download(`data:text/csv;charset=utf-8,${encodeURIComponent(csv(figure))}`, element, figure, "csv");
   const light = document.createElement("div");
   light.dataset.bsTheme = "light";
   document.body.append(light);
@@ -100,10 +120,7 @@ async function save(button) {
   const format = button.dataset.save;
   const image = await window.Plotly.toImage({ data: traces(figure, palette), layout: { ...layout(figure, palette, false), ...SAVED } }, { format, ...SAVED, scale: format === "png" ? 2 : 1 });
   light.remove();
-  const link = document.createElement("a");
-  link.href = image;
-  link.download = `${element.dataset.plotFile ?? figure.name}.${format}`;
-  link.click();
+  download(image, element, figure, format);
 }
 
 if (window.Plotly) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -370,3 +371,20 @@ def test_a_draft_that_was_sent_back_needs_its_author(ada: Any, max: Any) -> None
     large = submitted(ada, cores=100, walltime_s=3600)
     submission.send_back(large, actor=max, note="use fewer cores")
     assert "use fewer cores" in page(as_person(ada), "dashboard")
+
+
+def test_each_table_and_figure_has_its_numbers_as_csv(
+    ada_browses: Client, field: Calculation
+) -> None:
+    text = page(ada_browses, "calculation-detail", field.pk, "results")
+    links = re.findall(r'href="([^"]+\.csv)" download', text)
+    assert reverse("api-calculation-runs-csv", args=[field.pk]) in links
+    assert (
+        reverse("api-dataset-csv", args=[figure_of(text, "all-polarizability_fit-0")["dataset"]])
+        in links
+    )
+    assert 'data-save="csv"' in text  # of several runs: the numbers as drawn
+    for link in links:
+        answer = ada_browses.get(link)
+        assert answer.status_code == 200 and answer["Content-Type"].startswith("text/csv")
+        assert answer.content.count(b"\r\n") > 1

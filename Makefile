@@ -13,7 +13,7 @@ install:
 	@$(PYTHON) -I labportal/install.py test
 
 test: install lint  ## everything that can be tested on this machine
-	@$(VENV)/python -m pytest -n auto $(TESTS)
+	@$(VENV)/python -m pytest -n auto --dist loadgroup $(TESTS)
 
 lint: install
 	@$(VENV)/ruff check .

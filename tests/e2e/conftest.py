@@ -58,7 +58,6 @@ def portal() -> Iterator[Portal]:
         portal = Portal(stack)
         portal.begin()
         yield portal
-        portal.end()
 
 
 @pytest.fixture(scope="package")

@@ -118,9 +118,9 @@ def is_page(context: BrowserContext, address: str) -> bool:
 class Walker:
     """A browser of one person at one width, which goes from page to page."""
 
-    def __init__(self, context: BrowserContext, folder: Path, label: str) -> None:
+    def __init__(self, context: BrowserContext, folder: Path, label: str, *, phone: bool) -> None:
         context.add_init_script(path=AXE)
-        self.context, self.folder, self.label = context, folder, label
+        self.context, self.folder, self.label, self.phone = context, folder, label, phone
         self.page: Page = context.new_page()
         self._errors: list[str] = []
         self.page.on("pageerror", lambda error: self._errors.append(f"page error: {error}"))
@@ -151,7 +151,10 @@ class Walker:
             if place:
                 self.page.emulate_media(color_scheme=scheme)
             self.page.evaluate(STILL)
-            self._ask_axe(seen, scheme, only_colours=place > 0)
+            if place == 0:
+                self._ask_axe(seen, scheme)
+            elif not self.phone:  # whose colours are the same
+                self._ask_axe(seen, scheme, only_colours=True)
             path = self.folder / f"{name}-{self.label}-{scheme}.jpg"
             self.page.screenshot(path=path, full_page=True, type="jpeg", quality=80)
         if not refused:
@@ -174,7 +177,7 @@ class Walker:
         if heads != 1:
             seen.complaints.append(f"{self.label}: {heads} h1")
 
-    def _ask_axe(self, seen: Visit, scheme: str, *, only_colours: bool) -> None:
+    def _ask_axe(self, seen: Visit, scheme: str, *, only_colours: bool = False) -> None:
         options: dict[str, Any] = {"resultTypes": ["violations"]}
         if only_colours:
             options["runOnly"] = ["color-contrast"]

@@ -58,8 +58,11 @@ def _watch_it_become_valid(page: Page) -> None:
     expect(second).to_have_text("Valid", timeout=RUN_SECONDS)
     expect(third).to_have_text("Valid", timeout=RUN_SECONDS)
     expect(state).to_have_text("Valid")
-    expect(page.locator(".main-result")).to_contain_text("Polarizability")
+    expect(page.locator(".main-result")).to_contain_text(
+        re.compile(r"Polarizability.* ± .* a\.u\.")
+    )
     expect(bell).to_have_text(str(unread + 1))
+    expect(page.locator(".matrix-cell .cell-note").last).to_have_text(re.compile(r"\d+ iterations"))
     assert page.evaluate("window.neverReloaded")
 
 
@@ -67,7 +70,7 @@ def _see_results(page: Page) -> None:
     page.get_by_role("link", name="Results", exact=True).click()
     figure = page.locator("#analysis-polarizability")
     expect(figure.locator(".points path.point")).not_to_have_count(0)
-    expect(figure).to_contain_text("Standard error")
+    expect(figure.locator("dd").first).to_contain_text("±")
     expect(page.get_by_role("group", name="Quantities of the runs")).to_contain_text("0.02 a.u.")
     titles = page.locator("[data-figure] h2").all_inner_texts()
     assert len(titles) == len(set(titles)), titles

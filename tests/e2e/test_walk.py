@@ -37,7 +37,7 @@ def walk(
     def walker(name: str, phone: bool) -> Walker:
         if (name, phone) not in made:
             label = f"{name or 'nobody'}-{'phone' if phone else 'desk'}"
-            made[name, phone] = Walker(new_context(name, phone=phone), pictures, label)
+            made[name, phone] = Walker(new_context(name, phone=phone), pictures, label, phone=phone)
         return made[name, phone]
 
     yield Walk(portal, walker)
@@ -50,7 +50,8 @@ def test_a_page_is_whole_for_an_admin(walk: Walk, route: Route) -> None:
     person = "" if route.name == "sign-in" else "root"
     complaints = []
     for number, address in enumerate(addresses(route, walk.portal.things)):
-        name = f"{route.name}-{number}" if number else route.name
+        last = address.strip("/").rpartition("/")[2]
+        name = f"{route.name}-{last}" if number or "tab" in route.parameters else route.name
         if not is_page(walk.walkers(person, False).context, address):
             continue
         for phone in (False, True):

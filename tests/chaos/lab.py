@@ -241,6 +241,10 @@ class Lab:
         """In what phases the agent's open runs are, by its journal."""
         return set(self._open_runs().values())
 
+    def exits(self) -> int:
+        """How many programs have left their exit marker."""
+        return sum(1 for _ in self.stack.home.glob("work-*/**/exit"))
+
     def _open_runs(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for path in self.stack.home.glob("work-*/journal.sqlite"):

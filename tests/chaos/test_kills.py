@@ -102,15 +102,23 @@ def test_parts_are_killed_again_and_again_while_work_goes_through(lab: Lab) -> N
 
 
 def test_cancelled_while_the_agent_is_away(lab: Lab) -> None:
-    unheard, begun = assigned(lab), None
-    lab.go_on("agent-0")
-    lab.ended_once(unheard)
     begun = running(lab)
     lab.kill("agent-0")
     assert lab.cancel(begun)
     lab.restart("agent-0")
     lab.ended_once(begun, state="cancelled")
-    unheard = assigned(lab)
-    assert lab.cancel(unheard)
+
+
+def test_cancelled_before_the_agent_hears_of_it(lab: Lab) -> None:
+    work = assigned(lab)
+    assert lab.cancel(work)
     lab.go_on("agent-0")
-    lab.ended_once(unheard, state="cancelled", executions=0)
+    lab.ended_once(work, state="cancelled", executions=0)
+
+
+def test_cancelled_too_late(lab: Lab) -> None:
+    """The agent has the result already, and whichever it recorded first counts."""
+    work = unreported(lab)
+    assert lab.cancel(work)
+    lab.proxy.open = True
+    lab.ended_once(work)

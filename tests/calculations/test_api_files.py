@@ -1,4 +1,4 @@
-"""Files and runs in the REST interface: what is put, what is refused, what is downloaded by whom."""
+"""Files and runs in the REST interface: what is put and refused, what is downloaded by whom."""
 
 from __future__ import annotations
 

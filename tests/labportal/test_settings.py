@@ -74,6 +74,7 @@ def test_the_laptop_makes_its_own_key_once(tmp_path: Path) -> None:
         ({"DATABASE_URL": "mysql://h/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
         ({"LABPORTAL_THREADS": "0"}, "LABPORTAL_THREADS"),
+        ({"LABPORTAL_LEASE_S": "5"}, "LABPORTAL_LEASE_S"),
         ({"LABPORTAL_LOG": "xml"}, "LABPORTAL_LOG"),
         ({"EMAIL_URL": "gopher://h"}, "EMAIL_URL"),
         ({"EMAIL_URL": "smtp://h", "EMAIL_PROVIDER": "mailgun"}, "EMAIL_PROVIDER"),

@@ -16,6 +16,7 @@ from calculations.states import RunState
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import analysis_cards, quantity_table, tables_of
+from calculations.wording import column_words
 
 LAST_EVENTS = 7
 MOST_FIGURES = 4
@@ -31,7 +32,7 @@ class Cell:
 
     run: Run
     label: str
-    value: float | None
+    words: str
     unit: str
     note: str
 
@@ -70,18 +71,11 @@ def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -
 
 def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     runs = _runs(calculation)
-    software = software_of(calculation)
-    main = software.main_result if software else ""
-    units = dict(calculation.quantities.filter(name=main).values_list("run", "unit"))
-    steps = dict(calculation.quantities.filter(name=STEPS).values_list("run", "number"))
     focus = chosen_run(request, runs)
     live = drawing.convergence(calculation, focus) if focus and _moves(focus) else None
     drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if runs else [])]
     return {
-        "cells": [
-            _cell(calculation, run, units.get(run.pk, ""), steps.get(run.pk))
-            for run in runs[:MOST_CELLS]
-        ],
+        "cells": _cells(calculation, runs[:MOST_CELLS]),
         "many": len(runs) > 8,
         "too_many": len(runs) > MOST_CELLS,
         "focus": focus,
@@ -92,19 +86,34 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     }
 
 
-def _cell(calculation: Calculation, run: Run, unit: str, steps: float | None) -> Cell:
+def _cells(calculation: Calculation, runs: list[Run]) -> list[Cell]:
+    """One for each run; their values are written alike."""
+    software = software_of(calculation)
+    main = software.main_result if software else ""
+    found = calculation.quantities.filter(name__in=(main, STEPS), run__in=runs)
+    steps = {q.run_id: q.number for q in found if q.name == STEPS}
+    unit = next((q.unit for q in found if q.name == main), "")
+    words = column_words([run.main_value for run in runs], unit)
+    return [
+        Cell(run, _label(calculation, run), value, unit, _note(run, steps.get(run.pk)))
+        for run, value in zip(runs, words, strict=True)
+    ]
+
+
+def _note(run: Run, steps: float | None) -> str:
     told = run.progress or {}
-    note = ""
-    if run.state == RunState.RUNNING and told.get("done") is not None:
-        note = f"{told.get('what') or 'step'} {told['done']}"
-    elif run.state == RunState.WAITING:
-        note = f"after run {run.index}"
-    elif run.state == RunState.VALID:
-        note = f"{steps:.0f} iterations" if steps else ""
-    elif run.state != RunState.RUNNING:
-        note = run.reason
-    label = run_label(calculation, run) or f"run {run.index + 1}"
-    return Cell(run, label, run.main_value, unit, note)
+    if run.state == RunState.RUNNING:
+        done = told.get("done")
+        return "" if done is None else f"{told.get('what') or 'step'} {done}"
+    if run.state == RunState.WAITING:
+        return f"after run {run.index}"
+    if run.state == RunState.VALID:
+        return f"{steps:.0f} iterations" if steps else ""
+    return run.reason
+
+
+def _label(calculation: Calculation, run: Run) -> str:
+    return run_label(calculation, run) or f"run {run.index + 1}"
 
 
 def _facts(calculation: Calculation) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ function layout(figure, palette, small) {
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
     xaxis: { ...axis, title: title(titled(figure.x)), showgrid: false, showline: true },
-    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: "~g", exponentformat: "e" } : {}) },
+    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}) },
     hovermode: small ? "closest" : "x",
     hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },
     uirevision: figure.name,

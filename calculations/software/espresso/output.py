@@ -301,6 +301,8 @@ class _Reader:
             report.mixing_beta = _after(text)
         elif text.startswith("nstep"):
             report.nstep = integer(text.partition("=")[2])
+        elif report.final_scf and text.startswith(("crystal axes:", "site n.")):
+            pass  # the cell that was reached is known with more digits
         elif text.startswith("crystal axes:"):
             report.cell, self._inside = [], self._axis_line
         elif text.startswith("site n.") and "alat units" in text:

@@ -175,8 +175,13 @@ def _carried_density(case: Case) -> Outcome | None:
 
 
 def _input_error(case: Case) -> Outcome | None:
-    """What pw.x refuses before the first iteration lies in the input."""
-    if case.report.iterations_begun or case.exit.timed_out or not case.report.errors:
+    """What pw.x refuses before the first iteration lies in the input, and a charge soon after."""
+    report = case.report
+    if not report.errors or case.exit.timed_out:
+        return None
+    if report.iterations_begun and (
+        report.scf.count or not re.search("charge is wrong|smearing", report.errors[0].text)
+    ):
         return None
     box = case.report.errors[0]
     for each in case.report.errors[:3]:

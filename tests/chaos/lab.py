@@ -107,6 +107,7 @@ class Lab:
         self.stack.start_servers()
         for name in self.parts:
             self.go_on(name) if name in self.stack.processes else self.restart(name)
+        self.stack.wait_for_web()
 
     # Work
 

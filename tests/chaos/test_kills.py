@@ -110,10 +110,24 @@ def test_cancelled_while_the_agent_is_away(lab: Lab) -> None:
 
 
 def test_cancelled_before_the_agent_hears_of_it(lab: Lab) -> None:
-    work = assigned(lab)
+    lab.proxy.losing = True
+    (work,) = lab.submit()
+    lab.reach(work, "assigned")
+    assert lab.cancel(work)
+    lab.proxy.losing = False
+    lab.ended_once(work, state="cancelled", executions=0)
+
+
+def test_cancelled_while_the_agent_stands_still(lab: Lab) -> None:
+    """It may have been told of the run, and not yet of the cancel."""
+    lab.stop("agent-0")
+    (work,) = lab.submit("run")
+    lab.reach(work, "assigned")
     assert lab.cancel(work)
     lab.go_on("agent-0")
-    lab.ended_once(work, state="cancelled", executions=0)
+    lab.reach(work, "cancelled")
+    lab.ended_once(work, state="cancelled", executions=work.executions)
+    assert work.executions <= 1
 
 
 def test_cancelled_too_late(lab: Lab) -> None:

@@ -5,7 +5,7 @@ error, a sideways scroll or a grave fault of accessibility. The pictures lie in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,12 @@ ROUTES = page_routes()
 class Walk:
     portal: Portal
     walkers: Callable[[str, bool], Walker]
+    pages: dict[str, bool] = field(default_factory=dict)
+
+    def is_page(self, person: str, address: str) -> bool:
+        if address not in self.pages:
+            self.pages[address] = is_page(self.walkers(person, False).context, address)
+        return self.pages[address]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def test_a_page_is_whole_for_an_admin(walk: Walk, route: Route) -> None:
     for number, address in enumerate(addresses(route, walk.portal.things)):
         last = address.strip("/").rpartition("/")[2]
         name = f"{route.name}-{last}" if number or "tab" in route.parameters else route.name
-        if not is_page(walk.walkers(person, False).context, address):
+        if not walk.is_page(person, address):
             continue
         for phone in (False, True):
             seen = walk.walkers(person, phone).visit(address, name)
@@ -75,10 +81,9 @@ def test_a_page_is_whole_in_every_state(walk: Walk, name: str, route: str, argum
 @pytest.mark.parametrize("person", ["ada", "max"])
 def test_pages_are_whole_or_refused_for_others(walk: Walk, person: str) -> None:
     complaints = []
-    judge = walk.walkers("root", False).context
     for turn, route in enumerate(ROUTES):
         address = addresses(route, walk.portal.things)[0]
-        if route.name == "sign-in" or not is_page(judge, address):
+        if route.name == "sign-in" or not walk.is_page("root", address):
             continue
         walker, open_to = walk.walkers(person, turn % 2 == 1), is_open_to(route, person)
         seen = walker.visit(address, route.name, closely=False, refused=not open_to)

@@ -127,9 +127,9 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
         return []
     swept = swept_parameter(calculation, software)
     shown = specs(software, calculation.analyses)
-    runs = calculation.runs.order_by("index").only(
-        "id", "calculation", "index", "state", "parameters"
-    )
+    # Not calculation.runs: where a page has prefetched it, each row here would ask for its cluster.
+    runs = Run.objects.filter(calculation=calculation).order_by("index")
+    runs = runs.only("id", "calculation", "index", "state", "parameters")
     if run_index is not None:
         chosen = list(runs.filter(index=run_index))
         shown = [spec for spec in shown if not spec.across]

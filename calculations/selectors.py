@@ -4,17 +4,18 @@ page shows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from calculations.models import Calculation, Run
 from calculations.states import CalculationState, RunState
 from labportal.accounts.models import User
 
-STRIP_FIELDS = ("id", "calculation_id", "index", "state", "parameters", "main_value", "reason")
+MOST_LISTED = 100  # the runs of a larger sweep are counted, not listed
+OPEN_RUNS = frozenset({RunState.WAITING, RunState.QUEUED, RunState.ASSIGNED, RunState.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,10 @@ class Filters:
 
 
 def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calculation]:
-    """Return visible calculations, newest first, with what a row shows: a constant number of
-    queries.
-    """
+    """Return visible calculations, newest first; what a row shows of their runs is runs_seen."""
     rows = Calculation.objects.visible_to(user)
     rows = _narrow(rows, filters) if filters else rows
-    return rows.select_related("project", "created_by", "cluster").prefetch_related(
-        Prefetch("runs", Run.objects.order_by("index").only(*STRIP_FIELDS))
-    )
+    return rows.select_related("project", "created_by", "cluster")
 
 
 def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculation]:
@@ -109,12 +106,60 @@ def waiting_reason(calculation: Calculation) -> str:
     return f"waits for a free slot on {cluster.name}"
 
 
-def progress_of(calculation: Calculation) -> dict[str, Any]:
-    """Return how many runs have ended of how many, from the prefetched runs."""
-    runs = list(calculation.runs.all())
-    ended = [run for run in runs if run.state not in OPEN_RUNS]
-    total = len(runs) or calculation.run_count
-    return {"done": len(ended), "of": total, "percent": round(100 * len(ended) / max(total, 1))}
+@dataclass(frozen=True, slots=True)
+class RunsSeen:
+    """The runs of a calculation as lists show them.
+
+    `states` and `values` (main numbers of the valid ones) are in the order of the runs; where there
+    are more than MOST_LISTED, `states` is None and `values` empty.
+    """
+
+    counts: Mapping[str, int]
+    states: tuple[str, ...] | None = ()
+    values: tuple[float, ...] = ()
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def ended(self) -> int:
+        return sum(count for state, count in self.counts.items() if state not in OPEN_RUNS)
 
 
-OPEN_RUNS = frozenset({RunState.WAITING, RunState.QUEUED, RunState.ASSIGNED, RunState.RUNNING})
+def runs_seen(calculations: Iterable[Calculation]) -> dict[int, RunsSeen]:
+    """Return the runs of each in two queries at most, however many there are; none for prefetched
+    runs.
+    """
+    rows: dict[int, list[tuple[str, float | None]]] = {}
+    many = []
+    for c in calculations:
+        if "runs" in getattr(c, "_prefetched_objects_cache", {}):
+            rows[c.pk] = [(run.state, run.main_value) for run in c.runs.all()]
+        elif c.run_count > MOST_LISTED:
+            many.append(c.pk)
+        else:
+            rows[c.pk] = []
+    few = [key for key, known in rows.items() if not known]
+    if few:
+        listed = Run.objects.filter(calculation__in=few).order_by("calculation", "index")
+        for key, state, value in listed.values_list("calculation_id", "state", "main_value"):
+            rows[key].append((state, value))
+    return {key: _seen(known) for key, known in rows.items()} | _counted(many)
+
+
+def _seen(runs: list[tuple[str, float | None]]) -> RunsSeen:
+    counts = Counter(state for state, _ in runs)
+    if len(runs) > MOST_LISTED:
+        return RunsSeen(counts, None)
+    valid = [value for state, value in runs if state == RunState.VALID and value is not None]
+    return RunsSeen(counts, tuple(state for state, _ in runs), tuple(valid))
+
+
+def _counted(keys: list[int]) -> dict[int, RunsSeen]:
+    counts: dict[int, dict[str, int]] = {key: {} for key in keys}
+    grouped = Run.objects.filter(calculation__in=keys).order_by() if keys else Run.objects.none()
+    found = grouped.values_list("calculation_id", "state").annotate(count=Count("pk"))
+    for key, state, count in found:
+        counts[key][state] = count
+    return {key: RunsSeen(known, None if known else ()) for key, known in counts.items()}

@@ -18,6 +18,7 @@ from calculations.models import (
     Quantity,
     Run,
 )
+from calculations.selectors import RunsSeen, runs_seen
 from calculations.services.drafts import DraftSpec, clusters
 from labportal.accounts.models import Project
 
@@ -167,6 +168,7 @@ class CalculationSerializer(serializers.ModelSerializer):
     cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
     created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     run_states = serializers.SerializerMethodField()
+    run_counts = serializers.SerializerMethodField()
     url = serializers.CharField(source="get_absolute_url", read_only=True)
 
     class Meta:
@@ -184,6 +186,7 @@ class CalculationSerializer(serializers.ModelSerializer):
             "priority",
             "run_count",
             "run_states",
+            "run_counts",
             "main_label",
             "main_value",
             "main_unit",
@@ -194,8 +197,22 @@ class CalculationSerializer(serializers.ModelSerializer):
             "url",
         ]
 
-    def get_run_states(self, calculation: Calculation) -> list[str]:
-        return [run.state for run in calculation.runs.all()]
+    def get_run_states(self, calculation: Calculation) -> list[str] | None:
+        """In the order of the runs; null for more than a hundred."""
+        states = self._runs(calculation).states
+        return None if states is None else list(states)
+
+    def get_run_counts(self, calculation: Calculation) -> dict[str, int]:
+        """How many runs are in which state."""
+        return dict(self._runs(calculation).counts)
+
+    def _runs(self, calculation: Calculation) -> RunsSeen:
+        """Look at the runs of all calculations of this answer at once."""
+        seen: dict[int, RunsSeen] = self.context.setdefault("runs_seen", {})
+        if calculation.pk not in seen:
+            of_list = isinstance(self.parent, serializers.ListSerializer)
+            seen.update(runs_seen(self.parent.instance if of_list else [calculation]))
+        return seen[calculation.pk]
 
 
 class CalculationDetailSerializer(CalculationSerializer):

@@ -41,7 +41,7 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         if self.action == "retrieve":
             runs = Run.objects.order_by("index").select_related("cluster")
             quantities = Prefetch("quantities", Quantity.objects.order_by("id"))
-            rows = rows.prefetch_related(None).prefetch_related(
+            rows = rows.prefetch_related(
                 Prefetch("runs", runs.prefetch_related(quantities)),
                 "input_files",
                 "analysis_results",

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from calculations import selectors
 from calculations.forms import shown
 from calculations.models import Calculation, Run
+from calculations.selectors import RunsSeen
 from calculations.software.base import Software
 from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import CalculationState, RunState
 
 FEW_VALUES = 3
+MOST_CELLS = 24  # a larger sweep is drawn as shares
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The runs of a row as squares: one for each, or (`shares`: state, words, count) in proportion;
+    partial templates/calculations/_cells.html.
+    """
+
+    each: list[dict[str, str]]
+    shares: list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +41,52 @@ class Row:
     spark: list[float]
     spark_log: bool
     clusters: str
+    cells: Cells
 
 
 def rows_of(calculations: Iterable[Calculation], moving: dict[int, list[Run]]) -> list[Row]:
-    return [_row(calculation, moving.get(calculation.pk, [])) for calculation in calculations]
+    shown = list(calculations)
+    seen = selectors.runs_seen(shown)
+    return [_row(c, seen[c.pk], moving.get(c.pk, [])) for c in shown]
 
 
-def _row(calculation: Calculation, moving: Sequence[Run]) -> Row:
-    progress = selectors.progress_of(calculation)
-    spark, log = _spark(calculation, moving)
+def _row(calculation: Calculation, seen: RunsSeen, moving: Sequence[Run]) -> Row:
+    total = seen.total or calculation.run_count
+    spark, log = _spark(seen, moving)
     names = dict.fromkeys(run.cluster.name for run in moving if run.cluster)
     return Row(
         calculation=calculation,
         about=about(calculation),
         why=why(calculation),
-        done=_done(progress, moving),
-        of=progress["of"] * 100,
-        words=progress_words(progress, moving),
+        done=_done(seen.ended, moving),
+        of=total * 100,
+        words=progress_words(seen.ended, total, moving),
         spark=spark,
         spark_log=log,
         clusters=", ".join(names) or (calculation.cluster.name if calculation.cluster else ""),
+        cells=_cells(seen),
     )
+
+
+def _cells(seen: RunsSeen) -> Cells:
+    words = {state.value: str(state.label) for state in RunState}
+    if seen.states is not None and len(seen.states) <= MOST_CELLS:
+        return Cells([{"state": s, "get_state_display": words[s]} for s in seen.states], [])
+    ordered = [state.value for state in STRIP_ORDER if seen.counts.get(state.value)]
+    return Cells([], [(state, words[state], seen.counts[state]) for state in ordered])
+
+
+STRIP_ORDER = (
+    RunState.VALID,
+    RunState.NOT_VALID,
+    RunState.FAILED,
+    RunState.CANCELLED,
+    RunState.SKIPPED,
+    RunState.RUNNING,
+    RunState.ASSIGNED,
+    RunState.QUEUED,
+    RunState.WAITING,
+)
 
 
 def software_of(calculation: Calculation) -> Software | None:
@@ -99,12 +135,11 @@ def run_label(calculation: Calculation, run: Run) -> str:
     return f"{shown(run.parameters[parameter.name])} {parameter.unit}".rstrip()
 
 
-def progress_words(progress: dict[str, Any], moving: Sequence[Run]) -> str:
-    total = progress["of"]
+def progress_words(ended: int, total: int, moving: Sequence[Run]) -> str:
     if not moving:
-        return f"{progress['done']} of {total} ended" if total > 1 else "starting"
+        return f"{ended} of {total} ended" if total > 1 else "starting"
     if len(moving) > 1:
-        return f"{len(moving)} running, {progress['done']} of {total} ended"
+        return f"{len(moving)} running, {ended} of {total} ended"
     run = moving[0]
     words = [f"run {run.index + 1} of {total}"] if total > 1 else []
     told = run.progress or {}
@@ -114,21 +149,20 @@ def progress_words(progress: dict[str, Any], moving: Sequence[Run]) -> str:
     return ", ".join(words) or "started"
 
 
-def _done(progress: dict[str, Any], moving: Sequence[Run]) -> int:
+def _done(ended: int, moving: Sequence[Run]) -> int:
     """Hundredths of runs that are done, so that one long run moves its bar too."""
     inside = 0.0
     for run in moving:
         told = run.progress or {}
         if told.get("of"):
             inside += min(1.0, (told.get("done") or 0) / told["of"])
-    return round(100 * (progress["done"] + inside))
+    return round(100 * (ended + inside))
 
 
-def _spark(calculation: Calculation, moving: Sequence[Run]) -> tuple[list[float], bool]:
+def _spark(seen: RunsSeen, moving: Sequence[Run]) -> tuple[list[float], bool]:
     """What converges in the run that executes; else the main numbers of the runs that ended."""
     for run in moving:
         trail = [point[1] for point in (run.progress or {}).get("trail", [])]
         if len(trail) > 1:
             return trail, all(value > 0 for value in trail)
-    valid = [r for r in calculation.runs.all() if r.state == RunState.VALID]
-    return [r.main_value for r in valid if r.main_value is not None], False
+    return list(seen.values), False

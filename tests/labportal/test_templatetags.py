@@ -9,6 +9,7 @@ from django.template import engines
 from django.utils import timezone
 
 from labportal.common import vendor
+from labportal.common.templatetags import components
 from labportal.common.templatetags import labportal as tags
 
 NOW = datetime(2026, 11, 21, 14, 2, 5, tzinfo=UTC)
@@ -120,3 +121,21 @@ def test_only_listed_files_are_served(assets: Path) -> None:
 
 def test_packages_that_are_not_there_are_named(assets: Path) -> None:
     assert "htmx.org/dist" in vendor.missing()
+
+
+@pytest.mark.parametrize(
+    ("counts", "squares"),
+    [
+        ((812, 120, 68), [19, 3, 2]),
+        ((998, 1, 1), [22, 1, 1]),
+        ((1, 9999), [1, 23]),
+        ((3, 2), [3, 2]),
+        ((1000,), [24]),
+    ],
+)
+def test_many_runs_are_squares_in_proportion(counts: tuple[int, ...], squares: list[int]) -> None:
+    given = [(f"s{i}", f"S{i}", count) for i, count in enumerate(counts)]
+    drawn = components.shares(given)
+    states = [cell["state"] for cell in drawn["cells"]]
+    assert [states.count(f"s{i}") for i in range(len(counts))] == squares
+    assert drawn["count"] == sum(counts)

@@ -69,6 +69,43 @@ def strip(cells: Iterable[Any], label: str = "runs", most: int = 40) -> dict[str
     }
 
 
+@register.inclusion_tag("components/_strip.html")
+def shares(
+    counts: Sequence[tuple[str, str, int]], label: str = "runs", most: int = 24
+) -> dict[str, Any]:
+    """Many runs as few squares, in proportion, each state (value, words, count) with one at least;
+    see components/_strip.html.
+    """
+    total = sum(count for _, _, count in counts)
+    drawn = []
+    for (value, words, count), squares in zip(counts, _squares(counts, most), strict=True):
+        drawn += [
+            {"state": value, "get_state_display": f"{number(count)} {words.lower()}"}
+        ] * squares
+    return {
+        "cells": drawn,
+        "words": ", ".join(f"{count} {words.lower()}" for _, words, count in counts),
+        "after": number(total),
+        "label": label,
+        "count": total,
+    }
+
+
+def _squares(counts: Sequence[tuple[str, str, int]], most: int) -> list[int]:
+    """Share out `most` squares by the largest remainders, one at least to each."""
+    total = sum(count for _, _, count in counts)
+    most = min(most, total)
+    exact = [most * count / total for _, _, count in counts]
+    given = [max(1, int(share)) for share in exact]
+    while sum(given) != most:
+        step = 1 if sum(given) < most else -1
+        open_to = [i for i, n in enumerate(given) if n + step > 0]
+        if not open_to:
+            break
+        given[max(open_to, key=lambda i: step * (exact[i] - given[i]))] += step
+    return given
+
+
 @register.inclusion_tag("components/_bar.html")
 def bar(
     value: float | None, of: float = 100.0, label: str = "", held: float = 0.0, thick: bool = False

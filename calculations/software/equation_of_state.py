@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.21766339999998
 LEAST_POINTS_CUBIC = 4  # the third order has four unknowns
+# Å³ and eV; what lies beyond was read from a broken file, and would overflow.
+VOLUMES, LARGEST_ENERGY = (1e-3, 1e9), 1e12
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def fit(volumes: Sequence[float], energies: Sequence[float]) -> EquationOfState 
     points = sorted(zip(volumes, energies))
     if len(volumes) != len(energies):
         raise ValueError(f"{len(volumes)} volumes, {len(energies)} energies")
-    if not all(math.isfinite(v) and math.isfinite(e) and v > 0 for v, e in points):
+    if not all(VOLUMES[0] < v < VOLUMES[1] and abs(e) < LARGEST_ENERGY for v, e in points):
         return None
     different = len({v for v, _ in points})
     if different < 3:
@@ -62,7 +64,9 @@ def fit(volumes: Sequence[float], energies: Sequence[float]) -> EquationOfState 
         return None
     coefficients = (found[0] + offset, *found[1:])
     place = _minimum(coefficients)
-    if place is None or centre + place * width <= 0:
+    if place is None or not VOLUMES[1] ** (-2 / 3) < centre + place * width < VOLUMES[0] ** (
+        -2 / 3
+    ):
         return None
     return _at_minimum(coefficients, place, centre, width, points)
 
@@ -73,13 +77,15 @@ def _at_minimum(
     centre: float,
     width: float,
     points: Sequence[tuple[float, float]],
-) -> EquationOfState:
+) -> EquationOfState | None:
     volume = (centre + place * width) ** (-3 / 2)
     second = (2 * coefficients[2] + 6 * (*coefficients, 0.0)[3] * place) / width**2
     third = 6 * (*coefficients, 0.0)[3] / width**3
     x1 = -2 / 3 * volume ** (-5 / 3)  # dx/dV and d²x/dV²
     x2 = 10 / 9 * volume ** (-8 / 3)
     curvature = second * x1**2
+    if curvature <= 0:  # a minimum too flat for the digits there are
+        return None
     derivative = None
     if len(coefficients) == 4:
         derivative = -1 - volume * (third * x1**3 + 3 * second * x1 * x2) / curvature

@@ -88,10 +88,21 @@ def test_what_has_no_minimum_is_not_fitted(volumes, energies):
     assert fit(volumes, energies) is None
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=8))
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.floats(), st.floats()),
+            st.tuples(st.floats(1e-3, 1e9), st.floats(-1e12, 1e12)),
+        ),
+        max_size=8,
+    )
+)
 def test_any_points_are_survived(points):
-    fit([v for v, _ in points], [e for _, e in points])
+    found = fit([v for v, _ in points], [e for _, e in points])
+    if found is not None:
+        assert found.bulk_modulus > 0
+        assert math.isfinite(found.at(points[0][0]))
 
 
 def test_lists_of_unequal_length_are_an_error():

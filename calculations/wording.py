@@ -15,6 +15,7 @@ from calculations.software.analysis import is_number
 from calculations.software.base import Software
 from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
+from calculations.states import CalculationState
 from labportal.common.templatetags.labportal import (
     MINUS,
     NOTHING,
@@ -93,6 +94,16 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     if decimals < 0 or decimals > MOST_DIGITS or abs(value) >= LARGE:
         return result_words(value), number(error, 2)
     return _fixed(value, decimals), _fixed(error, decimals)
+
+
+def main_words(calculation: Calculation) -> str:
+    """The main result of a valid one, without its unit, with its standard error where known."""
+    value, error = calculation.main_value, calculation.main_error
+    if value is None or calculation.state != CalculationState.VALID:
+        return ""
+    if error is None:
+        return result_words(value, calculation.main_unit)
+    return " ± ".join(with_error(value, error))
 
 
 def _writer(numbers: Sequence[float], least_decimals: int, most_decimals: int) -> Any:

@@ -50,6 +50,7 @@ class Calculation(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     run_count = models.PositiveIntegerField(default=1)
     main_value = models.FloatField(null=True, blank=True)
+    main_error = models.FloatField(null=True, blank=True)  # the standard error, where there is one
     main_label = models.CharField(max_length=60, blank=True)
     main_unit = models.CharField(max_length=30, blank=True)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from calculations.models import Calculation
 from calculations.states import TERMINAL, CalculationState
+from calculations.wording import main_words
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
 from labportal.common.clock import now
@@ -57,7 +58,7 @@ def _body(calculation: Calculation, word: str) -> str:
     if calculation.reason:
         lines.append(calculation.reason)
     if calculation.state == CalculationState.VALID and calculation.main_value is not None:
-        value = f"{calculation.main_value:.8g} {calculation.main_unit}".rstrip()
+        value = f"{main_words(calculation)} {calculation.main_unit}".rstrip()
         lines.append(f"{calculation.main_label}: {value}")
         lines.append("Its report is ready.")
     return "\n".join(lines)

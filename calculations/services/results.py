@@ -194,8 +194,12 @@ def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuanti
     firsts = {q.analysis: q for q in reversed(quantities) if q.number is not None}
     if firsts:
         main = next(iter(firsts.values()))
+        errors = {(q.name, q.unit): q.number for q in quantities}
         Calculation.objects.filter(pk=calculation.pk).update(
-            main_value=main.number, main_label=main.label[:60], main_unit=main.unit
+            main_value=main.number,
+            main_error=errors.get((f"{main.name}_error", main.unit)),
+            main_label=main.label[:60],
+            main_unit=main.unit,
         )
 
 

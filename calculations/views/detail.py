@@ -16,7 +16,6 @@ from calculations.states import RunState
 from calculations.views import tabs
 from calculations.views.finding import find
 from calculations.views.rows import rows_of, software_label
-from calculations.views.tables import main_words
 from labportal.accounts.decorators import needs
 
 TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]] = {
@@ -57,7 +56,6 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "tabs": _tabs(calculation, tab),
         "tab": tab,
         "here": request.get_full_path(),
-        "main_words": main_words(calculation),
     }
 
 

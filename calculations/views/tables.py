@@ -10,7 +10,6 @@ from calculations.charts import ChartDocument
 from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
 from calculations.software.analysis import is_number
-from calculations.states import CalculationState
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
 from calculations.wording import column_words, result_words, with_error
@@ -108,18 +107,6 @@ def with_its_error(quantity: Quantity, error: Quantity | None) -> str:
     if error is None or error.unit != quantity.unit or not is_number(quantity.value):
         return result_words(quantity.value, quantity.unit)
     return " ± ".join(with_error(float(quantity.value), float(error.value)))
-
-
-def main_words(calculation: Calculation) -> str:
-    """The main result of a valid one, without its unit, with its standard error where known."""
-    value, unit = calculation.main_value, calculation.main_unit
-    if value is None or calculation.state != CalculationState.VALID:
-        return ""
-    named = {q.name: q for q in calculation.quantities.filter(run=None)}
-    for q in named.values():
-        if (q.label, q.value, q.unit) == (calculation.main_label, value, unit):
-            return with_its_error(q, named.get(q.name + ERROR))
-    return result_words(value, unit)
 
 
 def quantity_table(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from calculations.models import Calculation, Run
+from calculations.models import Calculation, Run, SavedFilter
 from calculations.states import CalculationState, RunState
 from labportal.accounts.models import User
 
@@ -64,6 +64,10 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculati
             found |= Q(pk=int(number))
         rows = rows.filter(found)
     return rows
+
+
+def saved_filters(user: User) -> QuerySet[SavedFilter]:
+    return SavedFilter.objects.filter(user=user)
 
 
 def runs_of(calculation: Calculation) -> QuerySet[Run]:

@@ -8,7 +8,15 @@ from fnmatch import fnmatchcase
 from io import BytesIO
 from typing import Any
 
-from calculations.models import Calculation, Dataset, InputFile, OrphanResult, OutputFile, Run
+from calculations.models import (
+    Calculation,
+    Dataset,
+    InputFile,
+    OrphanResult,
+    OutputFile,
+    Run,
+    SavedFilter,
+)
 from clusters import keys
 from clusters.models import Cluster, LogLine
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
@@ -96,6 +104,15 @@ def output_file(world: World) -> OutputFile:
     )
 
 
+def saved_filter(world: World) -> SavedFilter:
+    return world.thing(
+        "filter",
+        lambda _: SavedFilter.objects.create(
+            user=world.people["ada"], name="f", query="state=valid"
+        ),
+    )
+
+
 def site(world: World) -> Cluster:
     return world.thing("cluster", lambda _: cluster("metis"))
 
@@ -143,6 +160,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*", "slug", lambda world: project(world).slug),
     ("*", "project_id", pk(project)),
     ("api-project-*", "pk", pk(project)),
+    ("*", "filter_id", pk(saved_filter)),
     ("*", "session_id", pk(browser)),
     ("*", "grant_id", pk(program)),
     ("*", "notification_id", pk(notification)),

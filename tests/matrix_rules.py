@@ -96,6 +96,8 @@ CALCULATIONS: dict[str, Rules] = {
     "dashboard": SIGNED_IN,
     "calculation-list": SIGNED_IN,
     "calculation-bulk": SIGNED_IN,
+    "calculation-filter-save": SIGNED_IN,
+    "calculation-filter-delete": OWNER,
     "calculation-new": may(Can.CREATE_CALCULATION),
     "calculation-preview": may(Can.CREATE_CALCULATION),
     "calculation-detail": MEMBERS,

@@ -3,6 +3,7 @@
 from calculations.models.calculation import Calculation
 from calculations.models.event import Event
 from calculations.models.file import InputFile, OutputFile
+from calculations.models.filter import SavedFilter
 from calculations.models.result import AnalysisResult, Dataset, OrphanResult, Quantity
 from calculations.models.run import Attempt, Run
 from calculations.models.settings import LabSettings
@@ -19,4 +20,5 @@ __all__ = [
     "OutputFile",
     "Quantity",
     "Run",
+    "SavedFilter",
 ]

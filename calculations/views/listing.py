@@ -18,6 +18,7 @@ from calculations.selectors import Filters
 from calculations.services import drafts, lifecycle, submission
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
+from calculations.views.filters import saved_of
 from calculations.views.paging import SIZE, Sort, page_of
 from calculations.views.rows import rows_of
 from calculations.views.safe import safe_next
@@ -83,6 +84,7 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "state_chips": _state_chips(request, filters),
         "software_chips": _software_chips(request, filters),
         "menus": _menus(request, filters, projects),
+        "saved": saved_of(request, filters),
         "columns": _columns(request),
         "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
         "here": request.get_full_path(),

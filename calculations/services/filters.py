@@ -1,0 +1,49 @@
+"""Saved filters of the list of calculations: each person's own, a few, found by their names."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.db import transaction
+
+from calculations.models import SavedFilter
+from calculations.selectors import Filters
+from labportal.accounts.models import User
+from labportal.accounts.roles import Can, require
+from labportal.common.errors import InvalidInput, NotFound, WrongMoment
+
+MOST = 20
+
+
+def query_of(filters: Filters, sort: str = "") -> str:
+    """Write filters and order the one way in which they are saved and compared."""
+    return urlencode(filters.active() | ({"sort": sort} if sort else {}))
+
+
+@transaction.atomic
+def save(name: str, filters: Filters, *, sort: str = "", actor: User) -> SavedFilter:
+    """Keep the filter under the name; one of the same name is replaced."""
+    require(actor, Can.SIGN_IN)
+    name = " ".join(name.replace("\0", "").split())
+    if not name or len(name) > SavedFilter._meta.get_field("name").max_length:
+        raise InvalidInput("A saved filter needs a name of 1 to 60 characters.", field="name")
+    if not filters.active():
+        raise InvalidInput("Nothing is narrowed: there is no filter to save.", field="query")
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # counts one after the other
+    others = SavedFilter.objects.filter(user=actor).exclude(name=name)
+    if others.count() >= MOST:
+        raise WrongMoment(f"You have {MOST} saved filters; delete one that you no longer need.")
+    saved, _ = SavedFilter.objects.update_or_create(
+        user=actor, name=name, defaults={"query": query_of(filters, sort)}
+    )
+    return saved
+
+
+def delete(filter_id: int, *, actor: User) -> SavedFilter:
+    """Raises NotFound for what is not the person's own."""
+    require(actor, Can.SIGN_IN)
+    saved = SavedFilter.objects.filter(user=actor, pk=filter_id).first()
+    if saved is None:
+        raise NotFound("There is no such saved filter of yours.", code="no-filter")
+    saved.delete()
+    return saved

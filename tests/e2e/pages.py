@@ -62,6 +62,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("notification-*", "notification_id", (lambda _: 1,)),
     ("profile-*", "session_id", (lambda _: 1,)),
     ("profile-*", "grant_id", (lambda _: 1,)),
+    ("calculation-filter-*", "filter_id", (lambda _: 1,)),
 )
 #: Pages that look different for other objects than the first.
 MORE: tuple[tuple[str, str, Value], ...] = (

@@ -52,8 +52,12 @@ def try_storage() -> Trial:
         return Trial(
             False, f"{place()[0].upper()}{place()[1:]} still has the file after it was deleted."
         )
-    steps = ", ".join(f"{verb} {seconds * 1000:.0f} ms" for verb, seconds in took.items())
+    steps = ", ".join(f"{verb} {_milliseconds(seconds)}" for verb, seconds in took.items())
     return Trial(True, f"{SIZE // 1024} KiB came back from {place()} as they were: {steps}.")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
 def place() -> str:

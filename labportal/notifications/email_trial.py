@@ -65,9 +65,8 @@ def _send(to: str) -> Trial:
         return Trial(False, f"Not sent to {to}. {_said(problem)}")
     kind, took = _kind(), f"in {(time.perf_counter() - began) * 1000:.0f} ms"
     if kind in NOBODY:
-        return Trial(
-            True, f"Written to {_where()} {took}. No mail server is set, so nobody gets it."
-        )
+        words = f"No mail server is set: it was written to {_where()} {took}, and nobody gets it."
+        return Trial(False, words)
     return Trial(True, f"Sent to {to} {took}. {_where()} took it; look into your inbox.")
 
 

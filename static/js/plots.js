@@ -71,8 +71,8 @@ function layout(figure, palette, small) {
 }
 
 const isFitted = (figure) => figure.y.some(isFit) || figure.y.some((column) => column.style === "line" && figure.y[0].style === "markers");
-const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 || isFitted(figure) ? titled(figure.y[0]) : shared(figure.y));
-const shared = (columns) => (new Set(columns.map((column) => column.unit)).size === 1 && columns[0].unit ? `value / ${columns[0].unit}` : "value");
+const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 || isFitted(figure) ? titled(figure.y[0]) : shared(figure));
+const shared = (figure) => (new Set(figure.y.map((column) => column.unit)).size === 1 && figure.y[0].unit ? `${figure.title} / ${figure.y[0].unit}` : figure.title);
 
 function draw(element) {
   const figure = figures.get(element);

@@ -11,20 +11,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from calculations.software.endings import OUT_OF_MEMORY, cancelled, killed
 from calculations.software.espresso.evidence import Case, read_case
 from calculations.software.espresso.output import OUTPUT
 from calculations.software.espresso.report import ErrorBox, Report
 from calculations.software.results import Exit, Outcome, Verdict
 
-OUT_OF_MEMORY = re.compile(
-    r"out of memory|oom[-_ ]?kill|oom_kill|cannot allocate memory|allocation would exceed|bad_alloc"
-    r"|insufficient virtual memory|error allocating|cannot allocate|exceeded .*memory limit",
-    re.IGNORECASE,
-)
 NOT_FOUND = re.compile(r"file\s+(\S+)\s+not found|(\S+\.upf)\b", re.IGNORECASE)
 PSEUDO_ROUTINES = ("readpp", "read_upf", "read_pseudo", "upf_to_internal")
 DENSITY_ROUTINES = ("read_scf", "read_rhog", "read_rho_xml", "potinit", "read_file")
-HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 1, 2, 9, 15
 NOISE = re.compile(
     r"^[-=*\s]*$|MPI_ABORT|with errorcode|^NOTE:|^You may or may not|^exactly when|^STOP \d|"
     r"IEEE_|ORTE_ERROR_LOG|^#\d|^at \.\.|^Error termination",
@@ -63,17 +58,6 @@ def judge(folder: Path, exit: Exit) -> Outcome:
         if outcome is not None:
             return outcome
     return _converged(case)
-
-
-def _cancelled(case: Case) -> Outcome | None:
-    if not case.exit.cancelled:
-        return None
-    return case.outcome(
-        Verdict.FAILED,
-        "cancelled",
-        "The run was cancelled before its end.",
-        "Submit it again if it is still wanted.",
-    )
 
 
 def _missing_pseudopotential(case: Case) -> Outcome | None:
@@ -224,20 +208,6 @@ def _walltime(case: Case) -> Outcome | None:
     )
 
 
-def _killed(case: Case) -> Outcome | None:
-    signal = case.signal
-    if signal not in (HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL):
-        return None
-    return case.outcome(
-        Verdict.FAILED,
-        "killed",
-        f"The run was ended from outside by signal {signal}.",
-        "Signal 9 often means that memory ran out: ask for more, otherwise submit the run again."
-        if signal == KILL_SIGNAL
-        else "Submit the run again; ask the operator of the cluster if it happens twice.",
-    )
-
-
 def _no_output(case: Case) -> Outcome | None:
     if case.has_output:
         return None
@@ -365,14 +335,14 @@ def _points(report: Report) -> int:
 
 
 RULES: tuple[Callable[[Case], Outcome | None], ...] = (
-    _cancelled,
+    cancelled,
     _missing_pseudopotential,
     _out_of_memory,
     _scf_not_converged,
     _carried_density,
     _input_error,
     _walltime,
-    _killed,
+    killed,
     _no_output,
     _aborted,
     _no_energy,

@@ -10,15 +10,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from calculations.software.endings import OUT_OF_MEMORY, cancelled, killed
 from calculations.software.results import Exit, Outcome, Verdict
 from calculations.software.siesta.evidence import Case, read_case
 from calculations.software.siesta.output import OUTPUT, Report
 
-OUT_OF_MEMORY = re.compile(
-    r"out of memory|oom[-_ ]?kill|oom_kill|cannot allocate memory|allocation would exceed|bad_alloc"
-    r"|insufficient virtual memory|error allocating|exceeded .*memory limit",
-    re.IGNORECASE,
-)
 INPUT_ERROR = re.compile(
     r"FDF module:|fdf_\w+:.*(?:error|not |missing)"
     r"|(?:redata|coor|read_basis_specs|chemical_types|struct\w*|kgrid)\b.*ERROR"
@@ -30,7 +26,6 @@ NOISE = re.compile(
     r"^[*\s]*$|^ERROR$|^Stopping Program|^STOP Stopping|^File:|^Line:"
     r"|^Program aborted|^#\d|^at \.\.|^FATAL:?$"
 )
-HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL = 1, 2, 9, 15
 
 
 def judge(folder: Path, exit: Exit) -> Outcome:
@@ -41,17 +36,6 @@ def judge(folder: Path, exit: Exit) -> Outcome:
         if outcome is not None:
             return outcome
     return _converged(case)
-
-
-def _cancelled(case: Case) -> Outcome | None:
-    if not case.exit.cancelled:
-        return None
-    return case.outcome(
-        Verdict.FAILED,
-        "cancelled",
-        "The run was cancelled before its end.",
-        "Submit it again if it is still wanted.",
-    )
 
 
 def _missing_pseudopotential(case: Case) -> Outcome | None:
@@ -185,20 +169,6 @@ def _walltime(case: Case) -> Outcome | None:
     )
 
 
-def _killed(case: Case) -> Outcome | None:
-    signal = case.signal
-    if signal not in (HANGUP_SIGNAL, INTERRUPT_SIGNAL, KILL_SIGNAL, TERM_SIGNAL):
-        return None
-    return case.outcome(
-        Verdict.FAILED,
-        "killed",
-        f"The run was ended from outside by signal {signal}.",
-        "Signal 9 often means that memory ran out: ask for more, otherwise submit the run again."
-        if signal == KILL_SIGNAL
-        else "Submit the run again; ask the operator of the cluster if it happens twice.",
-    )
-
-
 def _no_output(case: Case) -> Outcome | None:
     if case.has_output:
         return None
@@ -294,13 +264,13 @@ def _converged(case: Case) -> Outcome:
 
 
 RULES: tuple[Callable[[Case], Outcome | None], ...] = (
-    _cancelled,
+    cancelled,
     _missing_pseudopotential,
     _out_of_memory,
     _scf_not_converged,
     _input_error,
     _walltime,
-    _killed,
+    killed,
     _no_output,
     _aborted,
     _no_energy,

@@ -16,7 +16,8 @@ from bench.lifecycle import COUNTS, rate
 from bench.stack import Stack
 from clusters.agent.protocol import EXCHANGE_PATH, PROTOCOL
 
-PEERS = {"QCFractal 0.71": {"per_s": 292}}
+# Quoted from an earlier measurement on two cores; no peer runs here.
+PEERS = {"QCFractal 0.71": {"per_s": [284, 301]}}
 WARM_UP = 100
 
 
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rates_per_s": [round(rate, 1) for rate in rates],
         "lost": total - counts["valid"],
         "doubled": counts["doubled"],
-        "peers": PEERS,
+        "peers_quoted": PEERS,
         "first_mark": {"per_s": 150},
         "goal": {"per_s": 600},
     }

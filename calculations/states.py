@@ -35,6 +35,14 @@ class RunState(TextChoices):
     SKIPPED = "skipped", "Skipped"  # never started, since the run before it is not valid
 
 
+class Standing(TextChoices):
+    """How far the results of a valid calculation may be trusted; empty before any check."""
+
+    CHECKED = "checked", "Checked"  # by rule
+    VALIDATED = "validated", "Validated"  # by a second person
+    RETRACTED = "retracted", "Retracted"
+
+
 ACTIVE = frozenset({CalculationState.QUEUED, CalculationState.RUNNING})
 TERMINAL = frozenset(
     {

@@ -10,7 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from calculations.states import ACTIVE, TERMINAL, CalculationState
+from calculations.states import ACTIVE, TERMINAL, CalculationState, Standing
 from labportal.accounts.models import Project
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class CalculationQuerySet(models.QuerySet["Calculation"]):
     def visible_to(self, user: User) -> CalculationQuerySet:
-        return self.filter(project__in=Project.objects.visible_to(user))
+        return self.filter(project__in=Project.objects.visible_to(user), deleted_at=None)
 
 
 class Calculation(models.Model):
@@ -29,10 +29,16 @@ class Calculation(models.Model):
     software = models.CharField(max_length=60)
     software_version = models.PositiveIntegerField(default=1)
     parameters = models.JSONField(default=dict)
-    # None for a single run, else {"parameter", "values", "mode": "chain" | "independent", "carry":
-    # [patterns]}
+    # None for a single run, else as services/sweeps.py says.
     sweep = models.JSONField(null=True, blank=True)
     analyses = models.JSONField(default=list, blank=True)
+    structure = models.ForeignKey(
+        "Structure", models.PROTECT, null=True, blank=True, related_name="calculations"
+    )
+    # How often a run that is not valid may be tried again with what its verdict advises.
+    automatic_retries = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(2)]
+    )
     cluster = models.ForeignKey(
         "clusters.Cluster", models.PROTECT, null=True, blank=True, related_name="calculations"
     )
@@ -62,6 +68,16 @@ class Calculation(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     announced_at = models.DateTimeField(null=True, blank=True)
     keep_files = models.BooleanField(default=False)
+
+    standing = models.CharField(max_length=10, choices=Standing.choices, blank=True)
+    standing_at = models.DateTimeField(null=True, blank=True)
+    standing_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    standing_reason = models.CharField(max_length=500, blank=True)
+    # Why it should no longer be trusted: something that it was derived from was retracted.
+    doubt = models.CharField(max_length=500, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
     copied_from = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 class ResultQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> ResultQuerySet:
-        return self.filter(calculation__project__in=Project.objects.visible_to(user))
+        return self.filter(
+            calculation__project__in=Project.objects.visible_to(user), calculation__deleted_at=None
+        )
 
 
 class AnalysisResult(models.Model):

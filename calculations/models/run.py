@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> RunQuerySet:
-        return self.filter(calculation__project__in=Project.objects.visible_to(user))
+        return self.filter(
+            calculation__project__in=Project.objects.visible_to(user), calculation__deleted_at=None
+        )
 
 
 class Run(models.Model):
@@ -30,6 +32,11 @@ class Run(models.Model):
     calculation = models.ForeignKey(Calculation, models.CASCADE, related_name="runs")
     index = models.PositiveIntegerField(default=0)
     parameters = models.JSONField(default=dict, blank=True)  # what differs from the calculation's
+    # Its place in the sweep: one value for each axis, a number or a word.
+    point = models.JSONField(default=list, blank=True)
+    # What an automatic retry has changed, on top of the parameters.
+    changes = models.JSONField(default=dict, blank=True)
+    automatic_retries = models.PositiveSmallIntegerField(default=0)
     predecessor = models.OneToOneField(
         "self", models.CASCADE, null=True, blank=True, related_name="successor"
     )
@@ -50,6 +57,7 @@ class Run(models.Model):
     progress = models.JSONField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=300, blank=True)
     main_value = models.FloatField(null=True, blank=True)
+    disk_bytes = models.PositiveBigIntegerField(null=True, blank=True)  # on its cluster
     purged_at = models.DateTimeField(null=True, blank=True)
 
     objects = RunQuerySet.as_manager()
@@ -85,7 +93,7 @@ class Run(models.Model):
         return self.state in LEASED_RUNS
 
     def full_parameters(self) -> dict[str, Any]:
-        return {**self.calculation.parameters, **self.parameters}
+        return {**self.calculation.parameters, **self.parameters, **self.changes}
 
 
 class Attempt(models.Model):
@@ -111,6 +119,8 @@ class Attempt(models.Model):
     elapsed_s = models.FloatField(null=True)
     cpu_s = models.FloatField(null=True)
     max_rss_mib = models.FloatField(null=True)
+    changes = models.JSONField(default=dict, blank=True)  # of an automatic retry
+    results_sha256 = models.CharField(max_length=64, blank=True)
     recorded_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -16,6 +16,7 @@ from typing import Any
 
 from calculations.software.parameters import Parameter, check_parameters
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
+from calculations.software.structure import Structure
 
 
 class InvalidAnalyses(ValueError):
@@ -138,6 +139,14 @@ class Software(ABC):
 
     def validate(self, parameters: Mapping[str, Any]) -> None:  # noqa: B027  (an optional hook)
         """Check what concerns several parameters together. Raises InvalidParameters."""
+
+    def structure(self, parameters: Mapping[str, Any]) -> Structure | None:
+        """Return the atoms (Å) and the cell that checked `parameters` describe; None: has none."""
+        return None
+
+    def structure_parameters(self, structure: Structure) -> dict[str, Any]:
+        """Return the parameters that describe `structure`; empty where the program has none."""
+        return {}
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of the files that the scientist must supply (pseudopotentials, say)."""

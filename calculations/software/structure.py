@@ -103,6 +103,19 @@ def read_xyz(text: str, *, least_distance: float = LEAST_DISTANCE) -> Structure:
     return Structure(atoms, comment, _lattice(comment))
 
 
+def write_xyz(structure: Structure) -> str:
+    """Write xyz with its head; the cell stands in the comment as extended xyz has it."""
+    comment = re.sub(r'\s*(Lattice|pbc)\s*=\s*"[^"]*"', "", structure.comment, flags=re.IGNORECASE)
+    if structure.cell is not None:
+        numbers = " ".join(f"{x + 0.0:.10g}" for vector in structure.cell for x in vector)
+        comment = f'{comment} Lattice="{numbers}" pbc="T T T"'.strip()
+    rows = [
+        f"{atom.symbol:<2}" + "".join(f" {x + 0.0:15.10f}" for x in atom.position)
+        for atom in structure.atoms
+    ]
+    return "\n".join([str(len(rows)), comment, *rows]) + "\n"
+
+
 def _atom(number: int, words: Sequence[str]) -> Atom:
     if len(words) < 4:
         raise StructureError(f"line {number}: an atom needs a symbol and three coordinates in Å")

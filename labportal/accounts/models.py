@@ -126,6 +126,8 @@ class Project(models.Model):
     description = models.TextField(blank=True)
     private = models.BooleanField(default=False)
     is_default = models.BooleanField(default=False)
+    # How long raw files stay on the clusters; None: as long as the lab's settings say.
+    retention_days = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="projects"

@@ -14,6 +14,7 @@ from calculations.software.base import Resources, Software
 from calculations.software.pyscf import extract, parameters, reading, verdict
 from calculations.software.pyscf.analyses import ANALYSES
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
+from calculations.software.structure import Structure, write_xyz
 
 PROGRAM, INPUT, DENSITY = "run_pyscf.py", "input.json", "density_matrix.npy"
 VERSION_SECONDS = 20
@@ -46,6 +47,12 @@ class PySCF(Software):
 
     def validate(self, values: Mapping[str, Any]) -> None:
         parameters.validate(values)
+
+    def structure(self, values: Mapping[str, Any]) -> Structure:
+        return parameters.structure_of(values)
+
+    def structure_parameters(self, structure: Structure) -> dict[str, Any]:
+        return {"geometry": write_xyz(structure)}
 
     def prepare(self, values: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         structure = parameters.structure_of(values)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from calculations.software.siesta import extract, inputs, verdict
 from calculations.software.siesta.analyses import ANALYSES
 from calculations.software.siesta.output import OUTPUT
 from calculations.software.siesta.parameters import PARAMETERS
+from calculations.software.structure import Structure, write_xyz
 
 VERSION_SECONDS = 20
 SCF_LINE = re.compile(r"^\s*scf:\s*(\d{1,9})\s+(.*)$", re.MULTILINE)
@@ -78,6 +80,13 @@ class Siesta(Software):
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         inputs.validate(parameters)
+
+    def structure(self, parameters: Mapping[str, Any]) -> Structure:
+        found = inputs.structure_of(parameters)
+        return replace(found, cell=inputs.cell_of(parameters, found))
+
+    def structure_parameters(self, structure: Structure) -> dict[str, Any]:
+        return {"structure": write_xyz(structure), "cell": ""}
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         structure = inputs.structure_of(parameters)

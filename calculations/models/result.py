@@ -26,13 +26,23 @@ class ResultQuerySet(models.QuerySet):
 
 
 class AnalysisResult(models.Model):
-    """One execution of an analysis: on a run, or (`run` None) on all valid runs."""
+    """One execution of an analysis: on a run, or (`run` None) on all valid runs.
+
+    `problem` says in words why it is not computed: its input is missing, or the plug-in failed.
+    """
+
+    class Status(models.TextChoices):
+        COMPUTED = "computed", "Computed"
+        MISSING = "missing", "Input missing"
+        FAILED = "failed", "Failed"
 
     calculation = models.ForeignKey(Calculation, models.CASCADE, related_name="analysis_results")
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="analysis_results")
     name = models.CharField(max_length=60)
     version = models.PositiveIntegerField(default=1)
     input_sha256 = models.CharField(max_length=64, blank=True)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.COMPUTED)
+    problem = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -43,6 +53,8 @@ class AnalysisResult(models.Model):
                 nulls_distinct=False,
             )
         ]
+        # What is older than its definition is found by these two.
+        indexes = [models.Index(fields=["name", "version"], name="analysis_by_version")]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.run_id or self.calculation_id}"
@@ -68,7 +80,17 @@ class Quantity(models.Model):
     objects = ResultQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["name", "number"], name="quantity_by_value")]
+        indexes = [
+            models.Index(fields=["name", "number"], name="quantity_by_value"),
+            # Which quantities there are, and in which units: found by skipping through it.
+            models.Index(fields=["name", "unit"], name="quantity_by_unit"),
+            # What was computed over all runs of a calculation, among thousands of its runs' own.
+            models.Index(
+                fields=["calculation", "name"],
+                name="quantity_across_runs",
+                condition=models.Q(run=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.label} = {self.value} {self.unit}".rstrip()

@@ -99,6 +99,7 @@ RUN_TRANSITIONS = _table(
     Transition("finish_valid", LEASED_RUNS, _R.VALID),
     Transition("finish_not_valid", LEASED_RUNS, _R.NOT_VALID),
     Transition("finish_failed", LEASED_RUNS, _R.FAILED),
+    Transition("retry_with_change", LEASED_RUNS, _R.QUEUED),
     Transition("lose", LEASED_RUNS, _R.QUEUED),
     Transition("give_up", LEASED_RUNS, _R.FAILED),
     Transition("cancel", UNPLACED_RUNS, _R.CANCELLED),

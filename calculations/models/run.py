@@ -34,9 +34,11 @@ class Run(models.Model):
     parameters = models.JSONField(default=dict, blank=True)  # what differs from the calculation's
     # Its place in the sweep: one value for each axis, a number or a word.
     point = models.JSONField(default=list, blank=True)
-    # What an automatic retry has changed, on top of the parameters.
+    # What retries have changed, on top of the parameters.
     changes = models.JSONField(default=dict, blank=True)
     automatic_retries = models.PositiveSmallIntegerField(default=0)
+    # {"attempt", "cluster", "files"}: the attempt from whose files the next one starts.
+    restart = models.JSONField(null=True, blank=True)
     predecessor = models.OneToOneField(
         "self", models.CASCADE, null=True, blank=True, related_name="successor"
     )
@@ -119,7 +121,9 @@ class Attempt(models.Model):
     elapsed_s = models.FloatField(null=True)
     cpu_s = models.FloatField(null=True)
     max_rss_mib = models.FloatField(null=True)
-    changes = models.JSONField(default=dict, blank=True)  # of an automatic retry
+    changes = models.JSONField(default=dict, blank=True)  # the run's, as this attempt had them
+    # {"changes", "files"}: with what its verdict advises to try again; empty where with nothing.
+    advice = models.JSONField(default=dict, blank=True)
     results_sha256 = models.CharField(max_length=64, blank=True)
     recorded_at = models.DateTimeField(default=timezone.now)
 

@@ -25,6 +25,10 @@ class InvalidAnalyses(ValueError):
     """
 
 
+class NotComputable(ValueError):
+    """An analysis whose input is not there; the message says what is missing and how to get it."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One step of analysis.
@@ -32,8 +36,11 @@ class Analysis:
     `scope` "run": `compute(results, parameters)` on one run's extracted results (beside the
                   hardware).
     `scope` "calculation": `compute(runs)` with one (parameters, results) pair per valid run in
-                  order (in the portal). Either returns Results; the results of the analyses named
-                  in `requires` are among the input.
+                  order (in the portal). Either returns Results, or raises NotComputable; the
+                  results of the analyses named in `requires` are among the input.
+    `units`       of the quantities that it gives, by name; `*` stands for any letters
+    `lacks`       given (parameters, names of what is swept), says what they lack for it to find
+                  anything; "" where nothing
     """
 
     name: str
@@ -45,16 +52,21 @@ class Analysis:
     help: str = ""
     default: bool = True
     charts: tuple[Chart, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    lacks: Callable[[Mapping[str, Any], Sequence[str]], str] = lambda parameters, swept: ""
 
 
 @dataclass(frozen=True)
 class Carry:
-    """Files that a run of a chain takes from the run before it: shell patterns in that run's
-    folder.
+    """Files that a run takes from another folder: shell patterns there.
+
+    A run of a chain takes them from the run before it. With an `attempt` they come from that
+    attempt of the run itself, which goes without where they are gone.
     """
 
     run: str
     patterns: tuple[str, ...]
+    attempt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,9 @@ class RunSpec:
             analyses=tuple(document.get("analyses", ())),
             resources=Resources(**document.get("resources", {})),
             files=tuple(StagedFile(**item) for item in document.get("files", ())),
-            carry=Carry(carry["run"], tuple(carry["patterns"])) if carry else None,
+            carry=Carry(carry["run"], tuple(carry["patterns"]), carry.get("attempt"))
+            if carry
+            else None,
         )
 
 
@@ -114,6 +128,7 @@ class Software(ABC):
     `carry`       patterns of the files that a chained run takes from the run before
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
+    `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
     """
 
     name: str
@@ -128,6 +143,7 @@ class Software(ABC):
     carry: tuple[str, ...] = ()
     retrieve: tuple[str, ...] = ()
     main_result: str = ""
+    retried: tuple[str, ...] = ()
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters with types and defaults. Raises InvalidParameters with every error
@@ -191,41 +207,3 @@ class Software(ABC):
         """Read the small useful part of the output. Never raises on files that are cut or broken:
         it leaves out.
         """
-
-
-def order_analyses(available: Sequence[Analysis], chosen: Sequence[str]) -> list[Analysis]:
-    """Return the chosen analyses so that each follows what it requires.
-
-    Raises InvalidAnalyses for an unknown name, a missing requirement, or a cycle in the
-    definitions.
-    """
-    known = {analysis.name: analysis for analysis in available}
-    for name in chosen:
-        if name not in known:
-            raise InvalidAnalyses(
-                f"analysis {str(name)[:60]!r} is unknown; known are {', '.join(known) or 'none'}"
-            )
-        missing = [needed for needed in known[name].requires if needed not in chosen]
-        if missing:
-            raise InvalidAnalyses(
-                f"analysis {name!r} needs {', '.join(missing)}: choose that too, or leave it out"
-            )
-    ordered: list[Analysis] = []
-    visiting: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in visiting:
-            raise InvalidAnalyses(
-                f"analyses depend on each other in a circle: {' → '.join([*visiting, name])}"
-            )
-        if known[name] in ordered:
-            return
-        visiting.append(name)
-        for needed in known[name].requires:
-            visit(needed)
-        visiting.pop()
-        ordered.append(known[name])
-
-    for name in chosen:
-        visit(name)
-    return ordered

@@ -7,7 +7,7 @@ Standard library only and Python 3.9. Everything turns into plain JSON and back 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -22,6 +22,9 @@ class Verdict(str, Enum):
 class Outcome:
     """A verdict with a named code (`scf_not_converged`), a sentence, what to try next, and why we
     believe it.
+
+    `retry` holds parameters with which another attempt may succeed, `restart` patterns of the
+    files of this attempt from which that one may start: empty where they are not sound.
     """
 
     verdict: Verdict
@@ -29,9 +32,16 @@ class Outcome:
     message: str
     remedy: str = ""
     evidence: tuple[str, ...] = ()
+    retry: Mapping[str, Any] = field(default_factory=dict)
+    restart: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "verdict": self.verdict.value, "evidence": list(self.evidence)}
+        return {
+            **asdict(self),
+            "verdict": self.verdict.value,
+            "evidence": list(self.evidence),
+            "restart": list(self.restart),
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Outcome:
@@ -41,6 +51,8 @@ class Outcome:
             message=str(document["message"]),
             remedy=str(document.get("remedy", "")),
             evidence=tuple(str(line) for line in document.get("evidence", ())),
+            retry=dict(document.get("retry") or {}),
+            restart=tuple(str(pattern) for pattern in document.get("restart") or ()),
         )
 
 

@@ -233,6 +233,7 @@ EVENT_WORDS = {
     "confirm_cancel": "stopped",
     "retry": "queued again",
     "retry_later": "waits again",
+    "retry_with_change": "tried again with a change",
     "requeue": "back in the queue",
     "release": "queued",
     "assign": "handed out",

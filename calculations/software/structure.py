@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 _SYMBOLS = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
@@ -50,11 +52,20 @@ class Atom:
 
 @dataclass(frozen=True)
 class Structure:
-    """Atoms in Å; `cell` comes from `Lattice="…"` in the comment of extended xyz, else None."""
+    """Atoms in Å; `cell` comes from `Lattice="…"` in the comment of extended xyz, else None.
+
+    `pbc` holds T or F for each vector of the cell; empty: all of them repeat.
+    """
 
     atoms: tuple[Atom, ...]
     comment: str = ""
     cell: tuple[Vector, Vector, Vector] | None = None
+    pbc: str = ""
+
+    @property
+    def periodic(self) -> str:
+        """T or F along a, b and c."""
+        return "FFF" if self.cell is None else self.pbc or "TTT"
 
     @property
     def species(self) -> tuple[str, ...]:
@@ -72,6 +83,7 @@ class Structure:
         )
 
 
+@lru_cache(maxsize=64)  # the runs of a sweep are checked one by one, and mostly share their atoms
 def read_xyz(text: str, *, least_distance: float = LEAST_DISTANCE) -> Structure:
     """Read xyz text, with or without the two lines of the head. Raises StructureError.
 
@@ -99,8 +111,10 @@ def read_xyz(text: str, *, least_distance: float = LEAST_DISTANCE) -> Structure:
         raise StructureError("holds no atoms; write one line for each, such as O 0.0 0.0 0.0")
     if len(atoms) > MAX_ATOMS:
         raise StructureError(f"holds {len(atoms)} atoms; at most {MAX_ATOMS} are allowed")
-    _refuse_overlap(atoms, least_distance)
-    return Structure(atoms, comment, _lattice(comment))
+    cell, pbc = _lattice(comment), _periodicity(comment)
+    relative = least_distance != LEAST_DISTANCE
+    refuse_overlap(atoms, least_distance, None if relative else cell, pbc or "TTT")
+    return Structure(atoms, comment, cell, pbc if cell else "")
 
 
 def write_xyz(structure: Structure) -> str:
@@ -108,7 +122,7 @@ def write_xyz(structure: Structure) -> str:
     comment = re.sub(r'\s*(Lattice|pbc)\s*=\s*"[^"]*"', "", structure.comment, flags=re.IGNORECASE)
     if structure.cell is not None:
         numbers = " ".join(f"{x + 0.0:.10g}" for vector in structure.cell for x in vector)
-        comment = f'{comment} Lattice="{numbers}" pbc="T T T"'.strip()
+        comment = f'{comment} Lattice="{numbers}" pbc="{" ".join(structure.periodic)}"'.strip()
     rows = [
         f"{atom.symbol:<2}" + "".join(f" {x + 0.0:15.10f}" for x in atom.position)
         for atom in structure.atoms
@@ -138,25 +152,82 @@ def _coordinate(number: int, word: str) -> float:
     return value
 
 
-def _refuse_overlap(atoms: Sequence[Atom], least: float) -> None:
-    """Compare along x only with near neighbours, so that thousands of atoms stay quick."""
-    order = sorted(range(len(atoms)), key=lambda i: atoms[i].position[0])
-    for place, i in enumerate(order):
-        for j in order[place + 1 :]:
-            if atoms[j].position[0] - atoms[i].position[0] > least:
-                break
-            if math.dist(atoms[i].position, atoms[j].position) < least:
-                first, second = sorted((i + 1, j + 1))
-                near = f"are closer than {least} Å"
-                raise StructureError(
-                    f"atoms {first} and {second} "
-                    + (near if least == LEAST_DISTANCE else "lie at one place")
-                )
+def refuse_overlap(
+    atoms: Sequence[Atom],
+    least: float,
+    cell: Sequence[Vector] | None = None,
+    periodic: str = "TTT",
+) -> None:
+    """Raises StructureError where two atoms, or images of them, are nearer than `least`.
+
+    Atoms are sorted into boxes of that size, so that only near ones are compared.
+    """
+    places = [(i, atom.position, False) for i, atom in enumerate(atoms)]
+    if cell is not None:
+        places = _with_images([atom.position for atom in atoms], least, cell, periodic)
+    boxes: dict[tuple[int, int, int], list[tuple[int, Vector, bool]]] = {}
+    for place in places:
+        x, y, z = (math.floor(value / least) for value in place[1])
+        for box in product((x - 1, x, x + 1), (y - 1, y, y + 1), (z - 1, z, z + 1)):
+            for other in boxes.get(box, ()):
+                if math.dist(place[1], other[1]) < least and not (place[2] and other[2]):
+                    raise StructureError(_overlap(place, other, least))
+        boxes.setdefault((x, y, z), []).append(place)
+
+
+def _with_images(
+    positions: Sequence[Vector], least: float, cell: Sequence[Vector], periodic: str
+) -> list[tuple[int, Vector, bool]]:
+    """Move all atoms into the cell and add the images that lie within `least` of its faces."""
+    inverse = reciprocal(cell)
+    margins = [least * math.hypot(*vector) for vector in inverse]
+    found = []
+    for i, position in enumerate(positions):
+        shares = [sum(a * b for a, b in zip(position, vector)) for vector in inverse]
+        choices = []
+        for axis, share in enumerate(shares):
+            if periodic[axis] != "T":
+                choices.append((share,))
+                continue
+            inside = share - math.floor(share)
+            near = [inside + 1.0] if inside < margins[axis] else []
+            near += [inside - 1.0] if inside > 1.0 - margins[axis] else []
+            choices.append((inside, *near))
+        for number, image in enumerate(product(*choices)):
+            x, y, z = (sum(image[n] * cell[n][axis] for n in range(3)) for axis in range(3))
+            found.append((i, (x, y, z), number > 0))
+    return found
+
+
+def _overlap(one: tuple[int, Vector, bool], other: tuple[int, Vector, bool], least: float) -> str:
+    first, second = sorted((one[0] + 1, other[0] + 1))
+    near = f"are closer than {least} Å" if least == LEAST_DISTANCE else "lie at one place"
+    if first == second:
+        return f"atom {first} and its own image {near}; the cell is too short"
+    image = ", across the face of the cell" if one[2] or other[2] else ""
+    return f"atoms {first} and {second} {near}{image}"
+
+
+def reciprocal(cell: Sequence[Vector]) -> tuple[Vector, Vector, Vector]:
+    """The vectors whose product with a position gives its shares of the cell's vectors."""
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell
+    size = volume(cell)
+    return (
+        ((by * cz - bz * cy) / size, (bz * cx - bx * cz) / size, (bx * cy - by * cx) / size),
+        ((cy * az - cz * ay) / size, (cz * ax - cx * az) / size, (cx * ay - cy * ax) / size),
+        ((ay * bz - az * by) / size, (az * bx - ax * bz) / size, (ax * by - ay * bx) / size),
+    )
 
 
 def _lattice(comment: str) -> tuple[Vector, Vector, Vector] | None:
     found = re.search(r'Lattice\s*=\s*"([^"]*)"', comment, re.IGNORECASE)
     return read_cell(found.group(1)) if found else None
+
+
+def _periodicity(comment: str) -> str:
+    found = re.search(r'pbc\s*=\s*"?\s*([TF01]\s*[TF01]\s*[TF01])\s*"?', comment, re.IGNORECASE)
+    letters = "".join(found.group(1).upper().split()) if found else ""
+    return letters.replace("1", "T").replace("0", "F")
 
 
 def read_cell(text: str) -> tuple[Vector, Vector, Vector]:
@@ -175,11 +246,19 @@ def read_cell(text: str) -> tuple[Vector, Vector, Vector]:
         (numbers[3], numbers[4], numbers[5]),
         (numbers[6], numbers[7], numbers[8]),
     )
-    if abs(volume(cell)) < 1.0:
+    refuse_flat(cell)
+    return cell
+
+
+def refuse_flat(cell: Sequence[Vector]) -> None:
+    """Raises StructureError for a cell whose images of one atom could not be told apart."""
+    flat = abs(volume(cell)) < 1.0 or any(
+        math.hypot(*vector) * LEAST_DISTANCE > 1.0 for vector in reciprocal(cell)
+    )
+    if flat:
         raise StructureError(
             "the cell has no volume: its vectors lie in one plane, or are far too short (Å)"
         )
-    return cell
 
 
 def volume(cell: Sequence[Vector]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from calculations.software.structure import (
     read_cell,
     read_xyz,
     volume,
+    write_xyz,
 )
 
 
@@ -68,3 +71,37 @@ def test_any_text_is_read_or_refused(text):
             read(text)
         except StructureError as error:
             assert str(error)
+
+
+BOX = 'Lattice="5 0 0 0 5 0 0 0 5"'
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "words"),
+    [
+        (BOX, "H 0 0 0.05\nO 0 0 4.95", "atoms 1 and 2 are closer than 0.3 Å, across the face"),
+        (BOX, "H 0 0 0.05\nO 5 -5 0.1", "atoms 1 and 2 are closer"),
+        ('Lattice="5 0 0 3 5 0 0 4 5"', "H 0.01 0.01 0\nO 8 5 0.05", "across the face"),
+        ('Lattice="50 0 0 0 50 0 0 0 0.2"', "H 0 0 0", "the cell has no volume"),
+        ('Lattice="5 0 0 0 5 0 5 5 0"', "H 0 0 0", "the cell has no volume"),
+    ],
+)
+def test_images_of_atoms_may_not_overlap_either(comment, atoms, words):
+    with pytest.raises(StructureError, match=words):
+        read_xyz(f"{len(atoms.splitlines())}\n{comment}\n{atoms}\n")
+
+
+def test_along_a_direction_that_does_not_repeat_there_are_no_images():
+    text = f'2\n{BOX} pbc="T T F"\nH 0 0 0.05\nO 0 0 4.95\n'
+    structure = read_xyz(text)
+    assert structure.periodic == "TTF"
+    assert 'pbc="T T F"' in write_xyz(structure)
+    assert read_xyz(WATER).periodic == "FFF"
+    assert read_xyz(f"1\n{BOX}\nH 0 0 0\n").periodic == "TTT"
+
+
+def test_a_sheet_of_many_atoms_is_checked_at_once():
+    rows = [f"C 0 {1.4 * i:.2f} {1.4 * j:.2f}" for i in range(140) for j in range(140)]
+    began = time.perf_counter()
+    assert len(read_xyz("\n".join(rows)).atoms) == 19_600
+    assert time.perf_counter() - began < 2

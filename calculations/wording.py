@@ -7,10 +7,10 @@ at a glance; none has more digits than the value itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calculations.models import Calculation
+from calculations.models import Calculation, Run
 from calculations.software.analysis import is_number
 from calculations.software.base import Software
 from calculations.software.parameters import Parameter
@@ -71,6 +71,43 @@ def _as_typed(value: float) -> str:
     mantissa, e, power = repr(value).partition("e")
     words = mantissa.removesuffix(".0").replace("-", MINUS)
     return f"{words}{TIMES_TEN}{str(int(power)).translate(SUPERSCRIPT)}" if e else words
+
+
+def change_words(
+    calculation: Calculation, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> str:
+    """Mixing weight 0.3 → 0.1, most SCF iterations 300 → 600; long texts by their names alone."""
+    software = software_of(calculation)
+    known = {p.name: p for p in software.parameters} if software else {}
+    return ", ".join(
+        _change(known[name], before.get(name), value)
+        for name, value in after.items()
+        if name in known
+    )
+
+
+def _change(parameter: Parameter, before: Any, after: Any) -> str:
+    label = parameter.label[:1].lower() + parameter.label[1:]
+    if parameter.label[:2].isupper():  # an abbreviation keeps its capitals
+        label = parameter.label
+    if parameter.lines > 1:
+        return f"{label} from the end of that attempt"
+    words = value_words(after, parameter.unit, choices=parameter.choices)
+    if before is None:
+        return f"{label} {words}"
+    return f"{label} {value_words(before, choices=parameter.choices)} → {words}"
+
+
+ORDINALS = ("first", "second", "third")
+
+
+def tries_words(calculation: Calculation, run: Run) -> str:
+    """Second try: mixing weight 0.3 → 0.1; empty where nothing was changed."""
+    words = change_words(calculation, {**calculation.parameters, **run.parameters}, run.changes)
+    if not words:
+        return ""
+    number = min(run.automatic_retries, len(ORDINALS) - 1)
+    return f"{ORDINALS[number]} try: {words}" if number else f"changed: {words}"
 
 
 def column_words(values: Sequence[Any], unit: str = "") -> list[str]:

@@ -123,5 +123,6 @@ class Calculation(models.Model):
 
     @property
     def core_hours_limit(self) -> float:
-        """The most that it may use: runs x cores x time limit."""
-        return self.run_count * self.cores * self.walltime_s / 3600
+        """The most that it may use: runs x tries x cores x time limit."""
+        tries = 1 + self.automatic_retries
+        return self.run_count * tries * self.cores * self.walltime_s / 3600

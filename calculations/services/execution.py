@@ -13,12 +13,14 @@ from typing import Any
 from django.db import transaction
 
 from calculations.models import Attempt, Calculation, OrphanResult, Run
+from calculations.services import retries
 from calculations.services.advance import Move, advance_all, compare_and_set
 from calculations.services.following import lock_calculations, roll_up
 from calculations.services.progress import read_progress, with_trail
 from calculations.services.progress import told as told_before
 from calculations.services.reports import FinishReport, read_report
 from calculations.services.results import main_value, store_run_results
+from calculations.services.retries import Advice
 from calculations.signals import settled, work_queued
 from calculations.software.results import Verdict
 from calculations.states import RunState
@@ -99,18 +101,54 @@ def record_running(
                 )
 
 
-def accept(pairs: Sequence[tuple[Run, Mapping[str, Any]]], *, agent: str) -> None:
-    """Take terminal reports of current attempts: state, attempt record, results, all or nothing."""
+def accept(
+    pairs: Sequence[tuple[Run, Mapping[str, Any]]], *, agent: str, retry: bool = True
+) -> None:
+    """Take terminal reports of current attempts: state, attempt record, results, all or nothing.
+
+    With `retry`, a run whose verdict advises a change is queued once more where its scientist
+    asked for that. The attempt is on record by then: the same report, heard again, is an old one.
+    """
     if not pairs:
         return
     calculations = lock_calculations({run.calculation_id for run, _ in pairs})
     reports = [(run, read_report(document)) for run, document in pairs]
     for run, _ in reports:
         run.calculation = calculations[run.calculation_id]
-    advance_all((_finish_move(run, report) for run, report in reports), actor=agent)
-    Attempt.objects.bulk_create(_attempt(run, report) for run, report in reports)
+    advices = {run.pk: retries.advised(run, report.outcome) for run, report in reports}
+    _hear_of_cancels(run for run, _ in reports if advices[run.pk])
+    records = [_attempt(run, report, advices[run.pk]) for run, report in reports]
+    moves = [
+        _retry_move(run, report, advice)
+        if retry and (advice := advices[run.pk]) and retries.may_try_again(run)
+        else _finish_move(run, report)
+        for run, report in reports
+    ]
+    advance_all(moves, actor=agent)
+    Attempt.objects.bulk_create(records)
     store_run_results(reports)
     settle(calculations)
+    if any(move.verb == "retry_with_change" for move in moves):
+        transaction.on_commit(lambda: work_queued.send(sender=Run))
+
+
+def _retry_move(run: Run, report: FinishReport, advice: Advice) -> Move:
+    """Back into the queue with what the verdict advises; the attempt that ended stays on record."""
+    words = retries.try_words(run, advice)
+    note = f"{report.outcome.message} {words[:1].upper()}{words[1:]}."
+    return Move(
+        run,
+        "retry_with_change",
+        note=note,
+        evidence=list(report.outcome.evidence),
+        fields={
+            **retries.changed_columns(run, advice),
+            "automatic_retries": run.automatic_retries + 1,
+            "queued_at": now(),
+            "lease_expires_at": None,
+            "progress": None,
+        },
+    )
 
 
 def _finish_move(run: Run, report: FinishReport) -> Move:
@@ -129,7 +167,7 @@ def _finish_move(run: Run, report: FinishReport) -> Move:
     )
 
 
-def _attempt(run: Run, report: FinishReport) -> Attempt:
+def _attempt(run: Run, report: FinishReport, advice: Advice | None) -> Attempt:
     return Attempt(
         run=run,
         number=run.attempt,
@@ -146,6 +184,8 @@ def _attempt(run: Run, report: FinishReport) -> Attempt:
         elapsed_s=report.elapsed_s,
         cpu_s=report.cpu_s,
         max_rss_mib=report.max_rss_mib,
+        changes=run.changes,
+        advice=advice.to_json() if advice else {},
     )
 
 
@@ -210,6 +250,8 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
 def _hear_of_cancels(runs: Iterable[Run]) -> None:
     """Somebody may have asked to cancel since the runs were read; else they would run once more."""
     by_id = {run.pk: run for run in runs}
+    if not by_id:
+        return
     asked = Run.objects.filter(pk__in=by_id).exclude(cancel_reason="")
     for pk, reason in asked.values_list("pk", "cancel_reason"):
         by_id[pk].cancel_reason = reason

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from calculations.models import Calculation, Event, Run
 from calculations.services.advance import Move, advance, advance_all
+from calculations.services.retries import advices_of, changed_columns, words_of
 from calculations.services.submission import check_ready
 from calculations.signals import cancel_requested, work_queued
 from calculations.states import (
@@ -67,9 +68,11 @@ def cancel(calculation: Calculation, *, actor: User, why: str = "") -> None:
 
 
 @transaction.atomic
-def retry(calculation: Calculation, *, actor: User) -> None:
+def retry(calculation: Calculation, *, actor: User, advised: bool = False) -> None:
     """Run again what is not valid; valid runs keep their results, a chain goes on after the last
-    valid one.
+    valid one. `advised`: with what the last verdict of each run advises to change.
+
+    Raises WrongMoment, also where no verdict advises anything.
     """
     require(actor, Can.CREATE_CALCULATION)
     _lock(calculation)
@@ -77,16 +80,31 @@ def retry(calculation: Calculation, *, actor: User) -> None:
     runs = list(calculation.runs.select_for_update(of=("self",), no_key=True).order_by("index"))
     if not runs:
         raise WrongMoment(f"{calculation.number} was never approved; duplicate and submit it.")
+    advices = advices_of(calculation) if advised else {}
+    if advised and not advices:
+        raise WrongMoment(f"No verdict advises a change for {calculation.number}; retry it as is.")
     moment = now()
     moves: list[Move] = []
     ready = True
     for run in runs:
         if run.state == RunState.VALID:
             continue
+        run.calculation = calculation
         chained = run.predecessor_id is not None
-        fresh = {"losses": 0, "cancel_reason": "", "progress": None, "finished_at": None}
+        fresh = {
+            "losses": 0,
+            "automatic_retries": 0,
+            "restart": None,
+            "cancel_reason": "",
+            "progress": None,
+            "finished_at": None,
+        }
+        note = ""
+        if run.pk in advices:
+            note = f"with {words_of(run, advices[run.pk])}"
+            fresh |= changed_columns(run, advices[run.pk])
         if not chained or ready:
-            moves.append(Move(run, "retry", fields={**fresh, "queued_at": moment}))
+            moves.append(Move(run, "retry", note=note, fields={**fresh, "queued_at": moment}))
         else:
             moves.append(Move(run, "retry_later", fields=fresh))
         ready = False if calculation.is_chain else ready

@@ -49,7 +49,8 @@ def adopt(orphan: OrphanResult, *, actor: User) -> Run:
     if report.outcome.verdict == Verdict.VALID:
         moves += _continue_chain(calculation, run, runs.values())
     advance_all(moves, actor=actor)
-    execution.accept([(run, {**orphan.report, "files": ()})], agent=f"late, {orphan.cluster.name}")
+    late = f"late, {orphan.cluster.name}"
+    execution.accept([(run, {**orphan.report, "files": ()})], agent=late, retry=False)
     _keep_files(run, orphan, report.files)
     orphan.adopted_at, orphan.adopted_by = now(), actor
     orphan.save(update_fields=["adopted_at", "adopted_by"])

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from calculations.software.results import Outcome, Results, Verdict
 
 MAX_TEXT = 4000
+MAX_CHANGES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def _cut(outcome: Outcome) -> Outcome:
         outcome.message[:MAX_TEXT],
         outcome.remedy[:MAX_TEXT],
         tuple(line[:MAX_TEXT] for line in outcome.evidence[:50]),
+        dict(list(outcome.retry.items())[:MAX_CHANGES]),
+        outcome.restart[:MAX_CHANGES],
     )
 
 

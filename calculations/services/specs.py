@@ -32,9 +32,6 @@ def _needs_files(run: Run) -> bool:
 def _spec(run: Run, files: tuple[StagedFile, ...]) -> RunSpec:
     calculation = run.calculation
     later = {analysis.name for analysis in across_runs(calculation)}
-    carry = None
-    if run.predecessor_id is not None:
-        carry = Carry(str(run.predecessor_id), tuple(calculation.sweep["carry"]))
     return RunSpec(
         run=str(run.pk),
         attempt=run.attempt,
@@ -43,5 +40,17 @@ def _spec(run: Run, files: tuple[StagedFile, ...]) -> RunSpec:
         analyses=tuple(name for name in calculation.analyses if name not in later),
         resources=Resources(calculation.cores, calculation.memory_mib, calculation.walltime_s),
         files=files,
-        carry=carry,
+        carry=_carry(run),
     )
+
+
+def _carry(run: Run) -> Carry | None:
+    """What a run starts from: its own attempt before, where that left something sound on this
+    cluster, else the run before it in a chain.
+    """
+    restart = run.restart
+    if restart and restart["cluster"] == run.cluster_id:
+        return Carry(str(run.pk), tuple(restart["files"]), restart["attempt"])
+    if run.predecessor_id is not None:
+        return Carry(str(run.predecessor_id), tuple(run.calculation.sweep["carry"]))
+    return None

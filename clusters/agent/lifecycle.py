@@ -192,8 +192,8 @@ class Lifecycle:
         self.work(record, lambda: self.preparation.prepare(spec, carry), self._prepared)
 
     def _carry_attempt(self, spec: RunSpec) -> int | None:
-        if spec.carry is None:
-            return None
+        if spec.carry is None or spec.carry.attempt is not None:
+            return spec.carry and spec.carry.attempt
         known = self.journal.attempts(spec.carry.run)
         valid = [attempt for attempt, verdict in known if verdict == "valid"]
         return (valid or [attempt for attempt, _ in known] or [None])[0]

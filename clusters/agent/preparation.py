@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from calculations.software.base import RunSpec, Software
@@ -46,14 +47,23 @@ class Preparation:
         plugin = self.software(spec.software)
         folder = self.workspace.make(spec.run, spec.attempt)
         self.staging.fetch(folder, spec.run, spec.files)
-        carried: list[str] = []
-        if spec.carry is not None:
-            if carry_attempt is None:
-                raise StagingFailed(f"run {spec.carry.run} was never executed on this machine")
-            carried = self.staging.carry(folder, spec.carry, carry_attempt)
+        carried = self._carried(spec, folder, carry_attempt)
         for name, text in plugin.prepare(spec.parameters, carried).items():
             self.workspace.write(folder, name, text.encode())
         return self.job(spec)
+
+    def _carried(self, spec: RunSpec, folder: Path, attempt: int | None) -> list[str]:
+        """Bring what is carried and return its names; another attempt of the run itself may be
+        gone, a run before it may not.
+        """
+        if spec.carry is None:
+            return []
+        if attempt is None:
+            raise StagingFailed(f"run {spec.carry.run} was never executed on this machine")
+        own = spec.carry.run == spec.run
+        if own and not self.workspace.folder(spec.run, attempt).is_dir():
+            return []
+        return self.staging.carry(folder, spec.carry, attempt)
 
     def job(self, spec: RunSpec) -> Job:
         """Return the job of a folder that is ready."""

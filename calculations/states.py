@@ -43,6 +43,10 @@ class Standing(TextChoices):
     RETRACTED = "retracted", "Retracted"
 
 
+UNCHECKED = ""  # the standing before a check, or after one that failed
+TRUSTED = frozenset({Standing.CHECKED, Standing.VALIDATED})
+
+
 ACTIVE = frozenset({CalculationState.QUEUED, CalculationState.RUNNING})
 TERMINAL = frozenset(
     {
@@ -108,4 +112,15 @@ RUN_TRANSITIONS = _table(
     Transition("retry", TERMINAL_RUNS - {_R.VALID}, _R.QUEUED),
     Transition("retry_later", TERMINAL_RUNS - {_R.VALID}, _R.WAITING),
     Transition("adopt", TERMINAL_RUNS - {_R.VALID}, _R.RUNNING),
+)
+
+# Only of valid calculations. Whoever changes results takes a calculation out of TRUSTED; what was
+# retracted stays so until somebody restores it.
+STANDING_TRANSITIONS = _table(
+    Transition("check", frozenset({UNCHECKED}), Standing.CHECKED),
+    Transition("check_fails", frozenset({UNCHECKED}), UNCHECKED),
+    Transition("change_results", TRUSTED, UNCHECKED),
+    Transition("validate", frozenset({UNCHECKED, Standing.CHECKED}), Standing.VALIDATED, Can.VALIDATE),
+    Transition("retract", TRUSTED | {UNCHECKED}, Standing.RETRACTED, Can.CREATE_CALCULATION),
+    Transition("restore", frozenset({Standing.RETRACTED}), UNCHECKED, Can.CREATE_CALCULATION),
 )

@@ -32,7 +32,6 @@ def schedule_purges() -> int:
             calculation__finished_at__lt=before,
             calculation__keep_files=False,
             cluster__isnull=False,
-            purge=None,
         )
         .select_related("calculation")
         .order_by("pk")[:BATCH]

@@ -90,6 +90,7 @@ class Calculation(models.Model):
             models.Index(fields=["project", "-id"]),
             models.Index(fields=["state", "-id"]),
             models.Index(fields=["software", "-id"]),
+            models.Index(fields=["standing", "-id"], name="calculation_standing"),
             models.Index(fields=["created_by", "-id"]),
             models.Index(fields=["-finished_at"], name="calculation_finished"),
             models.Index(

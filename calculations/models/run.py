@@ -61,6 +61,8 @@ class Run(models.Model):
     main_value = models.FloatField(null=True, blank=True)
     disk_bytes = models.PositiveBigIntegerField(null=True, blank=True)  # on its cluster
     purged_at = models.DateTimeField(null=True, blank=True)
+    # Why its raw files stay although their time is over: what is stored is not what was found.
+    purge_held = models.CharField(max_length=300, blank=True)
 
     objects = RunQuerySet.as_manager()
 
@@ -125,6 +127,7 @@ class Attempt(models.Model):
     # {"changes", "files"}: with what its verdict advises to try again; empty where with nothing.
     advice = models.JSONField(default=dict, blank=True)
     results_sha256 = models.CharField(max_length=64, blank=True)
+    not_finite = models.JSONField(default=list, blank=True)  # names of numbers that were left out
     recorded_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -23,6 +23,9 @@ class Can(StrEnum):
     REVIEW = "review calculations"
     REVIEW_OWN = "review their own calculations"
     PRIORITISE = "change priorities"
+    VALIDATE = "validate results of others"
+    RETRACT = "retract results of others"
+    VIEW_STORAGE = "see what fills the disks"
     VIEW_ALL_PROJECTS = "see all projects"
     MANAGE_CLUSTERS = "manage clusters"
     DELETE_LOGS = "delete logs"
@@ -39,10 +42,12 @@ class Can(StrEnum):
     ADOPT_ORPHANS = "adopt orphaned results"
 
 
-_USER = frozenset({Can.SIGN_IN, Can.CREATE_CALCULATION})
+_USER = frozenset({Can.SIGN_IN, Can.CREATE_CALCULATION, Can.VALIDATE})
 _MODERATOR = _USER | {
     Can.REVIEW,
     Can.PRIORITISE,
+    Can.RETRACT,
+    Can.VIEW_STORAGE,
     Can.VIEW_ALL_PROJECTS,
     Can.VIEW_USERS,
     Can.BLOCK_USERS,

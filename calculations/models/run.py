@@ -39,8 +39,9 @@ class Run(models.Model):
     automatic_retries = models.PositiveSmallIntegerField(default=0)
     # {"attempt", "cluster", "files"}: the attempt from whose files the next one starts.
     restart = models.JSONField(null=True, blank=True)
-    predecessor = models.OneToOneField(
-        "self", models.CASCADE, null=True, blank=True, related_name="successor"
+    # The run of a chain whose files it continues from; one that was added later may share it.
+    predecessor = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="successors"
     )
 
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)

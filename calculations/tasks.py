@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from celery import shared_task
 from django.db import OperationalError
 
-from calculations.services import announcements, results
+from calculations.services import announcements, export_making, exports, results
+from labportal.common.errors import Unavailable
+
+LONGEST_EXPORT_S = 3000
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
@@ -28,3 +31,22 @@ def sweep_unannounced() -> None:
     ids = announcements.unannounced()
     if ids:
         follow_up(results.with_analyses_across_runs(ids), ids)
+
+
+@shared_task(
+    autoretry_for=(OperationalError, Unavailable),
+    retry_backoff=True,
+    max_retries=5,
+    soft_time_limit=LONGEST_EXPORT_S,
+    time_limit=LONGEST_EXPORT_S + 60,
+)
+def make_export(export_id: str) -> None:
+    """Make the file of an export."""
+    export_making.make(export_id)
+
+
+@shared_task
+def tend_exports() -> None:
+    """Take up the exports that nobody makes, and let go of those that have expired."""
+    export_making.tend()
+    exports.forget_old()

@@ -34,6 +34,7 @@ SCHEDULE = (
     Periodic("expire leases", "clusters.tasks.expire_leases", LEASE_WATCH_S),
     Periodic("send e-mails", "notifications.sweep", 30),
     Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),
+    Periodic("tend exports", "calculations.tasks.tend_exports", 60),
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
     Periodic("schedule purges", "clusters.tasks.schedule_purges", DAY),
     Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),

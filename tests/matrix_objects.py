@@ -11,6 +11,7 @@ from typing import Any
 from calculations.models import (
     Calculation,
     Dataset,
+    Export,
     InputFile,
     OrphanResult,
     OutputFile,
@@ -113,6 +114,21 @@ def saved_filter(world: World) -> SavedFilter:
     )
 
 
+def export(world: World) -> Export:
+    return world.thing(
+        "export",
+        lambda _: Export.objects.create(
+            user=world.people["ada"],
+            kind="report-json",
+            asked={"calculation": queued(world).pk},
+            state="ready",
+            projects=[project(world).pk],
+            file_name="report.json",
+            key=_stored("report.json")["key"],
+        ),
+    )
+
+
 def site(world: World) -> Cluster:
     return world.thing("cluster", lambda _: cluster("metis"))
 
@@ -161,6 +177,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*", "project_id", pk(project)),
     ("api-project-*", "pk", pk(project)),
     ("*", "filter_id", pk(saved_filter)),
+    ("export-*", "export_id", pk(export)),
+    ("api-export-*", "pk", pk(export)),
     ("*", "session_id", pk(browser)),
     ("*", "grant_id", pk(program)),
     ("*", "notification_id", pk(notification)),
@@ -176,8 +194,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("calculation-figure", "pk", pk(queued)),
     ("*calculation-charts", "pk", pk(queued)),
     ("*calculation-report*", "pk", pk(queued)),
-    ("api-calculation-runs-csv", "pk", pk(queued)),
-    ("api-dataset-csv", "pk", pk(dataset)),
+    ("api-calculation-runs-*", "pk", pk(queued)),
+    ("api-dataset-*", "pk", pk(dataset)),
     ("*calculation-*", "pk", pk(a_draft)),
     ("calculation-detail", "tab", always("timeline")),
     ("calculation-figure", "scope", always("0")),

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from calculations.charts import charts_of
-from calculations.exports import dataset_csv, file_name, run_index, runs_csv
+from calculations.exports import tables
+from calculations.exports.names import file_name, run_index, safe
 from calculations.models import Calculation, Dataset
 from calculations.report import json as report_json
 from calculations.report import pdf as report_pdf
@@ -84,29 +85,47 @@ class RunsCsvView(ExportView):
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, pk: int) -> HttpResponse:
         calculation = self.calculation(pk)
-        return _attached(runs_csv(calculation), CSV, file_name(calculation, "runs.csv"))
+        table = tables.of_runs(calculation)
+        return _attached(table.csv(), CSV, file_name(calculation, "runs.csv"))
 
 
-class DatasetCsvView(ExportView):
+class RunsJsonView(ExportView):
+    """The same table as JSON (`labportal-table/1`): columns with units, rows as lists."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        return HttpResponse(tables.of_runs(self.calculation(pk)).json(), "application/json")
+
+
+class DatasetView(ExportView):
+    def dataset(self, pk: int) -> Dataset:
+        rows = Dataset.objects.visible_to(self.request.user).select_related("run")
+        return get_object_or_404(rows, pk=pk)
+
+
+class DatasetCsvView(DatasetView):
     """A dataset as a table; a column's unit stands in its head."""
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, pk: int) -> HttpResponse:
-        rows = Dataset.objects.visible_to(request.user).select_related("run")
-        dataset = get_object_or_404(rows, pk=pk)
+        dataset = self.dataset(pk)
         of_run = f"-run-{dataset.run.index + 1}" if dataset.run else ""
-        name = f"C-{dataset.calculation_id}{of_run}-{_safe(dataset.name)}.csv"
-        return _attached(dataset_csv(dataset), CSV, name)
+        name = f"C-{dataset.calculation_id}{of_run}-{safe(dataset.name)}.csv"
+        return _attached(tables.of_dataset(dataset).csv(), CSV, name)
+
+
+class DatasetJsonView(DatasetView):
+    """The same as JSON (`labportal-table/1`)."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        return HttpResponse(tables.of_dataset(self.dataset(pk)).json(), "application/json")
 
 
 def _attached(content: str | bytes, content_type: str, name: str) -> HttpResponse:
     response = HttpResponse(content, content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def _safe(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
 
 
 ONE = "calculations/<int:pk>"
@@ -116,5 +135,7 @@ urlpatterns = [
     path(f"{ONE}/report/", ReportView.as_view(), name="api-calculation-report"),
     path(f"{ONE}/report.pdf", ReportPdfView.as_view(), name="api-calculation-report-pdf"),
     path(f"{ONE}/runs.csv", RunsCsvView.as_view(), name="api-calculation-runs-csv"),
+    path(f"{ONE}/runs.json", RunsJsonView.as_view(), name="api-calculation-runs-json"),
     path("datasets/<int:pk>.csv", DatasetCsvView.as_view(), name="api-dataset-csv"),
+    path("datasets/<int:pk>.json", DatasetJsonView.as_view(), name="api-dataset-json"),
 ]

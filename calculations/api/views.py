@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
-from django.http import FileResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -17,9 +17,9 @@ from calculations import selectors
 from calculations.api import serializers as shapes
 from calculations.api import software
 from calculations.models import Calculation, OutputFile, Quantity, Run
+from calculations.sending import send
 from calculations.services import drafts, lifecycle, submission
 from labportal.common.errors import InvalidInput
-from labportal.common.storage import storage
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")
@@ -215,10 +215,7 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     def files(self, request: Request, pk: str, file_id: str) -> HttpResponseBase:
         """Download one of the files that the run left."""
         item = get_object_or_404(OutputFile, run=self.get_object(), pk=file_id)
-        url = storage().presigned_url(item.key, filename=item.name)
-        if url:
-            return HttpResponseRedirect(url)
-        return FileResponse(storage().open(item.key), as_attachment=True, filename=item.name)
+        return send(item.key, item.name)
 
 
 class SoftwareViewSet(viewsets.ViewSet):

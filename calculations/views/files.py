@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from django.http import FileResponse, HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from calculations import overviews
 from calculations.models.file import StoredFile
+from calculations.sending import send
 from calculations.views.finding import find
 from labportal.accounts.decorators import needs
 from labportal.common.errors import NotFound
-from labportal.common.storage import storage
 
 
 @needs()
@@ -26,7 +26,4 @@ def output_file(request: HttpRequest, pk: int, file_id: int) -> HttpResponseBase
 def _send(file: StoredFile | None) -> HttpResponseBase:
     if file is None:
         raise NotFound("There is no such file.")
-    url = storage().presigned_url(file.key, filename=file.name)
-    if url:
-        return HttpResponseRedirect(url)
-    return FileResponse(storage().open(file.key), as_attachment=True, filename=file.name)
+    return send(file.key, file.name)

@@ -2,7 +2,7 @@
 
 Services call `publish`. It never raises: live pages are a comfort, the database is the truth.
 Types of events: calculation.changed, run.changed, run.progress, log.lines, cluster.changed,
-metrics, notification.
+metrics, notification, export.changed.
 """
 
 import json
@@ -30,6 +30,7 @@ LATEST_COUNTS = {
     "run.changed": ("calculation", "run"),
     "run.progress": ("calculation", "run"),
     "cluster.changed": ("id",),
+    "export.changed": ("id",),
 }
 
 #: After a failure nothing is tried for so long: a lost Redis must not slow every request down.

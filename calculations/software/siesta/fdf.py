@@ -32,13 +32,17 @@ def normalise(label: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A keyword with its value, or a block with its `rows`; `include` is the file behind `<`."""
+    """A keyword with its value, or a block with its `rows`; `include` is the file behind `<`.
+
+    `row_lines` are the numbers of the lines on which the rows stand.
+    """
 
     label: str
     value: str = ""
     rows: tuple[str, ...] | None = None
     include: str = ""
     line: int = 0
+    row_lines: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
@@ -117,6 +121,7 @@ def read(text: str) -> Document:
     seen: dict[str, int] = {}
     block: Entry | None = None
     rows: list[str] = []
+    lines: list[int] = []
     for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         code = _code(raw)
         if not code:
@@ -124,7 +129,9 @@ def read(text: str) -> Document:
         if block is not None:
             if _is_directive(code, "%endblock"):
                 _close(block, code, number)
-                entries.append(Entry(block.label, rows=tuple(rows), line=block.line))
+                entries.append(
+                    Entry(block.label, rows=tuple(rows), line=block.line, row_lines=tuple(lines))
+                )
                 block = None
             elif _is_directive(code, "%block"):
                 raise FdfError(
@@ -133,6 +140,7 @@ def read(text: str) -> Document:
                 )
             else:
                 rows.append(code)
+                lines.append(number)
             continue
         entry = _entry(code, number)
         if entry.label and entry.key in seen:
@@ -141,7 +149,7 @@ def read(text: str) -> Document:
             )
         seen[entry.key] = number
         if entry.rows is not None and not entry.include:
-            block, rows = entry, []
+            block, rows, lines = entry, [], []
         else:
             entries.append(entry)
     if block is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,25 +22,30 @@ FIXED_6 = re.compile(r"[-+]?\d*\.\d{6}|\*+|[-+]?nan|[-+]?inf(?:inity)?", re.IGNO
 Item = TypeVar("Item")
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(
+    path: Path, start: int = 0, length: int = -1, first: int = 1
+) -> Iterator[tuple[int, str]]:
     """Yield (number, line) of a text file, a cut last line too; nothing where it is unreadable.
 
     Of an overlong line only the beginning. NUL characters are dropped, foreign bytes replaced.
+    `start` and `length` name a part in bytes, to the end where negative, whose first line has the
+    number `first`.
     """
     try:
         if not path.is_file():
             return
         with path.open("rb") as file:
-            count = 0
-            while chunk := file.readline(LONGEST_LINE):
+            file.seek(start)
+            count, left = first - 1, length
+            while left and (chunk := file.readline(LONGEST_LINE)):
                 count += 1
-                start = chunk
+                beginning, size = chunk, len(chunk)
                 while not chunk.endswith(b"\n") and (chunk := file.readline(LONGEST_LINE)):
-                    pass
-                yield (
-                    count,
-                    start.replace(b"\0", b"").decode("utf-8", errors="replace").rstrip("\r\n"),
-                )
+                    size += len(chunk)
+                left = max(0, left - size) if length >= 0 else left
+                if b"\0" in beginning:
+                    beginning = beginning.replace(b"\0", b"")
+                yield count, beginning.decode("utf-8", errors="replace").rstrip("\r\n")
     except OSError:
         return
 
@@ -72,31 +78,50 @@ def reals(text: str) -> list[float | None]:
 
 
 class Thinned(Generic[Item]):
-    """A list of at most `limit` items: when full, every other one goes, but never the last."""
+    """A list of at most `limit` items: when full, every other one goes, but never the last.
 
-    def __init__(self, limit: int = 4000) -> None:
+    `count` is how many there were, those included that were never looked at; `recent` holds the
+    last ones without a gap.
+    """
+
+    def __init__(self, limit: int = 4000, recent: int = 8) -> None:
         self._limit = max(2, limit)
         self._items: list[Item] = []
         self._stride = 1
-        self._last: Item | None = None
-        self.count = 0
+        self._given = 0
+        self._unseen = 0
+        self.recent: deque[Item] = deque(maxlen=recent)
 
     def append(self, item: Item) -> None:
-        if self.count % self._stride == 0:
+        if self._given % self._stride == 0:
             if len(self._items) >= self._limit:
                 self._items = self._items[::2]
                 self._stride *= 2
-            if self.count % self._stride == 0:
+            if self._given % self._stride == 0:
                 self._items.append(item)
-        self._last = item
-        self.count += 1
+        self.recent.append(item)
+        self._given += 1
+
+    def skip_to(self, count: int) -> None:
+        """Note that, with those that were left out, there were `count` so far."""
+        self._unseen = max(self._unseen, count - self._given)
+
+    @property
+    def count(self) -> int:
+        return self._given + self._unseen
 
     @property
     def last(self) -> Item | None:
-        return self._last
+        return self.recent[-1] if self.recent else None
 
     @property
     def items(self) -> list[Item]:
-        if self._last is None or (self._items and self._items[-1] is self._last):
+        last = self.last
+        if last is None or (self._items and self._items[-1] is last):
             return list(self._items)
-        return [*self._items, self._last]
+        return [*self._items, last]
+
+
+def thinned(label: str, kept: int, count: int, what: str) -> str:
+    """Return the label of a table, which says so where it holds but some of `count` rows."""
+    return label if kept >= count else f"{label} ({kept:,} of {count:,} {what})"

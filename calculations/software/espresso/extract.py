@@ -22,8 +22,9 @@ from calculations.software.espresso.report import (
     RYDBERG_IN_EV,
     Report,
 )
-from calculations.software.espresso.tables import table
+from calculations.software.reading import thinned
 from calculations.software.results import Dataset, Quantity, Results
+from calculations.software.tables import table
 
 MAX_SCF_ROWS = 2000
 MAX_GEOMETRY_STEPS = 1000
@@ -96,18 +97,8 @@ def _quantities(report: Report) -> Iterable[Quantity]:
 
 
 def _scf(report: Report) -> Dataset | None:
-    steps = report.scf.items
-    count = max(1, len(steps) - 1)
     rows = [
-        # Thinned while reading: spread the running number over what was there.
-        (
-            1 + round(i * (report.scf.count - 1) / count),
-            s.geometry,
-            s.iteration,
-            s.accuracy,
-            in_ev(s.energy),
-        )
-        for i, s in enumerate(steps)
+        (s.number, s.geometry, s.iteration, s.accuracy, in_ev(s.energy)) for s in report.scf.items
     ]
     heads = (
         ("step", "SCF iteration, counted through", ""),
@@ -116,7 +107,9 @@ def _scf(report: Report) -> Dataset | None:
         ("accuracy", "Estimated accuracy", "Ry"),
         ("energy", "Total energy", EV),
     )
-    return table("scf", "SCF convergence", "series", heads, thin(rows, MAX_SCF_ROWS))
+    rows = thin(rows, MAX_SCF_ROWS)
+    label = thinned("SCF convergence", len(rows), report.scf.count, "iterations")
+    return table("scf", label, "series", heads, rows)
 
 
 def _geometry_steps(report: Report) -> Dataset | None:
@@ -142,9 +135,10 @@ def _geometry_steps(report: Report) -> Dataset | None:
         ("pressure", "Pressure", "kbar"),
         ("iterations", "SCF iterations", ""),
     )
-    return table(
-        "geometry_steps", "Geometry optimisation", "series", heads, thin(rows, MAX_GEOMETRY_STEPS)
-    )
+    rows = thin(rows, MAX_GEOMETRY_STEPS)
+    count = report.geometries.count - report.final_scf
+    label = thinned("Geometry optimisation", len(rows), count, "geometries")
+    return table("geometry_steps", label, "series", heads, rows)
 
 
 def _geometry(atoms: Sequence[tuple[str, float, float, float]]) -> Dataset | None:

@@ -1,7 +1,8 @@
-"""Standard output of pw.x, read line by line in constant memory into one Report.
+"""Standard output of pw.x, read in constant memory into one Report.
 
 Written against 6.7, whose lines later versions keep. One output may hold several programs, as a
-run of bands does. What cannot be read is left out.
+run of bands does. Of a very long output only some geometries are read, but all are counted. What
+cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -23,9 +24,17 @@ from calculations.software.espresso.report import (
     Report,
     ScfStep,
 )
-from calculations.software.reading import integer, lines, real, reals
+from calculations.software.reading import integer, real, reals
+from calculations.software.survey import Landmarks, Part, read_through
 
 OUTPUT = "output.out"
+LANDMARKS = Landmarks(
+    step=b"Self-consistent Calculation",
+    step_line=re.compile(rb"[ \t\0]*Self-consistent Calculation"),
+    counted=(b"iteration #", b"estimated scf accuracy"),
+    alarms=(b"error in routine", b"convergence not achieved", b"job done."),
+    alarm_lines=4,
+)
 
 _FIXED_4 = re.compile(r"[-+]?\d*\.\d{4}|\*+|[-+]?nan", re.IGNORECASE)
 _FIXED_2 = re.compile(r"[-+]?\d*\.\d\d(?!\d)|\*{6,}|[-+]?nan", re.IGNORECASE)
@@ -50,8 +59,7 @@ _TERMS = {
 def read_output(path: Path) -> Report:
     """Read a whole output file; an absent one gives an empty Report."""
     reader = _Reader()
-    for number, text in lines(path):
-        reader.feed(number, text)
+    read_through(path, LANDMARKS, reader)
     return reader.report
 
 
@@ -94,6 +102,15 @@ class _Reader:
                 return
         self._head_line(stripped)
 
+    def jump(self, part: Part) -> None:
+        """The lines before `part` were left out."""
+        self._inside = None
+        if part.steps is not None:
+            begun, accuracies = part.counts
+            self.report.geometries.skip_to(part.steps)
+            self.report.scf.skip_to(accuracies)
+            self.report.iterations_begun = begun
+
     def _scf_line(self, number: int, text: str) -> bool:
         report = self.report
         if text.startswith("iteration #"):
@@ -109,7 +126,9 @@ class _Reader:
         elif text.startswith("estimated scf accuracy"):
             accuracy = _first(text.partition("<")[2])
             step = self._current()
-            report.scf.append(ScfStep(step.number, self._iteration, self._energy, accuracy))
+            report.scf.append(
+                ScfStep(report.scf.count + 1, step.number, self._iteration, self._energy, accuracy)
+            )
         elif text.startswith("convergence has been achieved"):
             self._current().converged = True
             report.scf_converged = Line(number, text)

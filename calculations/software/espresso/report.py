@@ -17,8 +17,9 @@ MAX_ERRORS = 20
 
 @dataclass(frozen=True)
 class ScfStep:
-    """One SCF iteration of one geometry."""
+    """One SCF iteration of one geometry, the `number`-th of the output."""
 
+    number: int
     geometry: int
     iteration: int
     energy: float | None = None

@@ -127,7 +127,7 @@ def _scf_not_converged(case: Case) -> Outcome | None:
 
 def _scf_remedy(report: Report) -> str:
     step = report.scf.last
-    accuracies = [s.accuracy for s in report.scf.items[-8:] if s.accuracy]
+    accuracies = [s.accuracy for s in report.scf.recent if s.accuracy]
     falling = len(accuracies) > 1 and accuracies[-1] < 0.3 * accuracies[0]
     iterations = step.iteration if step else 0
     if falling or iterations < 30:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.analysis import thin
+from calculations.software.reading import thinned
 from calculations.software.results import Column, Dataset, Quantity, Results
 from calculations.software.siesta import files
 from calculations.software.siesta.files import Bands, Eigenvalues, result_file
@@ -111,11 +112,9 @@ def _table(
 
 
 def _scf(report: Report) -> Dataset | None:
-    steps = report.scf.items
-    offset = report.scf.count > len(steps)
     rows = [
         (
-            None if offset else i,
+            s.number,
             s.geometry,
             s.iteration,
             s.density_change,
@@ -123,13 +122,8 @@ def _scf(report: Report) -> Dataset | None:
             s.energy,
             s.fermi,
         )
-        for i, s in enumerate(steps, start=1)
+        for s in report.scf.items
     ]
-    if offset:  # thinned while reading: spread the running number over what was there
-        rows = [
-            (1 + round(i * (report.scf.count - 1) / max(1, len(rows) - 1)), *row[1:])
-            for i, row in enumerate(rows)
-        ]
     heads = (
         ("step", "SCF iteration, counted through", ""),
         ("geometry", "Geometry", ""),
@@ -139,7 +133,9 @@ def _scf(report: Report) -> Dataset | None:
         ("energy", "Kohn-Sham energy", "eV"),
         ("fermi", "Fermi energy", "eV"),
     )
-    return _table("scf", "SCF convergence", "series", heads, thin(rows, MAX_SCF_ROWS))
+    rows = thin(rows, MAX_SCF_ROWS)
+    label = thinned("SCF convergence", len(rows), report.scf.count, "iterations")
+    return _table("scf", label, "series", heads, rows)
 
 
 def _geometry_steps(report: Report) -> Dataset | None:
@@ -152,9 +148,9 @@ def _geometry_steps(report: Report) -> Dataset | None:
         ("max_force", "Largest force component", "eV/Å"),
         ("iterations", "SCF iterations", ""),
     )
-    return _table(
-        "geometry_steps", "Geometry optimisation", "series", heads, thin(rows, MAX_GEOMETRY_STEPS)
-    )
+    rows = thin(rows, MAX_GEOMETRY_STEPS)
+    label = thinned("Geometry optimisation", len(rows), report.geometries.count, "geometries")
+    return _table("geometry_steps", label, "series", heads, rows)
 
 
 def _atoms(

@@ -1,6 +1,7 @@
-"""SIESTA's standard output, read line by line in constant memory into one Report.
+"""SIESTA's standard output, read in constant memory into one Report.
 
-Written against 4.1, whose lines later versions keep. What cannot be read is left out.
+Of a very long output only some geometries are read, but all are counted. Written against 4.1,
+whose lines later versions keep. What cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calculations.software.reading import FIXED_6, Thinned, integer, lines, real, reals
+from calculations.software.reading import FIXED_6, Thinned, integer, real, reals
+from calculations.software.survey import Landmarks, Part, read_through
 
 OUTPUT = "output.out"
 RYDBERG_PER_BOHR_IN_EV_PER_ANGSTROM = 25.71104309541616
@@ -18,10 +20,19 @@ MAX_ATOMS_KEPT = 5000
 MAX_NOTES = 50
 
 
+LANDMARKS = Landmarks(
+    step=b"Begin ",
+    step_line=re.compile(rb"[ \t\0]*Begin\s[^\n]{0,200}(?:move|step)\s*=\s*\d{1,9}"),
+    counted=(b" scf:",),
+    alarms=(b"error", b"fatal", b"scf_not_conv", b"not found"),
+)
+
+
 @dataclass(frozen=True)
 class ScfStep:
-    """One line of the SCF table; energies in eV."""
+    """One line of the SCF table, the `number`-th of the output; energies in eV."""
 
+    number: int
     geometry: int
     iteration: int
     energy: float | None = None
@@ -114,8 +125,7 @@ class Report:
 def read_output(path: Path) -> Report:
     """Read a whole output file; an absent one gives an empty Report."""
     reader = _Reader()
-    for number, text in lines(path):
-        reader.feed(number, text)
+    read_through(path, LANDMARKS, reader)
     return reader.report
 
 
@@ -176,6 +186,13 @@ class _Reader:
         elif stripped:
             self._other_line(number, text, stripped)
 
+    def jump(self, part: Part) -> None:
+        """The lines before `part` were left out."""
+        self._inside = None
+        if part.steps is not None:
+            self.report.geometries.skip_to(part.steps)
+            self.report.scf.skip_to(*part.counts)
+
     @staticmethod
     def _input_line(text: str) -> bool:
         """Skip the copy of the input: what a scientist wrote there is no evidence."""
@@ -197,6 +214,7 @@ class _Reader:
         self._step.iterations = iteration
         self.report.scf.append(
             ScfStep(
+                self.report.scf.count + 1,
                 self._step.number,
                 iteration,
                 row.get("E_KS"),

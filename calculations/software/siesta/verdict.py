@@ -109,7 +109,7 @@ def _scf_not_converged(case: Case) -> Outcome | None:
 
 
 def _scf_remedy(report: Report, mixing: float | None) -> str:
-    changes = [step.density_change for step in report.scf.items[-6:] if step.density_change]
+    changes = [step.density_change for step in list(report.scf.recent)[-6:] if step.density_change]
     falling = len(changes) > 1 and changes[-1] < 0.5 * changes[0]
     limit = report.setting("Max. number of SCF Iter")
     if limit is not None and (falling or limit < 30):

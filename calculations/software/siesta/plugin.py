@@ -15,7 +15,7 @@ from typing import Any
 from calculations.software.base import Resources, Software
 from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
-from calculations.software.siesta import extract, inputs, verdict
+from calculations.software.siesta import checking, extract, inputs, transport, verdict
 from calculations.software.siesta.analyses import ANALYSES
 from calculations.software.siesta.output import OUTPUT
 from calculations.software.siesta.parameters import PARAMETERS
@@ -79,7 +79,7 @@ class Siesta(Software):
     main_result = "total_energy"
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
-        inputs.validate(parameters)
+        checking.validate(parameters)
 
     def structure(self, parameters: Mapping[str, Any]) -> Structure:
         found = inputs.structure_of(parameters)
@@ -90,7 +90,8 @@ class Siesta(Software):
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         structure = inputs.structure_of(parameters)
-        return tuple(f"{symbol}.{parameters['pseudo_format']}" for symbol in structure.species)
+        pseudopotentials = (f"{s}.{parameters['pseudo_format']}" for s in structure.species)
+        return (*pseudopotentials, *transport.electrode_files(parameters))
 
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         return {inputs.INPUT: inputs.render(parameters, carried)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from calculations.software.execution import COMPUTED, FAILED, MAX_PROBLEM, MISSING
 from calculations.software.results import Outcome, Results, Verdict
 
 MAX_TEXT = 4000
@@ -23,6 +24,8 @@ class AnalysisReport:
     version: int
     input_sha256: str
     results: Results
+    status: str = COMPUTED
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ def _read(document: Mapping[str, Any]) -> FinishReport:
                 int(item.get("version", 1)),
                 str(item.get("input_sha256", ""))[:64],
                 Results.from_json(item.get("results") or {}),
+                _status(item.get("status")),
+                str(item.get("problem", ""))[:MAX_PROBLEM],
             )
             for item in document.get("analyses") or ()
         ),
@@ -90,6 +95,11 @@ def _read(document: Mapping[str, Any]) -> FinishReport:
             for item in document.get("files") or ()
         ),
     )
+
+
+def _status(value: Any) -> str:
+    """Agents of before say nothing: what they report, they have computed."""
+    return value if value in (COMPUTED, MISSING, FAILED) else COMPUTED
 
 
 def _cut(outcome: Outcome) -> Outcome:

@@ -16,8 +16,12 @@ from django.db import transaction
 from calculations.models import AnalysisResult, Calculation, Dataset, OutputFile, Run
 from calculations.models import Quantity as StoredQuantity
 from calculations.services.reports import FinishReport
+from calculations.services.sweeps import swept_values
 from calculations.software import results as software_results
-from calculations.software.base import Analysis, order_analyses
+from calculations.software.analysis import AXES
+from calculations.software.base import Analysis
+from calculations.software.execution import Executed, execute_across
+from calculations.software.graph import order_analyses
 from calculations.software.registry import get_software
 from calculations.software.results import Results
 from calculations.states import RunState
@@ -47,6 +51,8 @@ def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
                 name=a.name,
                 version=a.version,
                 input_sha256=a.input_sha256,
+                status=a.status,
+                problem=a.problem,
             ),
             a.results,
         )
@@ -56,7 +62,7 @@ def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
     if analyses:
         AnalysisResult.objects.bulk_create(row for row, _ in analyses)
     for run, report in pairs:
-        _collect(report.results, run.calculation_id, run, None, quantities, datasets)
+        collect(report.results, run.calculation_id, run, None, quantities, datasets)
         files += (
             OutputFile(
                 run=run,
@@ -69,13 +75,13 @@ def store_run_results(pairs: Sequence[tuple[Run, FinishReport]]) -> None:
             for f in report.files
         )
     for row, found in analyses:
-        _collect(found, row.calculation_id, row.run, row, quantities, datasets)
+        collect(found, row.calculation_id, row.run, row, quantities, datasets)
     for model, rows in ((StoredQuantity, quantities), (Dataset, datasets), (OutputFile, files)):
         if rows:
             model.objects.bulk_create(rows)
 
 
-def _collect(
+def collect(
     found: Results,
     calculation_id: int,
     run: Run | None,
@@ -83,6 +89,7 @@ def _collect(
     quantities: list[StoredQuantity],
     datasets: list[Dataset],
 ) -> None:
+    """Add the rows for what was found to `quantities` and `datasets`; nothing is stored yet."""
     place = {"calculation_id": calculation_id, "run": run, "analysis": analysis}
     for quantity in found.quantities:
         value = quantity.value
@@ -148,8 +155,9 @@ def _analyse_once(calculation: Calculation, chosen: Sequence[Analysis]) -> bool:
     valid = calculation.runs.filter(state=RunState.VALID).order_by("index")
     runs = list(valid)
     found = load_results(runs)
-    pairs = [({**calculation.parameters, **run.parameters}, found[run.pk]) for run in runs]
-    computed = [(analysis, _compute(analysis, pairs)) for analysis in chosen]
+    pairs = [(parameters_of(run), found[run.pk]) for run in runs]
+    about = {"calculation": calculation.pk}
+    computed = execute_across(chosen, pairs, troubled=_troubled(chosen, runs), about=about)
     with transaction.atomic():
         Calculation.objects.select_for_update(no_key=True).get(pk=calculation.pk)
         seen = [(run.pk, run.attempt) for run in runs]
@@ -159,32 +167,46 @@ def _analyse_once(calculation: Calculation, chosen: Sequence[Analysis]) -> bool:
     return True
 
 
-def _store_analyses(
-    calculation: Calculation, computed: Sequence[tuple[Analysis, Results]], digest: str
-) -> None:
+def parameters_of(run: Run) -> dict[str, Any]:
+    """Return what the run was computed with, and what was varied to come to it."""
+    axes = swept_values(run.calculation, run)
+    return {**run.full_parameters(), **({AXES: axes} if axes else {})}
+
+
+def _troubled(chosen: Sequence[Analysis], runs: Sequence[Run]) -> dict[str, str]:
+    """Say of each analysis of single runs that `chosen` rest on, and that no run has, why."""
+    across = {analysis.name for analysis in chosen}
+    needed = {name for analysis in chosen for name in analysis.requires} - across
+    if not needed or not runs:
+        return {}
+    rows = AnalysisResult.objects.filter(run__in=runs, name__in=needed)
+    problems: dict[str, str] = {}
+    computed = set()
+    for name, status, problem in rows.order_by("id").values_list("name", "status", "problem"):
+        problems[name] = problem
+        if status == AnalysisResult.Status.COMPUTED:
+            computed.add(name)
+    return {name: problems.get(name, "no run has it") for name in needed - computed}
+
+
+def _store_analyses(calculation: Calculation, computed: Sequence[Executed], digest: str) -> None:
     calculation.analysis_results.filter(run=None).delete()
     quantities: list[StoredQuantity] = []
     datasets: list[Dataset] = []
-    for analysis, results in computed:
+    for item in computed:
         row = AnalysisResult.objects.create(
             calculation=calculation,
-            name=analysis.name,
-            version=analysis.version,
+            name=item.analysis.name,
+            version=item.analysis.version,
             input_sha256=digest,
+            status=item.status,
+            problem=item.problem,
         )
-        _collect(results, calculation.pk, None, row, quantities, datasets)
+        collect(item.results, calculation.pk, None, row, quantities, datasets)
     StoredQuantity.objects.bulk_create(quantities)
     Dataset.objects.bulk_create(datasets)
     _set_main_result(calculation, quantities)
     publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})
-
-
-def _compute(analysis: Analysis, pairs: Sequence[tuple[dict[str, Any], Results]]) -> Results:
-    try:
-        return analysis.compute(pairs)
-    except Exception:
-        log.exception("analysis %s could not be computed", analysis.name)
-        return Results()
 
 
 def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuantity]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from calculations.software.base import NotComputable
 from calculations.software.parameters import Kind, Parameter
 from calculations.software.results import Column, Dataset, Quantity, Results
 
@@ -19,18 +20,18 @@ Item = TypeVar("Item")
 
 # Name of the column of a single swept parameter.
 SWEPT = "swept"
-
-# The slope 1 Debye / (V/Å) as a polarizability volume in Å³:
-# 1e-18 statC·cm over 1e8/299.792458 statV/cm.
-DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM = 2.99792458
+# Beside a run's parameters: its place on each axis of the sweep (name, label, unit, value).
+AXES = "axes of the sweep"
 
 
 @dataclass(frozen=True)
 class Swept:
-    """The parameter that differs between runs, with its value in each run, in their order."""
+    """What differs between runs, with its value (a number, or a word) in each, in their order."""
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[Any, ...]
+    label: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,13 @@ def is_number(value: Any) -> bool:
 
 
 def swept_parameters(runs: Sequence[Run]) -> list[Swept]:
-    """Return every numeric parameter that differs between the runs, in the order of the form."""
+    """Return what was varied: the axes of the sweep where they are told, else every numeric
+    parameter that differs between the runs, in the order of the form.
+    """
     if len(runs) < 2:
         return []
+    if all(AXES in parameters for parameters, _ in runs):
+        return _told(runs)
     found = []
     for name in runs[0][0]:
         values = [parameters.get(name) for parameters, _ in runs]
@@ -63,10 +68,24 @@ def swept_parameters(runs: Sequence[Run]) -> list[Swept]:
     return found
 
 
+def _told(runs: Sequence[Run]) -> list[Swept]:
+    axes = [parameters[AXES] for parameters, _ in runs]
+    found = []
+    for place, axis in enumerate(axes[0]):
+        values = [each[place]["value"] for each in axes]
+        if all(map(is_number, values)):
+            values = [float(value) for value in values]
+        elif not all(isinstance(value, str) for value in values):
+            continue
+        if len(set(values)) > 1:
+            found.append(Swept(axis["name"], tuple(values), axis["label"], axis["unit"]))
+    return found
+
+
 def swept_parameter(runs: Sequence[Run]) -> Swept | None:
     """Return the one numeric parameter that differs between runs, None where none or several do."""
     found = swept_parameters(runs)
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and is_number(found[0].values[0]) else None
 
 
 def linear_fit(x: Sequence[float], y: Sequence[float]) -> Fit | None:
@@ -116,7 +135,7 @@ def against_sweep(
     order = list(range(len(runs)))
     order.sort(key=lambda i: tuple(s.values[i] for s in swept))
     known = {p.name: p for p in parameters}
-    single = len(swept) == 1
+    single = len(swept) == 1 and is_number(swept[0].values[0])
     columns = [
         _parameter_column(s, known.get(s.name), order, SWEPT if single else s.name) for s in swept
     ]
@@ -130,7 +149,9 @@ def _parameter_column(
     values: tuple[Any, ...] = tuple(swept.values[i] for i in order)
     if parameter is not None and parameter.kind is Kind.INTEGER:
         values = tuple(int(value) for value in values)
-    label, unit = (parameter.label, parameter.unit) if parameter else (swept.name, "")
+    label, unit = swept.label or swept.name, swept.unit
+    if parameter is not None:
+        label, unit = parameter.label, parameter.unit
     return Column(name, label, unit, values)
 
 
@@ -159,13 +180,21 @@ def thin(items: Sequence[Item], limit: int) -> list[Item]:
     return [items[round(i * (count - 1) / (limit - 1))] for i in range(limit)]
 
 
-def polarizability(
-    field: Sequence[float], dipole: Sequence[float]
-) -> tuple[float, float | None, Fit] | None:
-    """Return (volume in Å³, standard error, fit) from dipoles (Debye) along a field (V/Å)."""
-    fit = linear_fit(field, dipole)
-    if fit is None:
-        return None
-    factor = DEBYE_PER_VOLT_PER_ANGSTROM_IN_CUBIC_ANGSTROM
-    error = None if fit.slope_error is None else fit.slope_error * factor
-    return fit.slope * factor, error, fit
+def rows_of(dataset: Dataset, *names: str) -> list[tuple[Any, ...]]:
+    """Return the rows of some columns."""
+    columns = [dataset.column(name).values for name in names]
+    return list(zip(*columns)) if columns else []
+
+
+def number_of(results: Results, name: str) -> float | None:
+    """Return the number that a quantity holds, None where it is absent or no number."""
+    found = results.quantity(name)
+    return float(found.value) if found is not None and is_number(found.value) else None
+
+
+def needed(results: Results, name: str, remedy: str) -> Dataset:
+    """Return a dataset with rows. Raises NotComputable with what may be done."""
+    found = results.dataset(name)
+    if found is None or not found.columns or not found.columns[0].values:
+        raise NotComputable(remedy)
+    return found

@@ -208,40 +208,6 @@ class Software(ABC):
         it leaves out.
         """
 
-
-def order_analyses(available: Sequence[Analysis], chosen: Sequence[str]) -> list[Analysis]:
-    """Return the chosen analyses so that each follows what it requires.
-
-    Raises InvalidAnalyses for an unknown name, a missing requirement, or a cycle in the
-    definitions.
-    """
-    known = {analysis.name: analysis for analysis in available}
-    for name in chosen:
-        if name not in known:
-            raise InvalidAnalyses(
-                f"analysis {str(name)[:60]!r} is unknown; known are {', '.join(known) or 'none'}"
-            )
-        missing = [needed for needed in known[name].requires if needed not in chosen]
-        if missing:
-            raise InvalidAnalyses(
-                f"analysis {name!r} needs {', '.join(missing)}: choose that too, or leave it out"
-            )
-    ordered: list[Analysis] = []
-    visiting: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in visiting:
-            raise InvalidAnalyses(
-                f"analyses depend on each other in a circle: {' → '.join([*visiting, name])}"
-            )
-        if known[name] in ordered:
-            return
-        visiting.append(name)
-        for needed in known[name].requires:
-            visit(needed)
-        visiting.pop()
-        ordered.append(known[name])
-
-    for name in chosen:
-        visit(name)
-    return ordered
+    def assess(self, folder: Path, exit: Exit) -> tuple[Outcome, Results]:
+        """Judge and extract; overridden where one reading of a large output serves both."""
+        return self.judge(folder, exit), self.extract(folder)

@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calculations.software.fitting import solve
+
 EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.21766339999998
 LEAST_POINTS_CUBIC = 4  # the third order has four unknowns
 # Å³ and eV; what lies beyond was read from a broken file, and would overflow.
@@ -59,7 +61,8 @@ def fit(volumes: Sequence[float], energies: Sequence[float]) -> EquationOfState 
     if width <= 1e-9 * centre:
         return None
     scaled = [(value - centre) / width for value in x]
-    found = least_squares(scaled, [e - offset for _, e in points], degree)
+    powers = [[value**power for power in range(degree + 1)] for value in scaled]
+    found = solve(powers, [e - offset for _, e in points])
     if found is None:
         return None
     coefficients = (found[0] + offset, *found[1:])
@@ -123,31 +126,3 @@ def _minimum(coefficients: Sequence[float]) -> float | None:
     root = math.sqrt(discriminant)
     # The root with positive curvature, in the form without cancellation.
     return (root - square) / (3 * cubic) if square < 0 else -linear / (square + root)
-
-
-def least_squares(x: Sequence[float], y: Sequence[float], degree: int) -> tuple[float, ...] | None:
-    """Return the coefficients of a polynomial, the constant first; None where x is too poor.
-
-    Orthogonalises the columns (modified Gram-Schmidt, twice), which loses fewer digits than the
-    normal equations.
-    """
-    size = degree + 1
-    columns = [[value**power for value in x] for power in range(size)]
-    upper = [[0.0] * size for _ in range(size)]
-    for j in range(size):
-        scale = math.sqrt(math.fsum(value * value for value in columns[j]))
-        for _ in range(2):
-            for i in range(j):
-                part = math.fsum(a * b for a, b in zip(columns[i], columns[j]))
-                upper[i][j] += part
-                columns[j] = [b - part * a for a, b in zip(columns[i], columns[j])]
-        norm = math.sqrt(math.fsum(value * value for value in columns[j]))
-        if norm <= 1e-10 * scale or not math.isfinite(norm):
-            return None
-        upper[j][j] = norm
-        columns[j] = [value / norm for value in columns[j]]
-    found = [math.fsum(a * b for a, b in zip(column, y)) for column in columns]
-    for i in reversed(range(size)):
-        rest = math.fsum(upper[i][j] * found[j] for j in range(i + 1, size))
-        found[i] = (found[i] - rest) / upper[i][i]
-    return tuple(found) if all(map(math.isfinite, found)) else None

@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from calculations.software.base import Software
+from calculations.software.graph import check_definitions
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ def all_software() -> dict[str, Software]:
     for name, target in {**announced(), **BUILT_IN}.items():
         module, _, attribute = target.partition(":")
         try:
-            loaded[name] = getattr(importlib.import_module(module), attribute)()
+            plugin = getattr(importlib.import_module(module), attribute)()
+            check_definitions(plugin.analyses)
+            loaded[name] = plugin
         except Exception:
             if name in BUILT_IN:
                 raise

@@ -179,7 +179,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Chart:
-    """How a dataset is drawn: columns by name, axis titles follow from their labels and units."""
+    """How a dataset is drawn: columns by name, axis titles follow from their labels and units.
+
+    `y` ("*",) draws every column but that of `x`; `ticks` names a dataset of (place, name) that
+    marks places on x, the points of a path, say.
+    """
 
     dataset: str
     x: str
@@ -187,3 +191,4 @@ class Chart:
     title: str
     style: str = "line"  # "line" | "markers" | "line+markers" | "levels"
     log_y: bool = False
+    ticks: str = ""

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calculations.software.base import Analysis, RunSpec, Software, order_analyses
+from calculations.software.base import Analysis, RunSpec, Software
+from calculations.software.execution import execute
+from calculations.software.graph import order_analyses
 from calculations.software.results import Exit, Outcome, Results, Verdict
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,10 @@ def evaluate(
     """
     try:
         plugin = software(spec.software)
-        outcome = _too_much_memory(memory) if memory else plugin.judge(folder, exit)
-        results = plugin.extract(folder)
+        if memory:
+            outcome, results = _too_much_memory(memory), plugin.extract(folder)
+        else:
+            outcome, results = plugin.assess(folder, exit)
         analyses: list[dict[str, Any]] = []
         if outcome.verdict is Verdict.VALID:
             analyses = _analyse(plugin.analyses, spec, results)
@@ -79,34 +83,20 @@ def _too_much_memory(evidence: str) -> Outcome:
 def _analyse(
     available: Sequence[Analysis], spec: RunSpec, results: Results
 ) -> list[dict[str, Any]]:
-    """Return the run's chosen analyses in order; one that fails is left out with those that need
-    it.
-    """
+    """Return the run's chosen analyses in order; one that cannot be computed says why."""
     digest = hashlib.sha256(canonical(finite(results.to_json()))).hexdigest()
-    done: dict[str, Results] = {}
-    entries = []
-    about = {"run": spec.run}
-    for analysis in order_analyses(available, spec.analyses):
-        if analysis.scope != "run":
-            continue
-        if any(needed not in done for needed in analysis.requires):
-            log.warning("analysis %s lacks what it requires", analysis.name, extra=about)
-            continue
-        known = sum((done[needed] for needed in analysis.requires), results)
-        try:
-            done[analysis.name] = analysis.compute(known, spec.parameters)
-            entry = {
-                "name": analysis.name,
-                "version": analysis.version,
-                "input_sha256": digest,
-                "results": done[analysis.name].to_json(),
-            }
-        except Exception:
-            done.pop(analysis.name, None)
-            log.exception("analysis %s failed and is left out", analysis.name, extra=about)
-            continue
-        entries.append(entry)
-    return entries
+    chosen = [a for a in order_analyses(available, spec.analyses) if a.scope == "run"]
+    return [
+        {
+            "name": item.analysis.name,
+            "version": item.analysis.version,
+            "input_sha256": digest,
+            "status": item.status,
+            "problem": item.problem,
+            "results": item.results.to_json(),
+        }
+        for item in execute(chosen, results, spec.parameters, about={"run": spec.run})
+    ]
 
 
 def canonical(document: Any) -> bytes:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from calculations.software.equation_of_state import (
     EV_PER_CUBIC_ANGSTROM_IN_GPA,
     fit,
-    least_squares,
 )
+from calculations.software.fitting import solve
 
 
 def birch_murnaghan(
@@ -112,6 +112,7 @@ def test_lists_of_unequal_length_are_an_error():
 
 def test_least_squares_are_those_of_a_polynomial():
     x = [-1.0, -0.5, 0.0, 0.5, 1.0]
-    found = least_squares(x, [1 + 2 * v - 3 * v**2 + 0.5 * v**3 for v in x], 3)
+    rows = [[v**power for power in range(4)] for v in x]
+    found = solve(rows, [1 + 2 * v - 3 * v**2 + 0.5 * v**3 for v in x])
     assert found == pytest.approx((1.0, 2.0, -3.0, 0.5))
-    assert least_squares([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], 2) is None
+    assert solve([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]], [1.0, 2.0, 3.0]) is None

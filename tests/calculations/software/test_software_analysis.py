@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calculations.software.analysis import (
+    AXES,
     against_sweep,
     complete_pairs,
     linear_fit,
-    polarizability,
     swept_parameter,
     swept_parameters,
     thin,
@@ -95,12 +95,24 @@ def test_any_line_is_found_again(slope, intercept, x):
     assert fit.intercept == pytest.approx(intercept, abs=1e-5)
 
 
-def test_one_debye_per_volt_per_angstrom_is_a_volume_of_three_cubic_angstrom():
-    # 1 D = 3.33564e-30 C m; 1 V/Å = 1e10 V/m; 1/(4πε0) = 8.9875518e9 V m/C
-    value, error, _ = polarizability([0.0, 1.0], [0.0, 1.0])
-    assert value == pytest.approx(3.33564e-30 / 1e10 * 8.9875518e9 * 1e30, rel=1e-5)
-    assert error is None
-    assert polarizability([0.0], [0.0]) is None
+def test_axes_that_are_told_go_before_parameters_that_differ():
+    def turned(angle, text):
+        axis = {"name": "rotation", "label": "Rotation", "unit": "°", "value": angle}
+        return {"structure": text, "tilt": angle / 7, AXES: [axis]}, run(-angle)[1]
+
+    runs = [turned(30.0, "b"), turned(0.0, "a")]
+    assert swept_parameter(runs).name == "rotation"
+    table = against_sweep(runs, ["energy"], name="e", label="E")
+    assert (table.columns[0].label, table.columns[0].unit) == ("Rotation", "°")
+    assert table.columns[0].values == (0.0, 30.0)
+
+
+def test_words_that_were_varied_stand_beside_the_numbers():
+    axis = {"name": "functional", "label": "Functional", "unit": ""}
+    runs = [({AXES: [{**axis, "value": v}]}, run(e)[1]) for v, e in (("PBE", 1.0), ("LDA", 2.0))]
+    table = against_sweep(runs, ["energy"], name="e", label="E")
+    assert (table.kind, table.columns[0].values) == ("table", ("LDA", "PBE"))
+    assert swept_parameter(runs) is None
 
 
 @given(st.lists(st.integers(), max_size=300), st.integers(2, 40))

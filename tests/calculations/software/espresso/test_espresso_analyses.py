@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from calculations.software.base import order_analyses
+from calculations.software.base import NotComputable
+from calculations.software.graph import order_analyses
 from calculations.software.results import Column, Dataset, Quantity, Results
 from tests.calculations.software.espresso.recorded import (
     DATA,
     ESPRESSO,
-    HYDROGEN,
     SILICON,
     SWEEP,
     checked,
@@ -20,6 +20,14 @@ COMPUTE = {analysis.name: analysis.compute for analysis in ESPRESSO.analyses}
 
 def of_run(analysis: str, folder: str) -> Results:
     return COMPUTE[analysis](ESPRESSO.extract(DATA / folder), {})
+
+
+def one_of(analysis: str, folder: str) -> Results:
+    """The same, or nothing where it says what it misses."""
+    try:
+        return of_run(analysis, folder)
+    except NotComputable:
+        return Results()
 
 
 def sweep(*values: float, **more):
@@ -90,7 +98,8 @@ def test_relaxation_shows_what_was_gained():
     assert energies[-1] == 0.0
     assert list(energies) == sorted(energies, reverse=True)
     assert value(found, "energy_gained") == pytest.approx(0.062026, abs=1e-6)
-    assert of_run("relaxation", "water_scf") == Results()
+    with pytest.raises(NotComputable, match="switch the optimisation on"):
+        of_run("relaxation", "water_scf")
 
 
 def test_silicon_has_an_indirect_gap_between_gamma_and_x():
@@ -166,27 +175,48 @@ def test_a_minimum_outside_of_the_sweep_is_not_reported_as_one():
     assert found.dataset("equation_of_state") is not None
 
 
+def in_box(edge: float, length: float) -> Results:
+    """Two atoms, `length` apart in a cubic box."""
+    rows = tuple(tuple(edge * (i == j) for j in range(3)) for i in range(3))
+    cell = tuple(Column(a, a, "Å", tuple(r[i] for r in rows)) for i, a in enumerate("xyz"))
+    places = (("symbol", ("H", "H")), ("x", (0.0, length)), ("y", (0.0, 0.0)), ("z", (0.0, 0.0)))
+    atoms = tuple(Column(name, name, "", values) for name, values in places)
+    numbers = (
+        Quantity("volume", "", edge**3, "Å³"),
+        Quantity("total_energy", "", (edge - 5.0) ** 2, "eV"),
+    )
+    tables = (Dataset("cell", "", "table", cell), Dataset("geometry", "", "table", atoms))
+    return Results(numbers, tables)
+
+
 def test_a_box_that_grows_around_a_molecule_has_no_equation_of_state():
-    runs = [
-        (checked(**HYDROGEN | {"celldm": v}), results)
-        for v, (_, results) in zip(SWEEP, sweep(), strict=True)
-    ]
-    assert COMPUTE["equation_of_state"](runs) == Results()
-    assert COMPUTE["equation_of_state"](sweep(10.0, 10.1)) == Results()
-    assert COMPUTE["equation_of_state"]([]) == Results()
+    edges = (4.8, 4.9, 5.0, 5.1, 5.2)
+    compute = COMPUTE["equation_of_state"]
+    molecule = [({"celldm": edge}, in_box(edge, 0.74)) for edge in edges]
+    with pytest.raises(NotComputable, match="do not stretch a whole crystal"):
+        compute(molecule)
+    crystal = [({"celldm": edge}, in_box(edge, edge / 2)) for edge in edges]
+    assert value(compute(crystal), "eos_celldm") == pytest.approx(5.0, abs=2e-3)
+
+
+def test_two_volumes_are_too_few_for_an_equation_of_state():
+    for runs in (sweep(10.0, 10.1), []):
+        with pytest.raises(NotComputable, match="fewer than 3 valid runs"):
+            COMPUTE["equation_of_state"](runs)
 
 
 @pytest.mark.parametrize("analysis", ESPRESSO.analyses, ids=lambda a: a.name)
-def test_nothing_comes_of_nothing(analysis):
-    nothing = analysis.compute(Results(), {}) if analysis.scope == "run" else analysis.compute([])
-    assert nothing == Results()
+def test_what_finds_nothing_says_what_it_misses(analysis):
+    arguments = (Results(), {}) if analysis.scope == "run" else ([],)
+    with pytest.raises(NotComputable, match=r"\w"):
+        analysis.compute(*arguments)
 
 
 def test_charts_name_columns_that_there_are():
     folders = ("hydrogen_relax", "silicon_bands")
     for analysis in order_analyses(ESPRESSO.analyses, [a.name for a in ESPRESSO.analyses]):
         if analysis.scope == "run":
-            found = [of_run(analysis.name, folder) for folder in folders]
+            found = [one_of(analysis.name, folder) for folder in folders]
         else:
             found = [analysis.compute(sweep())]
         for chart in analysis.charts:

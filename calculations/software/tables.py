@@ -1,4 +1,7 @@
-"""Datasets made from rows; used by everything that extracts."""
+"""Datasets made from rows; used by everything that extracts or analyses.
+
+Standard library only and Python 3.9, since the agent carries this file to login nodes.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Kind(ABC):
 
     @abstractmethod
     def projects(self, asked: Asked) -> set[int]:
-        """The keys of the projects whose data the file holds."""
+        """The keys of the projects whose data the file holds, once it is written."""
 
 
 class OfCalculation(Kind):
@@ -101,4 +101,4 @@ class OfSet(Kind):
         return Asked(chosen.stored(), chosen.label()[:200], name, chosen)
 
     def projects(self, asked: Asked) -> set[int]:
-        return asked.about.projects()
+        return asked.about.seen

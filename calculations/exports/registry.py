@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from calculations.exports.base import Kind
+from calculations.exports.dataset import JsonLines, Parquet
 from calculations.exports.report import ReportJson, ReportPdf
 from labportal.common.errors import InvalidInput
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ReportPdf(), ReportJson())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (ReportPdf(), ReportJson(), Parquet(), JsonLines())
+}
 
 
 def kind_of(name: str) -> Kind:

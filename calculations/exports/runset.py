@@ -29,7 +29,10 @@ DEFAULT = (STRUCTURES,)
 
 @dataclass(frozen=True, slots=True)
 class RunSet:
-    """`include` names what each row holds beside its numbers: "structures", names of datasets."""
+    """`include` names what each row holds beside its numbers: "structures", names of datasets.
+
+    `seen` gathers the keys of the projects whose runs were written.
+    """
 
     user: User
     filters: Filters
@@ -37,6 +40,7 @@ class RunSet:
     include: tuple[str, ...] = DEFAULT
     note: str = ""
     words: dict[str, str] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
 
     @classmethod
     def read(cls, asked: Mapping[str, Any], user: User) -> RunSet:
@@ -85,10 +89,6 @@ class RunSet:
 
     def count(self) -> int:
         return self.runs().order_by().count()
-
-    def projects(self) -> set[int]:
-        rows = self.runs().order_by().values_list("calculation__project", flat=True)
-        return set(rows.distinct())
 
     def datasets(self) -> QuerySet[Dataset]:
         """Those of the runs that this set includes."""

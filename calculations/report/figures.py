@@ -206,7 +206,13 @@ def _frame(axes: Any, document: ChartDocument, powers: tuple[int, int]) -> None:
     label = document.get("y_label") or (y[0]["label"] if len(y) == 1 else document["title"])
     font = _font(SIZE)
     plain: dict[str, Any] = {"parse_math": False, "fontproperties": font, "color": TEXT}
-    axes.set_xlabel(axis_title(x["label"], x["unit"], powers[0]), **plain)
+    if ticks := document.get("ticks"):
+        factor = 10.0 ** powers[0]
+        names = [name[:24] for _, name in ticks]
+        axes.set_xticks([place / factor for place, _ in ticks], names, parse_math=False)
+        axes.grid(axis="x", color=FAINT, linewidth=0.4)
+    else:
+        axes.set_xlabel(axis_title(x["label"], x["unit"], powers[0]), **plain)
     axes.set_ylabel(axis_title(label, unit, powers[1]), **plain)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=TEXT, linewidth=0.6)

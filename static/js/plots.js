@@ -1,7 +1,7 @@
 // Result figures by Plotly, for pages that load it (window.Plotly). In the page:
 //   <script type="application/json" id="data-dipole">…</script><div data-plot="data-dipole"></div>
 // The data are those of calculations/charts.py: {"name", "title", "style", "log_y", "x": {"label", "unit", "values"},
-// "y": [{"label", "unit", "values", "style" where it differs}], "y_label" where the series are runs}. When a live region
+// "y": [{"label", "unit", "values", "style" where it differs}], "y_label" where the series are runs, "ticks": [[x, name]]}. When a live region
 // brings new data, the figure is drawn anew. Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure
 // in the light scheme, as it stands in a paper, [data-save="csv"] its numbers; [data-log-axis] switches the axis.
 
@@ -50,6 +50,9 @@ function levels(figure, palette) {
   }));
 }
 
+// Named places on x, the corners of a path through k-space say, each with a line through the chart.
+const ticks = (figure) => (figure.ticks?.length ? { tickvals: figure.ticks.map(([place]) => place), ticktext: figure.ticks.map(([, name]) => name), showgrid: true } : { showgrid: false });
+
 function layout(figure, palette, small) {
   const axis = { gridcolor: palette.grid, linecolor: palette.line, zeroline: false, ticks: "", tickfont: { color: palette.muted, size: 11.5 }, exponentformat: "power", automargin: true, separatethousands: false };
   const title = (text) => ({ text, font: { color: palette.muted, size: 12 }, standoff: 12 });
@@ -61,7 +64,7 @@ function layout(figure, palette, small) {
     margin: { l: 64, r: 16, t: 12, b: 48 },
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
-    xaxis: { ...axis, title: title(titled(figure.x)), showgrid: false, showline: true },
+    xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure) },
     yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}) },
     hovermode: small ? "closest" : "x",
     hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },

@@ -13,14 +13,17 @@ from typing import Any, NotRequired, TypedDict
 from django.db.models import Q
 
 from calculations.models import Calculation, Run
+from calculations.services.sweeps import axes_of
+from calculations.software.analyses.bands import point_name
 from calculations.software.analysis import SWEPT, is_number, thin
 from calculations.software.base import Software
-from calculations.software.parameters import Kind, Parameter
 from calculations.software.results import Chart
 from calculations.states import TERMINAL_RUNS, RunState
-from calculations.wording import software_of, swept_parameter, value_words
+from calculations.sweeps.axes import Axis
+from calculations.wording import point_words, software_of
 
 MOST_RUNS = 6  # as many as the palette has colours
+EVERY = ("*",)  # a chart's y: all columns but that of x
 FIT = "fit"  # a column of this name is a line through the points of the others
 
 Columns = Sequence[Mapping[str, Any]]
@@ -50,6 +53,7 @@ class ChartDocument(TypedDict):
     x: Series
     y: list[Series]
     y_label: NotRequired[str]  # where the series are runs, what they show
+    ticks: NotRequired[list[tuple[float, str]]]  # named places on x instead of numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def documents(
     stored: Iterable[Stored],
     places: Sequence[Place],
     *,
-    swept: Parameter | None = None,
+    swept: Axis | None = None,
 ) -> list[ChartDocument]:
     """Fill the charts for which there is something to draw; what was drawn before is left out."""
     held = {(item.name, item.run_index): item for item in stored}
@@ -113,8 +117,25 @@ def documents(
                 (place, held[name, place.index]) for place in places if (name, place.index) in held
             ]
             drawn = _of_runs(spec, number, own, swept)
-        found += [document for document in drawn if document and not _is_there(document, found)]
+        new = [document for document in drawn if document and not _is_there(document, found)]
+        for document in new if spec.chart.ticks else ():
+            document["ticks"] = _ticks(held.get((spec.chart.ticks, document["run_index"])))
+        found += new
     return found
+
+
+def _ticks(item: Stored | None) -> list[tuple[float, str]]:
+    """The places and their names, as papers write them; two names at one place share it."""
+    columns = item.columns if item else ()
+    if len(columns) < 2:
+        return []
+    found: dict[float, str] = {}
+    for place, name in zip(columns[0]["values"], columns[1]["values"], strict=True):
+        if is_number(place):
+            words = point_name(str(name))
+            before = found.get(place, words)
+            found[place] = words if before == words else f"{before}|{words}"
+    return list(found.items())
 
 
 def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list[ChartDocument]:
@@ -125,11 +146,11 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
     software = software_of(calculation)
     if software is None:
         return []
-    swept = swept_parameter(calculation, software)
+    axes = axes_of(calculation)
     shown = specs(software, calculation.analyses)
     # Not calculation.runs: where a page has prefetched it, each row here would ask for its cluster.
     runs = Run.objects.filter(calculation=calculation).order_by("index")
-    runs = runs.only("id", "calculation", "index", "state", "parameters")
+    runs = runs.only("id", "calculation", "index", "state", "point")
     if run_index is not None:
         chosen = list(runs.filter(index=run_index))
         shown = [spec for spec in shown if not spec.across]
@@ -137,28 +158,30 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
         ended = list(runs.filter(state__in=TERMINAL_RUNS - {RunState.SKIPPED}))
         valid = [run for run in ended if run.state == RunState.VALID]
         chosen = thin(valid, MOST_RUNS) if valid else ended[-1:]
-    places = {run.pk: _place(run, swept) for run in chosen}
+    places = {run.pk: _place(run, axes) for run in chosen}
     rows = calculation.datasets.filter(Q(run=None) | Q(run__in=places)).order_by("id")
     stored = [
         Stored(row.name, places[row.run_id].index if row.run_id else None, row.columns, row.pk)
-        for row in rows.filter(name__in={spec.chart.dataset for spec in shown})
+        for row in rows.filter(
+            name__in={name for s in shown for name in (s.chart.dataset, s.chart.ticks) if name}
+        )
     ]
-    numeric = swept if swept and swept.kind in (Kind.NUMBER, Kind.INTEGER) else None
+    numeric = axes[0] if len(axes) == 1 and axes[0].is_numeric else None
     return documents(shown, stored, list(places.values()), swept=numeric)
 
 
-def _place(run: Run, swept: Parameter | None) -> Place:
-    value = run.parameters.get(swept.name) if swept else None
+def _place(run: Run, axes: Sequence[Axis]) -> Place:
+    value = run.point[0] if len(axes) == 1 and run.point else None
     return Place(
         run.index,
-        value_words(value, swept.unit) if swept else "",
+        point_words(axes, run.point),
         float(value) if is_number(value) else None,
         "" if run.state == RunState.VALID else run.get_state_display().lower(),
     )
 
 
 def _of_runs(
-    spec: Spec, number: int, held: Sequence[tuple[Place, Stored]], swept: Parameter | None
+    spec: Spec, number: int, held: Sequence[tuple[Place, Stored]], swept: Axis | None
 ) -> list[ChartDocument | None]:
     own = [(place, item.columns) for place, item in held]
     if len(own) > 1:
@@ -180,9 +203,11 @@ def _filled(
     x, by_name = _x_column(chart, columns), {c["name"]: c for c in columns}
     if x is None:
         return None
-    y = [_series(by_name[name]) for name in chart.y if name in by_name]
-    if FIT in chart.y and len(y) > 1:
-        for name, series in zip((n for n in chart.y if n in by_name), y, strict=True):
+    wanted = chart.y if tuple(chart.y) != EVERY else [n for n in by_name if n != x["name"]]
+    drawn = [name for name in wanted if name in by_name]
+    y = [_series(by_name[name]) for name in drawn]
+    if FIT in drawn and len(y) > 1:
+        for name, series in zip(drawn, y, strict=True):
             series["style"] = "line" if name == FIT else "markers"
     head = f"run-{place.index}" if place else "all"
     note = ", ".join(filter(None, (place.label, place.note))) if place else ""
@@ -229,7 +254,7 @@ def _overlaid(spec: Spec, number: int, own: Sequence[tuple[Place, Columns]]) -> 
 
 
 def _levels(
-    spec: Spec, number: int, own: Sequence[tuple[Place, Columns]], swept: Parameter
+    spec: Spec, number: int, own: Sequence[tuple[Place, Columns]], swept: Axis
 ) -> ChartDocument | None:
     """Levels of all runs over what is varied, as they shift with it."""
     if any(place.value is None for place, _ in own):

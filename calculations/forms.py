@@ -15,6 +15,7 @@ from calculations.models import Calculation, LabSettings
 from calculations.services.drafts import DraftSpec, clusters
 from calculations.software.base import Software
 from calculations.software.parameters import Kind, Parameter
+from calculations.sweeps.axes import stored_axes
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
 
@@ -238,6 +239,7 @@ def shown(value: Any) -> str:
 def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dict[str, Any]:
     """The form's values for a stored calculation."""
     sweep = calculation.sweep or {}
+    axis = next(iter(stored_axes(calculation.sweep)), {})
     values = {
         PARAMETER + p.name: (
             calculation.parameters.get(p.name)
@@ -249,12 +251,12 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
     }
     return (
         values
-        | _initial_sweep(sweep.get("values", []))
+        | _initial_sweep(axis.get("values", []))
         | {
             "name": calculation.name,
             "description": calculation.description,
             "project": calculation.project,
-            "vary": sweep.get("parameter", ""),
+            "vary": axis.get("parameter", ""),
             "vary_mode": sweep.get("mode", "chain"),
             "cluster": calculation.cluster,
             "cores": calculation.cores,

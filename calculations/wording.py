@@ -16,6 +16,7 @@ from calculations.software.base import Software
 from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import CalculationState
+from calculations.sweeps.axes import Axis
 from labportal.common.templatetags.labportal import (
     MINUS,
     NOTHING,
@@ -34,6 +35,7 @@ LEAST_DECIMALS = {"Ha": 6, "eV": 5}
 # What is computed beyond these is the noise of the grid and of self-consistency.
 MOST_DECIMALS = {"Ha": 8, "eV": 6, "Debye": 4}
 SCIENTIFIC_DIGITS = 5
+FEW_VALUES = 3
 
 
 def software_of(calculation: Calculation) -> Software | None:
@@ -44,10 +46,22 @@ def software_of(calculation: Calculation) -> Software | None:
         return None
 
 
-def swept_parameter(calculation: Calculation, software: Software | None) -> Parameter | None:
-    name = (calculation.sweep or {}).get("parameter")
-    parameters = software.parameters if software else ()
-    return next((parameter for parameter in parameters if parameter.name == name), None)
+def axis_words(axis: Axis, value: Any) -> str:
+    """One value of what varies, with its unit."""
+    return value_words(value, axis.unit, choices=axis.choices)
+
+
+def point_words(axes: Sequence[Axis], point: Sequence[Any]) -> str:
+    """What makes a run different: 0.1 V/Å, 30 °; "" for a single run."""
+    return ", ".join(axis_words(axis, value) for axis, value in zip(axes, point, strict=False))
+
+
+def span_words(axis: Axis, most: int = FEW_VALUES) -> str:
+    """Electric field, y 0 … 0.4 V/Å: what varies, from where to where."""
+    words = [value_words(value, choices=axis.choices) for value in axis.values]
+    span = ", ".join(words) if len(words) <= most else f"{words[0]} … {words[-1]}"
+    note = f" {axis.note}" if axis.note else ""
+    return f"{axis.label}{note} {span} {axis.unit}".rstrip()
 
 
 def value_words(value: Any, unit: str = "", *, choices: Sequence[tuple[str, str]] = ()) -> str:

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +36,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`rows` may be read once."""
-
     name: str
     title: str
     heads: Sequence[Head]
-    rows: Iterable[Sequence[Any]]
+    rows: Sequence[Sequence[Any]]
 
     def csv(self) -> str:
         stream = io.StringIO(newline="")
@@ -65,7 +63,7 @@ class Table:
 def of_dataset(dataset: Dataset) -> Table:
     columns = dataset.columns
     heads = [Head(str(c["name"]), str(c["label"]), str(c.get("unit", ""))) for c in columns]
-    rows = zip(*(column["values"] for column in columns), strict=False)
+    rows = list(zip(*(column["values"] for column in columns), strict=False))
     return Table(dataset.name, dataset.label, heads, rows)
 
 
@@ -99,6 +97,18 @@ def of_analyses(calculation: Calculation) -> Table:
         [q.analysis.name if q.analysis else "", q.name, q.label, q.value, q.unit] for q in found
     ]
     return Table("analyses", "Results across all runs", heads, rows)
+
+
+def all_of(calculation: Calculation) -> Iterator[tuple[str, Table]]:
+    """Every table with the folder in which it belongs, one after the other."""
+    yield "", of_runs(calculation)
+    analyses = of_analyses(calculation)
+    if analyses.rows:
+        yield "", analyses
+    held = calculation.datasets.select_related("run").order_by("run__index", "id")
+    for dataset in held.iterator(chunk_size=20):
+        folder = f"run-{dataset.run.index + 1}/" if dataset.run else "across-runs/"
+        yield folder, of_dataset(dataset)
 
 
 def plain(value: Any) -> Any:

@@ -89,12 +89,25 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    parameter: str
+class Axis:
+    """One thing that varies; `words` are its values as they are written."""
+
+    name: str
     label: str
+    note: str
     unit: str
     values: list[Any]
+    words: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """`along` is the place of the axis along which runs continue one another, None without."""
+
+    axes: list[Axis]
     mode: str
+    along: int | None
+    direction: str
     carry: list[str]
 
 
@@ -122,6 +135,7 @@ class RunRow:
     id: str
     index: int
     label: str
+    point: list[str]
     parameters: dict[str, Any]
     state: str
     state_label: str

@@ -17,9 +17,10 @@ from django.urls import reverse
 from calculations.charts import charts_of
 from calculations.models import Attempt, Calculation, Event, OutputFile, Run
 from calculations.report import document as d
+from calculations.services.sweeps import Axis, axes_of, varied
 from calculations.software.base import Software
 from calculations.states import CalculationState, RunState
-from calculations.wording import software_of, swept_parameter, value_words
+from calculations.wording import point_words, software_of, value_words
 from labportal.common.clock import now
 from labportal.common.errors import WrongMoment
 
@@ -50,7 +51,7 @@ def gather(calculation: Calculation) -> d.Report:
         software=_software(calculation, software, runs, quantities),
         resources=_resources(calculation, runs, attempts),
         parameters=_parameters(calculation, software),
-        sweep=_sweep(calculation, software),
+        sweep=_sweep(calculation),
         runs=_runs(calculation, software, runs, attempts, quantities),
         analyses=_analyses(calculation, software, quantities, index),
         datasets=_datasets(calculation, index, notes),
@@ -142,7 +143,7 @@ def _resources(c: Calculation, runs: Sequence[Run], attempts: Sequence[Attempt])
 
 def _parameters(calculation: Calculation, software: Software | None) -> list[d.Parameter]:
     values = calculation.parameters
-    swept = (calculation.sweep or {}).get("parameter")
+    swept = varied(calculation)
     known = {parameter.name: parameter for parameter in software.parameters} if software else {}
     found = [
         d.Parameter(
@@ -154,30 +155,38 @@ def _parameters(calculation: Calculation, software: Software | None) -> list[d.P
             default=p.default,
             default_words=value_words(p.default, choices=p.choices),
             changed=values.get(p.name) != p.default,
-            swept=p.name == swept,
+            swept=p.name in swept,
             group=p.group,
         )
         for p in known.values()
     ]
     return found + [
-        d.Parameter(str(n), str(n), v, value_words(v), "", None, "", True, n == swept, "")
+        d.Parameter(str(n), str(n), v, value_words(v), "", None, "", True, n in swept, "")
         for n, v in values.items()
         if n not in known
     ]
 
 
-def _sweep(calculation: Calculation, software: Software | None) -> d.Sweep | None:
+def _sweep(calculation: Calculation) -> d.Sweep | None:
     sweep = calculation.sweep
     if not sweep:
         return None
-    parameter = swept_parameter(calculation, software)
-    name = str(sweep.get("parameter", ""))
+    axes = [
+        d.Axis(
+            name=axis.name,
+            label=axis.label,
+            note=axis.note,
+            unit=axis.unit,
+            values=list(axis.values),
+            words=[value_words(value, choices=axis.choices) for value in axis.values],
+        )
+        for axis in axes_of(calculation)
+    ]
     return d.Sweep(
-        parameter=name,
-        label=parameter.label if parameter else name,
-        unit=parameter.unit if parameter else "",
-        values=list(sweep.get("values", ())),
+        axes=axes,
         mode=str(sweep.get("mode", "independent")),
+        along=sweep.get("along"),
+        direction=str(sweep.get("direction", "")),
         carry=[str(pattern) for pattern in sweep.get("carry", ())],
     )
 
@@ -198,20 +207,24 @@ def _runs(
             values.setdefault(q.run_id, {})[q.name, q.unit] = q.value
     main = software.main_result if software else ""
     order = sorted(heads, key=lambda key: key[0] != main)
-    swept = swept_parameter(calculation, software)
+    axes = axes_of(calculation)
     rows = []
     for run in runs:
         found = values.get(run.pk, {}) if run.state == RunState.VALID else {}
-        label = value_words(run.parameters.get(swept.name), swept.unit) if swept else ""
-        rows.append(_run_row(run, last.get(run.pk), label, [found.get(key) for key in order]))
+        own = [found.get(key) for key in order]
+        rows.append(_run_row(run, axes, last.get(run.pk), own))
     return d.Runs([heads[key] for key in order], rows)
 
 
-def _run_row(run: Run, attempt: Attempt | None, label: str, values: list[Any]) -> d.RunRow:
+def _run_row(
+    run: Run, axes: Sequence[Axis], attempt: Attempt | None, values: list[Any]
+) -> d.RunRow:
+    pairs = list(zip(axes, run.point, strict=False))
     return d.RunRow(
         id=str(run.pk),
         index=run.index,
-        label=label,
+        label=point_words(axes, run.point),
+        point=[value_words(value, choices=axis.choices) for axis, value in pairs],
         parameters=run.parameters,
         state=run.state,
         state_label=run.get_state_display(),

@@ -9,9 +9,9 @@ from reportlab.lib.colors import HexColor
 from reportlab.platypus import Flowable, Spacer
 
 from calculations.report.blocks import STYLES, clean, facts, long_text, text
-from calculations.report.document import Quantity, Report, Sweep
+from calculations.report.document import Axis, Quantity, Report, Sweep
 from calculations.states import CalculationState, RunState
-from calculations.wording import result_words, value_words, with_error
+from calculations.wording import result_words, with_error
 from labportal.common.templatetags.labportal import duration, exact, number
 
 # The words' colours of static/css/tokens.css, light.
@@ -141,12 +141,21 @@ def _used(report: Report) -> str:
 
 def sweep_words(sweep: Sweep) -> str:
     """Electric field, z: 0, 0.005, 0.01 a.u., a chain that carries density_matrix.npy."""
-    words = [value_words(value) for value in sweep.values]
+    spans = "; ".join(map(_axis_words, sweep.axes))
+    counts = " × ".join(str(len(axis.values)) for axis in sweep.axes)
+    if sweep.mode != "chain" or sweep.along is None:
+        return f"{spans}; {counts} runs, independent of each other"
+    carried = f" that carries {', '.join(sweep.carry)}" if sweep.carry else ""
+    if len(sweep.axes) == SINGLE:
+        backward = ", backward" if sweep.direction == "backward" else ""
+        return f"{spans}; {counts} runs, a chain{backward}{carried}"
+    along = sweep.axes[sweep.along].label.lower()
+    return f"{spans}; {counts} runs, chains along {along} ({sweep.direction}){carried}"
+
+
+def _axis_words(axis: Axis) -> str:
+    words = axis.words
     if len(words) > FEW_VALUES:
         words = [*words[:3], "…", words[-1]]
-    span = f"{', '.join(words)} {sweep.unit}".rstrip()
-    count = f"{len(sweep.values)} runs"
-    if sweep.mode == "chain":
-        carried = f" that carries {', '.join(sweep.carry)}" if sweep.carry else ""
-        return f"{sweep.label}: {span}; {count}, a chain{carried}"
-    return f"{sweep.label}: {span}; {count}, independent of each other"
+    label = f"{axis.label} {axis.note}".rstrip()
+    return f"{label}: {', '.join(words)} {axis.unit}".rstrip()

@@ -130,7 +130,8 @@ def _caption(number: int, document: ChartDocument, report: Report) -> Flowable:
     if document["note"]:
         words += f", {document['note']}"
     if document.get("y_label") and report.sweep:
-        words += f"; one curve per run, by {report.sweep.label}"
+        labels = " and ".join(axis.label for axis in report.sweep.axes)
+        words += f"; one curve per run, by {labels}"
         total, drawn = len(report.runs.rows), len(document["y"])
         words += f" ({drawn} of {total} runs)" if drawn < total else ""
     if document["style"] == "levels":
@@ -183,9 +184,10 @@ def _run_tables(
         Column(("State", ""), [row.state_label for row in shown], False, 50),
     ]
     if report.sweep:
-        unit = f" {report.sweep.unit}"
-        labels = [row.label.removesuffix(unit) for row in shown]
-        lead.insert(1, Column((report.sweep.label, report.sweep.unit), labels, True, 48))
+        for place, axis in enumerate(report.sweep.axes):
+            cells = [row.point[place] if place < len(row.point) else "" for row in shown]
+            numeric = all(is_number(value) for value in axis.values)
+            lead.insert(1 + place, Column((axis.label, axis.unit), cells, numeric, 48))
     flow: list[Flowable] = []
     for chunk in _chunks(columns, WIDTH - sum(column.width for column in lead)):
         flow += [_of_columns([*lead, *chunk]), Spacer(0, 8)]

@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile
-from calculations.services.sweeps import clean_sweep, runs_of
-from calculations.software.base import InvalidAnalyses, Software, order_analyses
+from calculations.services.sweeps import clean_sweep, count_of, swept_names
+from calculations.software.base import InvalidAnalyses, Software
+from calculations.software.graph import completed, order_analyses, suited
 from calculations.software.parameters import InvalidParameters
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import CalculationState
@@ -41,6 +42,7 @@ class DraftSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     sweep: Mapping[str, Any] | None = None
     analyses: Sequence[str] | None = None  # None: the plug-in's usual ones
+    complete: bool = False  # whether what the analyses require is added
     cluster: Any = None
     cores: int = 1
     memory_mib: int = 1024
@@ -72,7 +74,7 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         software = get_software(spec.software)
     except UnknownSoftware as error:
         raise InvalidInput(errors={**errors, "software": str(error)}) from None
-    science = _clean_science(spec, software, errors)
+    science = _clean_science(spec, software, errors, actor)
     if errors:
         raise InvalidInput(errors=errors)
     return {
@@ -86,29 +88,41 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         "copied_from": spec.copied_from,
         **{name: getattr(spec, name) for name in LIMITS},
         **science,
-        "run_count": len(runs_of(science["sweep"])),
+        "run_count": count_of(science["sweep"]),
     }
 
 
-def _clean_science(spec: DraftSpec, software: Software, errors: dict[str, str]) -> dict[str, Any]:
+def _clean_science(
+    spec: DraftSpec, software: Software, errors: dict[str, str], actor: User
+) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     sweep = None
     try:
         parameters = software.check(spec.parameters)
-        sweep = clean_sweep(software, parameters, spec.sweep)
+        sweep = clean_sweep(software, parameters, spec.sweep, project=spec.project, actor=actor)
     except InvalidParameters as error:
         errors.update({f"parameters.{name}": text for name, text in error.errors.items()})
     except InvalidInput as error:
         errors.update(error.errors)
-    wanted = spec.analyses
-    if wanted is None:
-        wanted = [a.name for a in software.analyses if a.default and (sweep or a.scope == "run")]
     analyses: list[str] = []
     try:
-        analyses = [analysis.name for analysis in order_analyses(software.analyses, wanted)]
+        analyses = _clean_analyses(spec, software, parameters, sweep)
     except InvalidAnalyses as error:
         errors["analyses"] = str(error)
     return {"parameters": parameters, "sweep": sweep, "analyses": analyses}
+
+
+def _clean_analyses(
+    spec: DraftSpec,
+    software: Software,
+    parameters: Mapping[str, Any],
+    sweep: Mapping[str, Any] | None,
+) -> list[str]:
+    """Return the analyses in the order in which they are executed. Raises InvalidAnalyses."""
+    if spec.analyses is None:
+        return suited(software.analyses, parameters, swept_names(sweep)) if parameters else []
+    arrange = completed if spec.complete else order_analyses
+    return [analysis.name for analysis in arrange(software.analyses, spec.analyses)]
 
 
 def create(spec: DraftSpec, *, actor: User) -> Calculation:

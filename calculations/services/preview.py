@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from calculations.services.sweeps import runs_of
+from calculations.services.sweeps import changes_of
 from calculations.software.base import Software
 from calculations.software.parameters import InvalidParameters
+from calculations.sweeps.planner import Changes, Point, points_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,18 @@ def input_files(
     *,
     against: Mapping[str, str] | None = None,
 ) -> list[PreviewFile]:
-    """Return the files of run `index` (from 0); compared with `against`, else with the run before.
+    """Return the files of run `index` (from 0); compared with `against`, else with the run that it
+    continues or the one before.
 
     Raises nothing for parameters that cannot be used: the list is empty then.
     """
-    overrides = runs_of(sweep)
-    index = max(0, min(index, len(overrides) - 1))
-    files = _prepare(software, parameters, sweep, overrides, index)
+    points = points_of(sweep)
+    index = max(0, min(index, len(points) - 1))
+    changes = changes_of(software, parameters, sweep)
+    files = _prepare(changes, points, index)
     if against is None:
-        before = max(index - 1, 0)
-        against = _prepare(software, parameters, sweep, overrides, before)
+        before = points[index][1]
+        against = _prepare(changes, points, max(index - 1, 0) if before is None else before)
     found = [
         PreviewFile(name, text, changed_lines(against.get(name, ""), text))
         for name, text in files.items()
@@ -50,21 +53,19 @@ def prepared(
     software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None, index: int
 ) -> dict[str, str]:
     """Return the files of one run as {name: text}; empty where they cannot be made."""
-    overrides = runs_of(sweep)
-    return _prepare(software, parameters, sweep, overrides, max(0, min(index, len(overrides) - 1)))
+    points = points_of(sweep)
+    index = max(0, min(index, len(points) - 1))
+    return _prepare(changes_of(software, parameters, sweep), points, index)
 
 
 def _prepare(
-    software: Software,
-    parameters: Mapping[str, Any],
-    sweep: Mapping[str, Any] | None,
-    overrides: Sequence[Mapping[str, Any]],
-    index: int,
+    changes: Changes, points: Sequence[tuple[Point, int | None]], index: int
 ) -> dict[str, str]:
-    full = {**parameters, **overrides[index]}
-    chained = bool(sweep) and sweep.get("mode") == "chain" and index > 0
+    point, before = points[index]
     try:
-        return software.prepare(full, _carried(sweep, full) if chained else ())
+        full = {**changes.parameters, **changes.at(point)}
+        carried = () if before is None else _carried(changes.sweep, full)
+        return changes.software.prepare(full, carried)
     except (InvalidParameters, ValueError, KeyError, TypeError):
         return {}
 

@@ -25,8 +25,7 @@ def specs_of(runs: Iterable[Run]) -> dict[str, RunSpec]:
 
 
 def _needs_files(run: Run) -> bool:
-    calculation = run.calculation
-    return bool(get_software(calculation.software).needed_files(calculation.parameters))
+    return bool(get_software(run.calculation.software).needed_files(run.full_parameters()))
 
 
 def _spec(run: Run, files: tuple[StagedFile, ...]) -> RunSpec:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
 
 from calculations.models import Calculation, InputFile, LabSettings, Run
 from calculations.policy import may_review, review_reason
 from calculations.services.advance import Move, advance, advance_all
-from calculations.services.sweeps import runs_of
+from calculations.services.sweeps import PlannedRun, needed_files, plan_of
 from calculations.signals import work_queued
-from calculations.software.registry import get_software
 from calculations.states import RunState
 from labportal.accounts.models import User
 from labportal.audit.services import record
@@ -60,7 +60,7 @@ def check_ready(calculations: Sequence[Calculation]) -> None:
     """Raises InvalidInput where a cluster is disabled or lacks the software, or a needed file is
     missing.
     """
-    with_files = {c.pk: _needed(c) for c in calculations}
+    with_files = {c.pk: needed_files(c) for c in calculations}
     present: dict[int, set[str]] = {}
     if any(with_files.values()):
         ids = [pk for pk, names in with_files.items() if names]
@@ -77,10 +77,6 @@ def check_ready(calculations: Sequence[Calculation]) -> None:
             errors["files"] = f"{', '.join(missing)} must be uploaded first"
         if errors:
             raise InvalidInput(errors=errors)
-
-
-def _needed(calculation: Calculation) -> tuple[str, ...]:
-    return get_software(calculation.software).needed_files(calculation.parameters)
 
 
 def _cluster_errors(calculation: Calculation) -> dict[str, str]:
@@ -135,19 +131,26 @@ def _queue(calculations: Sequence[Calculation]) -> None:
     moment = now()
     runs: list[Run] = []
     for calculation in calculations:
-        before: Run | None = None
-        for index, overrides in enumerate(runs_of(calculation.sweep)):
-            chained = calculation.is_chain and before is not None
-            before = Run(
-                calculation=calculation,
-                index=index,
-                parameters=overrides,
-                priority=calculation.priority,
-                predecessor=before if chained else None,
-                state=RunState.WAITING if chained else RunState.QUEUED,
-                state_since=moment,
-                queued_at=None if chained else moment,
-            )
-            runs.append(before)
+        own: list[Run] = []
+        for index, planned in enumerate(plan_of(calculation)):
+            before = planned.predecessor_index
+            own.append(new_run(calculation, index, planned, moment))
+            own[-1].predecessor = None if before is None else own[before]
+        runs += own
     Run.objects.bulk_create(runs)
     transaction.on_commit(lambda: work_queued.send(sender=Run))
+
+
+def new_run(calculation: Calculation, index: int, planned: PlannedRun, moment: datetime) -> Run:
+    """A run that waits for the one that it continues, or is queued; the caller links and stores."""
+    chained = planned.predecessor_index is not None
+    return Run(
+        calculation=calculation,
+        index=index,
+        parameters=dict(planned.parameters),
+        point=list(planned.point),
+        priority=calculation.priority,
+        state=RunState.WAITING if chained else RunState.QUEUED,
+        state_since=moment,
+        queued_at=None if chained else moment,
+    )

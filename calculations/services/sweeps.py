@@ -1,130 +1,173 @@
-"""From a sweep to its runs: which parameter takes which values, checked before it is stored."""
+"""The one reader of stored sweeps: what varies in a calculation, and the runs that it makes."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from calculations.models import Calculation, Run, Structure
 from calculations.software.base import Software
-from calculations.software.parameters import InvalidParameters, Kind
+from calculations.software.registry import UnknownSoftware, get_software
+from calculations.software.structure import Structure as Atoms
+from calculations.software.structure import StructureError, read_xyz
+from calculations.sweeps import planner
+from calculations.sweeps.axes import Axis, axes_of_sweep, stored_axes
+from calculations.sweeps.planner import PlannedRun, count_of
+from calculations.sweeps.reading import InvalidSweep, KnownStructure, read_sweep
+from labportal.accounts.models import Project, User
 from labportal.common.errors import InvalidInput
 
-MAX_RUNS = 1000
-MODES = ("chain", "independent")
+__all__ = [
+    "Axis",
+    "PlannedRun",
+    "axes_of",
+    "changes_of",
+    "clean_sweep",
+    "count_of",
+    "needed_files",
+    "needed_of",
+    "plan",
+    "plan_of",
+    "structures_of",
+    "varied",
+]
+
+
+def axes_of(calculation: Calculation) -> list[Axis]:
+    """What varies between the runs, in order; empty for a single run."""
+    return axes_of_sweep(calculation.sweep, _software(calculation)) if calculation.sweep else []
+
+
+def varied(calculation: Calculation) -> frozenset[str]:
+    """The names of the parameters that differ between the runs."""
+    software = _software(calculation)
+    if software is None or not calculation.sweep:
+        return frozenset()
+    return planner.varied_names(software, calculation.parameters, calculation.sweep)
+
+
+def _software(calculation: Calculation) -> Software | None:
+    try:
+        return get_software(calculation.software)
+    except UnknownSoftware:
+        return None
 
 
 def clean_sweep(
-    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+    software: Software,
+    parameters: Mapping[str, Any],
+    sweep: Mapping[str, Any] | None,
+    *,
+    project: Project,
+    actor: User,
 ) -> dict[str, Any] | None:
     """Return the sweep as it is stored; None for a single run. Raises InvalidInput naming the
     field.
     """
     if not sweep:
         return None
-    unknown = set(sweep) - {"parameter", "values", "from", "to", "points", "mode", "carry"}
-    if unknown:
-        raise InvalidInput(errors={"sweep": f"has no {', '.join(sorted(unknown))}"})
-    name = sweep.get("parameter")
-    parameter = next((p for p in software.parameters if p.name == name and p.sweepable), None)
-    if parameter is None:
-        allowed = ", ".join(p.name for p in software.parameters if p.sweepable)
-        raise InvalidInput(
-            errors={"sweep.parameter": f"{name!r:.60} cannot be varied; choose of {allowed}"}
-        )
-    mode = sweep.get("mode", "independent")
-    if mode not in MODES:
-        raise InvalidInput(errors={"sweep.mode": f"{mode!r:.40} is neither chain nor independent"})
-    values = _values(sweep)
-    if len(set(map(str, values))) != len(values):
-        raise InvalidInput(errors={"sweep.values": "holds the same value twice; leave one out"})
-    cleaned = [_checked(software, parameters, parameter.name, value) for value in values]
-    if parameter.kind is Kind.NUMBER and any(not math.isfinite(v) for v in cleaned):
-        raise InvalidInput(errors={"sweep.values": "must be finite numbers"})
-    result = {"parameter": parameter.name, "values": cleaned, "mode": mode}
-    if mode == "chain":
-        result["carry"] = _patterns(sweep.get("carry"), software)
-    return result
+    known: dict[int, KnownStructure] = {}
 
+    def find(keys: Sequence[int]) -> list[KnownStructure]:
+        rows = Structure.objects.visible_to(actor).filter(project=project, pk__in=keys)
+        known.update({row.pk: KnownStructure(row.pk, row.name, _atoms(row)) for row in rows})
+        return list(known.values())
 
-def _values(sweep: Mapping[str, Any]) -> list[Any]:
-    if "values" in sweep:
-        values = sweep["values"]
-        if isinstance(values, str):
-            values = values.replace(",", " ").split()
-        if not isinstance(values, Sequence) or not values:
-            raise InvalidInput(errors={"sweep.values": "needs at least one value"})
-    else:
-        values = _range(sweep)
-    if len(values) > MAX_RUNS:
-        raise InvalidInput(
-            errors={"sweep.values": f"makes {len(values)} runs; at most {MAX_RUNS} are allowed"}
-        )
-    return list(values)
-
-
-def _range(sweep: Mapping[str, Any]) -> list[float]:
-    numbers: dict[str, float] = {}
-    for name in ("from", "to", "points"):
-        try:
-            numbers[name] = float(sweep[name])
-        except (KeyError, TypeError, ValueError):
-            raise InvalidInput(errors={f"sweep.{name}": "must be a number"}) from None
-        if not math.isfinite(numbers[name]):
-            raise InvalidInput(errors={f"sweep.{name}": "must be a finite number"})
-    first, last, points = numbers["from"], numbers["to"], numbers["points"]
-    if points != int(points) or points < 1:
-        raise InvalidInput(errors={"sweep.points": "must be a whole number of at least 1"})
-    if points > MAX_RUNS:
-        raise InvalidInput(
-            errors={"sweep.points": f"makes {int(points)} runs; at most {MAX_RUNS} are allowed"}
-        )
-    if points > 1 and first == last:
-        raise InvalidInput(errors={"sweep.to": "equals the start; choose another end or one point"})
-    count = int(points)
-    step = (last - first) / (count - 1) if count > 1 else 0.0
-    return [float(f"{first + i * step:.12g}") for i in range(count)]
-
-
-def _checked(
-    software: Software, parameters: Mapping[str, Any], name: str, value: Any
-) -> float | int | str | bool:
     try:
-        return software.check({**parameters, name: value})[name]
-    except InvalidParameters as error:
-        text = error.errors.get(name) or "; ".join(error.errors.values())
-        raise InvalidInput(errors={"sweep.values": f"{value!r:.40} {text}"}) from None
+        stored = read_sweep(software, sweep, find=find)
+        atoms = {key: one.structure for key, one in known.items()}
+        planner.check(software, parameters, stored, atoms)
+    except InvalidSweep as error:
+        short = "axes" not in sweep
+        raise InvalidInput(errors=_shortened(error.errors) if short else error.errors) from None
+    return stored
 
 
-def _patterns(carry: Any, software: Software) -> list[str]:
-    patterns = list(software.carry) if carry in (None, "", []) else carry
-    if isinstance(patterns, str):
-        patterns = patterns.replace(",", " ").split()
-    if not isinstance(patterns, Sequence) or not all(isinstance(p, str) for p in patterns):
-        raise InvalidInput(errors={"sweep.carry": "must be a list of file names or patterns"})
-    if not all(map(_stays_in_folder, patterns)):
-        raise InvalidInput(
-            errors={
-                "sweep.carry": "may only hold names of files in the run's own folder, "
-                "or in one folder of it"
-            }
-        )
-    if not patterns:
-        raise InvalidInput(
-            errors={"sweep.carry": "name the files that each run takes from the one before"}
-        )
-    return list(patterns)
+def _shortened(errors: Mapping[str, str]) -> dict[str, str]:
+    """In the short form the fields of the only axis are those of the sweep."""
+    return {name.replace("sweep.axes.0.", "sweep."): text for name, text in errors.items()}
 
 
-def _stays_in_folder(pattern: str) -> bool:
-    """The agent holds this too: it follows no link, and writes to harmless names only."""
-    parts = pattern.split("/")
-    harmless = all(part and not part.startswith(".") and "\\" not in part for part in parts)
-    return harmless and len(parts) <= 2 and "\0" not in pattern and len(pattern) <= 100
+def _atoms(row: Structure) -> Atoms:
+    try:
+        return read_xyz(row.content)
+    except StructureError as error:
+        words = f"{row.number} {row.name} {error}"
+        raise InvalidSweep({"sweep.structures": words}) from None
 
 
-def runs_of(sweep: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return, run by run, the parameters that differ from the calculation's."""
-    if not sweep:
-        return [{}]
-    return [{sweep["parameter"]: value} for value in sweep["values"]]
+def structures_of(sweep: Mapping[str, Any] | None) -> dict[int, Atoms]:
+    """The atoms of the structures that a stored sweep names."""
+    keys = [key for axis in stored_axes(sweep) for key in axis.get("structures", ())]
+    rows = Structure.objects.filter(pk__in=keys).only("id", "name", "content") if keys else ()
+    return {row.pk: _atoms(row) for row in rows}
+
+
+def plan(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+) -> list[PlannedRun]:
+    """Return the runs of a stored sweep. Raises InvalidInput where a structure has gone."""
+    try:
+        return planner.plan(software, parameters, sweep, structures_of(sweep))
+    except InvalidSweep as error:
+        raise InvalidInput(errors=error.errors) from None
+
+
+def changes_of(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+) -> planner.Changes:
+    """For those who want a few runs of many: what each point changes."""
+    return planner.Changes(software, parameters, sweep, structures_of(sweep))
+
+
+def plan_of(calculation: Calculation) -> list[PlannedRun]:
+    if not calculation.sweep:
+        return [PlannedRun({}, ())]
+    software = get_software(calculation.software)
+    return plan(software, calculation.parameters, calculation.sweep)
+
+
+def needed_files(calculation: Calculation) -> tuple[str, ...]:
+    """The files that the scientist must supply for any of the runs."""
+    software = get_software(calculation.software)
+    return needed_of(software, calculation.parameters, calculation.sweep)
+
+
+def needed_of(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """As needed_files; a sweep over structures needs those of each of them."""
+    found = {
+        name: None
+        for full in _kinds(software, parameters, sweep)
+        for name in software.needed_files(full)
+    }
+    return tuple(found)
+
+
+def _kinds(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+) -> Iterable[Mapping[str, Any]]:
+    """The parameters with each structure, and with each enumerated value."""
+    chosen = structures_of(sweep)
+    if not chosen:
+        yield parameters
+    for structure in chosen.values():
+        yield {**parameters, **software.structure_parameters(structure)}
+    for axis in stored_axes(sweep):
+        if all(isinstance(value, str) for value in axis["values"]) and "structures" not in axis:
+            for value in axis["values"]:
+                yield {**parameters, axis["parameter"]: value}
+
+
+def swept_names(sweep: Mapping[str, Any] | None) -> list[str]:
+    """Return what is varied, by name: the parameters, or field, rotation, structure."""
+    return [axis["parameter"] for axis in stored_axes(sweep)]
+
+
+def swept_values(calculation: Calculation, run: Run) -> list[dict[str, Any]]:
+    """Return the run's place in the sweep, for analyses: name, label, unit and value per axis."""
+    return [
+        {"name": axis.name, "label": axis.label, "unit": axis.unit, "value": value}
+        for axis, value in zip(axes_of(calculation), run.point, strict=False)
+    ]

@@ -14,16 +14,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from calculations import policy
-from calculations.forms import DraftForm, initial_of, shown
+from calculations.forms import DraftForm, initial_of
 from calculations.models import Calculation, LabSettings
 from calculations.services import drafts, submission
 from calculations.services.preview import PreviewFile, input_files
-from calculations.services.sweeps import runs_of
+from calculations.services.sweeps import needed_of
 from calculations.software.base import Software
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
+from calculations.sweeps.axes import axes_of_sweep
+from calculations.sweeps.planner import chain_depth, points_of
 from calculations.views.finding import find
 from calculations.views.verbs import said
+from calculations.wording import point_words
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can
@@ -235,9 +238,10 @@ def _estimate(
     sweep = columns.get("sweep")
     trial = Calculation(**columns) if columns else Calculation(run_count=1)
     software, parameters = form.software, columns.get("parameters", {})
-    needed = list(software.needed_files(parameters)) if parameters else []
-    values = [shown(next(iter(run.values()))) for run in runs_of(sweep) if run]
-    seconds = trial.walltime_s * (trial.run_count if trial.is_chain else 1)
+    needed = list(needed_of(software, parameters, sweep)) if parameters else []
+    axes = axes_of_sweep(sweep, software)
+    values = [point_words(axes, point) for point, _ in points_of(sweep)] if axes else []
+    seconds = trial.walltime_s * chain_depth(sweep)
     number = max(1, min(run_number, trial.run_count))
     return Estimate(
         runs=trial.run_count,

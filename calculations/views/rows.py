@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calculations import selectors
-from calculations.forms import shown
 from calculations.models import Calculation, Run
 from calculations.selectors import RunsSeen
+from calculations.services.sweeps import axes_of
 from calculations.software.base import Software
-from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import CalculationState, RunState
+from calculations.wording import point_words, span_words
 
-FEW_VALUES = 3
 MOST_CELLS = 24  # a larger sweep is drawn as shares
 
 
@@ -101,22 +100,13 @@ def software_label(calculation: Calculation) -> str:
     return software.label if software else calculation.software
 
 
-def swept_parameter(calculation: Calculation) -> Parameter | None:
-    name = (calculation.sweep or {}).get("parameter")
-    software = software_of(calculation)
-    return next((p for p in software.parameters if p.name == name), None) if software else None
-
-
 def about(calculation: Calculation) -> str:
     """SIESTA · External field, y 0 … 0.4 V/Å · chain."""
-    parts = [software_label(calculation)]
-    values = (calculation.sweep or {}).get("values", [])
-    parameter = swept_parameter(calculation)
-    if values and parameter:
-        words = [shown(value) for value in values]
-        span = ", ".join(words) if len(words) <= FEW_VALUES else f"{words[0]} … {words[-1]}"
-        parts.append(f"{parameter.label} {span} {parameter.unit}".rstrip())
-        parts.append("chain" if calculation.is_chain else f"{len(values)} side by side")
+    axes = axes_of(calculation)
+    parts = [software_label(calculation), *map(span_words, axes)]
+    if axes:
+        chain = "chain" if len(axes) == 1 else "chains"
+        parts.append(chain if calculation.is_chain else f"{calculation.run_count} side by side")
     return " · ".join(parts)
 
 
@@ -129,10 +119,7 @@ def why(calculation: Calculation) -> str:
 
 def run_label(calculation: Calculation, run: Run) -> str:
     """What makes this run different: 0.1 V/Å; "" for a single run."""
-    parameter = swept_parameter(calculation)
-    if parameter is None or parameter.name not in run.parameters:
-        return ""
-    return f"{shown(run.parameters[parameter.name])} {parameter.unit}".rstrip()
+    return point_words(axes_of(calculation), run.point)
 
 
 def progress_words(ended: int, total: int, moving: Sequence[Run]) -> str:

@@ -12,6 +12,7 @@ from calculations.charts import charts_of
 from calculations.forms import shown
 from calculations.models import Calculation, Run
 from calculations.services.preview import input_files, prepared
+from calculations.services.sweeps import varied
 from calculations.states import RunState
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
@@ -121,11 +122,11 @@ def _facts(calculation: Calculation) -> list[tuple[str, str]]:
     software = software_of(calculation)
     if software is None:
         return []
-    swept = (calculation.sweep or {}).get("parameter")
+    swept = varied(calculation)
     found = []
     for parameter in software.parameters:
         value = calculation.parameters.get(parameter.name)
-        if parameter.lines > 1 or parameter.name == swept or value == parameter.default:
+        if parameter.lines > 1 or parameter.name in swept or value == parameter.default:
             continue
         found.append((parameter.label, f"{_worded(parameter, value)} {parameter.unit}".rstrip()))
     return found[:8]
@@ -192,7 +193,7 @@ def _parameters(calculation: Calculation) -> list[dict[str, Any]]:
     software = software_of(calculation)
     if software is None:
         return [{"label": n, "value": shown(v)} for n, v in calculation.parameters.items()]
-    swept = (calculation.sweep or {}).get("parameter")
+    swept = varied(calculation)
     return [
         {
             "label": p.label,
@@ -200,10 +201,10 @@ def _parameters(calculation: Calculation) -> list[dict[str, Any]]:
             "unit": p.unit,
             "long": p.lines > 1,
             "shown": index == 0
-            or p.name == swept
+            or p.name in swept
             or calculation.parameters.get(p.name) != p.default,
             "group": p.group if p.group != p.label else "",
-            "swept": p.name == swept,
+            "swept": p.name in swept,
             "keyword": p.keyword,
         }
         for index, p in enumerate(software.parameters)

@@ -9,6 +9,7 @@ from django.test import Client
 
 from calculations.charts import MOST_RUNS, Place, Spec, Stored, charts_of, documents, specs
 from calculations.models import Calculation, Dataset, Run
+from calculations.services.sweeps import axes_of
 from calculations.software.parameters import Kind, Parameter
 from calculations.software.registry import get_software
 from calculations.software.results import Chart
@@ -169,9 +170,9 @@ def test_a_thousand_runs_show_a_few_in_two_queries(
 
 def many_runs(calculation: Calculation) -> list[Run]:
     calculation.runs.all().delete()
-    values = calculation.sweep["values"]
+    values = axes_of(calculation)[0].values
     return [
-        Run(calculation=calculation, index=i, parameters={"field_z": value}, state="valid")
+        Run(calculation=calculation, index=i, point=[value], state="valid")
         for i, value in enumerate(values)
     ]
 

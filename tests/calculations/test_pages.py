@@ -208,7 +208,7 @@ def test_the_form_submits_a_sweep(ada_browses: Client, form: dict[str, Any]) -> 
     )
     made = Calculation.objects.get()
     assert made.state == CalculationState.QUEUED
-    assert made.sweep["values"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert made.sweep["axes"][0]["values"] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert made.runs.count() == 5
 
 

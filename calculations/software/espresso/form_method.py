@@ -45,6 +45,7 @@ METHOD: tuple[Parameter, ...] = (
         keyword="K_POINTS",
         group=SAMPLING,
         help="Moves the grid off the Γ point in directions with several k-points.",
+        sweepable=True,
     ),
     Parameter(
         "occupations",
@@ -54,6 +55,7 @@ METHOD: tuple[Parameter, ...] = (
         keyword="occupations",
         group=SCF,
         choices=(("fixed", "fixed (insulators)"), ("smearing", "smeared (metals)")),
+        sweepable=True,
     ),
     Parameter(
         "smearing",
@@ -69,6 +71,7 @@ METHOD: tuple[Parameter, ...] = (
             ("marzari-vanderbilt", "Marzari-Vanderbilt"),
             ("fermi-dirac", "Fermi-Dirac"),
         ),
+        sweepable=True,
     ),
     Parameter(
         "degauss",
@@ -133,6 +136,7 @@ METHOD: tuple[Parameter, ...] = (
             ("TF", "Thomas-Fermi screening"),
             ("local-TF", "local screening (surfaces)"),
         ),
+        sweepable=True,
     ),
     Parameter(
         "diagonalization",
@@ -143,6 +147,7 @@ METHOD: tuple[Parameter, ...] = (
         group=SCF,
         advanced=True,
         choices=(("david", "Davidson"), ("cg", "conjugate gradients (slower, robust)")),
+        sweepable=True,
     ),
     Parameter(
         "electron_maxstep",

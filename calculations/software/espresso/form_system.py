@@ -100,6 +100,7 @@ SYSTEM: tuple[Parameter, ...] = (
         keyword="nspin",
         group=STRUCTURE,
         choices=(("1", "not polarised"), ("2", "polarised (collinear)")),
+        sweepable=True,
     ),
     Parameter(
         "magnetization",
@@ -246,6 +247,7 @@ SYSTEM: tuple[Parameter, ...] = (
         group=BASIS,
         choices=(("pseudopotential", "that of the pseudopotentials"), *_choices(*FUNCTIONALS)),
         help="Another functional than that of the pseudopotentials is seldom right.",
+        sweepable=True,
     ),
     Parameter(
         "pseudopotentials",

@@ -107,9 +107,17 @@ PARAMETERS: tuple[Parameter, ...] = (
         choices=FUNCTIONALS,
         keyword="xc",
         group=METHOD,
+        sweepable=True,
     ),
     Parameter(
-        "basis", "Basis", Kind.CHOICE, "def2-svp", choices=BASES, keyword="basis", group=METHOD
+        "basis",
+        "Basis",
+        Kind.CHOICE,
+        "def2-svp",
+        choices=BASES,
+        keyword="basis",
+        group=METHOD,
+        sweepable=True,
     ),
     Parameter(
         "density_fitting",
@@ -119,6 +127,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         help="Faster for large molecules; the energy changes by some 0.1 mHa.",
         keyword="density_fit",
         group=METHOD,
+        sweepable=True,
     ),
     _field("x"),
     _field("y"),

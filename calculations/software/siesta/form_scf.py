@@ -40,6 +40,7 @@ SELF_CONSISTENCY: tuple[Parameter, ...] = (
         maximum=100_000,
         keyword="MaxSCFIterations",
         group=SCF,
+        sweepable=True,
     ),
     Parameter(
         "mixing_method",

@@ -69,6 +69,7 @@ SYSTEM: tuple[Parameter, ...] = (
             ("non-colinear", "non-collinear"),
             ("spin-orbit", "with spin-orbit coupling"),
         ),
+        sweepable=True,
     ),
     Parameter(
         "total_spin",

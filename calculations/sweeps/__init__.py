@@ -1,0 +1,1 @@
+"""Sweeps without a database: axes and their values, rotations, and the runs that they make."""

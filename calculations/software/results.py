@@ -25,6 +25,7 @@ class Outcome:
 
     `retry` holds parameters with which another attempt may succeed, `restart` patterns of the
     files of this attempt from which that one may start: empty where they are not sound.
+    `last_geometry`: it should go on from the last geometry of this one.
     """
 
     verdict: Verdict
@@ -34,6 +35,7 @@ class Outcome:
     evidence: tuple[str, ...] = ()
     retry: Mapping[str, Any] = field(default_factory=dict)
     restart: tuple[str, ...] = ()
+    last_geometry: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -53,6 +55,7 @@ class Outcome:
             evidence=tuple(str(line) for line in document.get("evidence", ())),
             retry=dict(document.get("retry") or {}),
             restart=tuple(str(pattern) for pattern in document.get("restart") or ()),
+            last_geometry=document.get("last_geometry") is True,
         )
 
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from calculations.software.endings import ending_words, signal_of
 from calculations.software.espresso.inputs import BANDS_INPUT
 from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.report import ErrorBox, Line, Report
 from calculations.software.reading import lines
 from calculations.software.results import Exit, Outcome, Verdict
 
-SIGNALS = {
-    4: "illegal instruction",
-    6: "abort",
-    7: "bus error",
-    8: "arithmetic error",
-    9: "kill",
-    11: "segmentation fault",
-}
 STDERR = ("stderr.txt", "stderr")
 MAX_NOTES = 60
 # pw.x itself: 2 where SCF, 3 where the geometry did not converge.
@@ -39,17 +33,17 @@ class Case:
 
     @property
     def signal(self) -> int | None:
-        if self.exit.signal:
-            return self.exit.signal
-        code = self.exit.code
-        return code - 128 if code is not None and 128 < code < 128 + 65 else None
+        return signal_of(self.exit)
 
     @property
     def ending(self) -> str:
-        """The exit code and, where there is one, the signal in words."""
-        code = "an unknown exit code" if self.exit.code is None else f"exit code {self.exit.code}"
-        signal = self.signal
-        return code if signal is None else f"{code} ({SIGNALS.get(signal, f'signal {signal}')})"
+        return ending_words(self.exit)
+
+    @property
+    def said(self) -> list[str]:
+        """What was complained of on stderr and in boxes of errors, and where."""
+        boxes = [f"{b.head.text} {b.text} ({OUTPUT}:{b.head.number})" for b in self.report.errors]
+        return [f"{note} (stderr)" for note in self.stderr] + boxes
 
     @property
     def stopped(self) -> bool:
@@ -74,15 +68,17 @@ class Case:
         if note is not None:
             self.evidence.append(f"{note} (stderr)")
 
-    def outcome(self, verdict: Verdict, code: str, message: str, remedy: str = "") -> Outcome:
+    def outcome(
+        self, verdict: Verdict, code: str, message: str, remedy: str = "", **advice: Any
+    ) -> Outcome:
+        """`advice` is what an outcome says for another attempt: retry, restart, last_geometry."""
         ending = [f"{line.text} ({OUTPUT}:{line.number})" for line in self.report.done]
         if self.has_output and len(self.report.done) < self.steps:
             where = f" of step {len(self.report.done) + 1}" if self.steps > 1 else ""
             ending.append(f"no 'JOB DONE.'{where} in {OUTPUT} ({self.report.lines_read} lines)")
         ending.append(f"exit code {'unknown' if self.exit.code is None else self.exit.code}")
-        return Outcome(
-            verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending]))
-        )
+        evidence = tuple(dict.fromkeys([*self.evidence, *ending]))
+        return Outcome(verdict, code, message, remedy, evidence, **advice)
 
 
 def read_case(folder: Path, exit: Exit) -> Case:

@@ -74,6 +74,7 @@ class Espresso(Software):
         f"{inputs.PREFIX}.xml",
     )
     main_result = "total_energy"
+    retried = ("scf_not_converged", "geometry_not_converged")
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         checking.validate(parameters)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from calculations.software.endings import OUT_OF_MEMORY, cancelled, killed
+from calculations.software import endings
+from calculations.software.espresso import remedies
 from calculations.software.espresso.evidence import Case, read_case
 from calculations.software.espresso.output import OUTPUT
 from calculations.software.espresso.report import ErrorBox, Report
@@ -19,6 +20,11 @@ from calculations.software.results import Exit, Outcome, Verdict
 
 NOT_FOUND = re.compile(r"file\s+(\S+)\s+not found|(\S+\.upf)\b", re.IGNORECASE)
 PSEUDO_ROUTINES = ("readpp", "read_upf", "read_pseudo", "upf_to_internal")
+WRONG_PSEUDOPOTENTIAL = re.compile(
+    r"inconsistent dft|conflicting values for|dft.* not match|file type not recognized"
+    r"|pseudopotential.*(?:wrong|not recognized|not implemented|mismatch)",
+    re.IGNORECASE,
+)
 DENSITY_ROUTINES = ("read_scf", "read_rhog", "read_rho_xml", "potinit", "read_file")
 NOISE = re.compile(
     r"^[-=*\s]*$|MPI_ABORT|with errorcode|^NOTE:|^You may or may not|^exactly when|^STOP \d|"
@@ -83,23 +89,23 @@ def _box(case: Case, routines: tuple[str, ...]) -> ErrorBox | None:
     return next((box for box in case.report.errors if box.routine in routines), None)
 
 
-def _out_of_memory(case: Case) -> Outcome | None:
-    if case.complete:
+def _wrong_pseudopotential(case: Case) -> Outcome | None:
+    """pw.x compares the functionals of the files, and reads no other format than UPF."""
+    box = next((b for b in case.report.errors if WRONG_PSEUDOPOTENTIAL.search(b.text)), None)
+    if box is None or case.report.iterations_begun:
         return None
-    box = next((box for box in case.report.errors if OUT_OF_MEMORY.search(box.text)), None)
-    note = next((note for note in case.stderr if OUT_OF_MEMORY.search(note)), None)
-    if box is None and note is None:
-        return None
-    if box is not None:
-        case.quote_box(box)
-    if note is not None:
-        case.evidence.append(f"{note} (stderr)")
+    case.quote_box(box)
     return case.outcome(
         Verdict.FAILED,
-        "out_of_memory",
-        "The run needed more memory than it was given.",
-        "Ask for more memory or cores, or lower the cutoffs, the number of k-points or the box.",
+        "wrong_pseudopotential",
+        f"A pseudopotential cannot be used: {_reason(box)}",
+        "Take UPF files of one functional, such as a family of the lab's library, or name the "
+        "functional in the form.",
     )
+
+
+def _out_of_memory(case: Case) -> Outcome | None:
+    return endings.out_of_memory(case, "the cutoffs, the number of k-points or the box")
 
 
 def _scf_not_converged(case: Case) -> Outcome | None:
@@ -117,30 +123,14 @@ def _scf_not_converged(case: Case) -> Outcome | None:
     beta = f" at mixing weight {report.mixing_beta:g}" if report.mixing_beta is not None else ""
     accuracy = step.accuracy if step else None
     rest = f"; the energy was still uncertain by {accuracy:g} Ry" if accuracy is not None else ""
+    remedy = remedies.scf(report)
     return case.outcome(
         Verdict.NOT_VALID,
         "scf_not_converged",
         f"SCF not converged {after}{beta}{rest}.",
-        _scf_remedy(report),
-    )
-
-
-def _scf_remedy(report: Report) -> str:
-    step = report.scf.last
-    accuracies = [s.accuracy for s in report.scf.recent if s.accuracy]
-    falling = len(accuracies) > 1 and accuracies[-1] < 0.3 * accuracies[0]
-    iterations = step.iteration if step else 0
-    if falling or iterations < 30:
-        raised = max(100, 2 * iterations)
-        return (
-            f"The density was still converging: try at least {raised} SCF iterations "
-            f"(now {iterations}), or an SCF tolerance that is less strict."
-        )
-    weight = (report.mixing_beta or 0.7) / 2.5
-    return (
-        f"Try a mixing weight of {max(0.01, weight):.2g}, then smeared occupations with a width "
-        "of 0.02 Ry, local screening in the mixing for surfaces, and check charge, spin and "
-        "structure."
+        remedy.words,
+        retry=remedy.retry,
+        restart=remedy.restart,
     )
 
 
@@ -188,8 +178,6 @@ def _remedy(box: ErrorBox) -> str:
 
 
 def _walltime(case: Case) -> Outcome | None:
-    if not case.exit.timed_out:
-        return None
     step = case.report.scf.last
     where = (
         f" in SCF iteration {step.iteration} of geometry {step.geometry}"
@@ -200,26 +188,11 @@ def _walltime(case: Case) -> Outcome | None:
         where = " after pw.x had reported its end"
     elif case.report.bands_begun:
         where = " in the step of the bands"
-    return case.outcome(
-        Verdict.FAILED,
-        "walltime",
-        f"The time limit ended the run{where}.",
-        "Ask for more time or more cores, or start from the density of this run.",
-    )
+    return endings.out_of_time(case, where, "density")
 
 
 def _no_output(case: Case) -> Outcome | None:
-    if case.has_output:
-        return None
-    case.evidence.append(f"{OUTPUT} is absent or empty")
-    case.evidence += [f"{note} (stderr)" for note in case.stderr[:3]]
-    return case.outcome(
-        Verdict.FAILED,
-        "no_output",
-        "pw.x wrote no output.",
-        "Check the cluster's settings for Quantum ESPRESSO (executable, launcher): it may not have "
-        "started.",
-    )
+    return endings.without_output(case, "pw.x", "Quantum ESPRESSO", OUTPUT)
 
 
 def _aborted(case: Case) -> Outcome | None:
@@ -229,6 +202,7 @@ def _aborted(case: Case) -> Outcome | None:
     for box in report.errors[:3]:
         case.quote_box(box)
     note = next((note for note in case.stderr if not NOISE.search(note)), "")
+    code = "aborted"
     if report.errors:
         said = f" in {report.errors[0].routine or 'a routine'}: {_reason(report.errors[0])}"
         message = f"pw.x stopped{said}"
@@ -238,6 +212,7 @@ def _aborted(case: Case) -> Outcome | None:
         message = f"The step of the bands did not reach its end: {case.ending}."
     elif case.exit.code in (0, None) and not case.exit.signal:
         message = "The output ends before pw.x reported its end."
+        code = "cut_output"
     else:
         message = f"pw.x stopped with {case.ending}."
     if note and not report.errors:
@@ -246,7 +221,7 @@ def _aborted(case: Case) -> Outcome | None:
     remedy = _remedy(report.errors[0]) if report.errors else ""
     return case.outcome(
         Verdict.FAILED,
-        "aborted",
+        code,
         message,
         remedy
         or "Read the end of the output and of stderr; if neither explains it, submit it again.",
@@ -303,13 +278,14 @@ def _geometry_not_converged(case: Case) -> Outcome | None:
         case.evidence.append(f"largest force {force:g} Ry/Bohr{allowed} ({OUTPUT})")
     count = report.geometries.count
     rest = f": the largest force is {force:g} Ry/Bohr" if force is not None else ""
-    now = f" (now {report.nstep})" if report.nstep is not None else ""
+    remedy = remedies.geometry(report)
     return case.outcome(
         Verdict.NOT_VALID,
         "geometry_not_converged",
         f"SCF converged, but the geometry did not after {count} steps{rest}.",
-        f"Allow more steps{now} and start from the last geometry; where the energy rises between "
-        "steps, make the SCF tolerance ten times smaller.",
+        remedy.words,
+        retry=remedy.retry,
+        last_geometry=True,
     )
 
 
@@ -335,14 +311,16 @@ def _points(report: Report) -> int:
 
 
 RULES: tuple[Callable[[Case], Outcome | None], ...] = (
-    cancelled,
+    endings.cancelled,
     _missing_pseudopotential,
+    _wrong_pseudopotential,
+    endings.disk_full,
     _out_of_memory,
     _scf_not_converged,
     _carried_density,
     _input_error,
     _walltime,
-    killed,
+    endings.killed,
     _no_output,
     _aborted,
     _no_energy,

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from calculations.software.endings import ending_words, signal_of
 from calculations.software.results import Exit, Outcome, Verdict
 from calculations.software.siesta.files import read_notes
 from calculations.software.siesta.output import OUTPUT, Line, Report, read_output
 
-SIGNALS = {
-    4: "illegal instruction",
-    6: "abort",
-    7: "bus error",
-    8: "arithmetic error",
-    9: "kill",
-    11: "segmentation fault",
-}
 STDERR = ("stderr.txt", "stderr")
 
 
@@ -35,20 +29,18 @@ class Case:
 
     @property
     def signal(self) -> int | None:
-        if self.exit.signal:
-            return self.exit.signal
-        return (
-            self.exit.code - 128
-            if self.exit.code is not None and 128 < self.exit.code < 128 + 65
-            else None
-        )
+        return signal_of(self.exit)
 
     @property
     def ending(self) -> str:
-        """The exit code and, where there is one, the signal in words."""
-        code = "an unknown exit code" if self.exit.code is None else f"exit code {self.exit.code}"
-        signal = self.signal
-        return code if signal is None else f"{code} ({SIGNALS.get(signal, f'signal {signal}')})"
+        return ending_words(self.exit)
+
+    @property
+    def said(self) -> list[str]:
+        """What was complained of on stderr, in MESSAGES and in the output, and where."""
+        noted = [f"{note} (stderr)" for note in self.stderr]
+        noted += [f"{note} (MESSAGES)" for note in self.messages]
+        return noted + [f"{e.text} ({OUTPUT}:{e.number})" for e in self.report.errors]
 
     @property
     def complete(self) -> bool:
@@ -72,7 +64,10 @@ class Case:
                 found = True
         return found
 
-    def outcome(self, verdict: Verdict, code: str, message: str, remedy: str = "") -> Outcome:
+    def outcome(
+        self, verdict: Verdict, code: str, message: str, remedy: str = "", **advice: Any
+    ) -> Outcome:
+        """`advice` is what an outcome says for another attempt: retry, restart, last_geometry."""
         ending = []
         if self.report.completed:
             ending.append(f"{self.report.completed.text} ({OUTPUT}:{self.report.completed.number})")
@@ -80,9 +75,8 @@ class Case:
             ending.append(f"no 'Job completed' in {OUTPUT} ({self.report.lines_read} lines)")
         ending.append("0_NORMAL_EXIT present" if self.normal_exit else "0_NORMAL_EXIT absent")
         ending.append(f"exit code {'unknown' if self.exit.code is None else self.exit.code}")
-        return Outcome(
-            verdict, code, message, remedy, tuple(dict.fromkeys([*self.evidence, *ending]))
-        )
+        evidence = tuple(dict.fromkeys([*self.evidence, *ending]))
+        return Outcome(verdict, code, message, remedy, evidence, **advice)
 
 
 def read_case(folder: Path, exit: Exit) -> Case:

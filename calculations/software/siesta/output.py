@@ -118,6 +118,10 @@ class Report:
     def total_energy(self) -> float | None:
         return self.energies.get("Total")
 
+    @property
+    def mixing_weight(self) -> float | None:
+        return self.setting("Mixing weight") or self.setting("New DM Mixing Weight")
+
     def setting(self, name: str) -> float | None:
         return next(iter(reals(self.settings.get(name, ""))), None)
 
@@ -144,6 +148,7 @@ _KEPT_SETTINGS = (
     "Maximum number of optimization moves",
     "Max. number of SCF Iter",
     "Mixing weight",
+    "History steps",
     "New DM Mixing Weight",
     "DM tolerance for SCF",
     "Spin configuration",

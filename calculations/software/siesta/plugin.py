@@ -77,6 +77,7 @@ class Siesta(Software):
         "*.STRUCT_OUT",
     )
     main_result = "total_energy"
+    retried = ("scf_not_converged", "geometry_not_converged")
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         checking.validate(parameters)

@@ -10,16 +10,22 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from calculations.software.endings import OUT_OF_MEMORY, cancelled, killed
+from calculations.software import endings
 from calculations.software.results import Exit, Outcome, Verdict
+from calculations.software.siesta import remedies
 from calculations.software.siesta.evidence import Case, read_case
-from calculations.software.siesta.output import OUTPUT, Report
+from calculations.software.siesta.output import OUTPUT
 
 INPUT_ERROR = re.compile(
     r"FDF module:|fdf_\w+:.*(?:error|not |missing)"
     r"|(?:redata|coor|read_basis_specs|chemical_types|struct\w*|kgrid)\b.*ERROR"
     r"|ERROR.*(?:input|block|label|species|unit|fdf)"
     r"|(?:must|should) be specified|unrecognized|unknown (?:unit|keyword)",
+    re.IGNORECASE,
+)
+WRONG_PSEUDOPOTENTIAL = re.compile(
+    r"pseudo\w*\b.*(?:mismatch|wrong|inconsistent|different|does not correspond|not match)"
+    r"|(?:mismatch|inconsistent|different).*pseudo|wrong atomic number|trying to use pseudo",
     re.IGNORECASE,
 )
 NOISE = re.compile(
@@ -64,22 +70,25 @@ def _missing_pseudopotential(case: Case) -> Outcome | None:
     )
 
 
-def _out_of_memory(case: Case) -> Outcome | None:
-    if case.complete:
+def _wrong_pseudopotential(case: Case) -> Outcome | None:
+    """SIESTA compares what the file says of itself with the species and the functional."""
+    if case.complete or case.report.scf.count:
         return None
-    line = next((note for note in case.stderr + case.messages if OUT_OF_MEMORY.search(note)), None)
-    quoted = next((line for line in case.report.errors if OUT_OF_MEMORY.search(line.text)), None)
-    if line is None and quoted is None:
+    lines = [line for line in case.said if WRONG_PSEUDOPOTENTIAL.search(line)]
+    if not lines:
         return None
-    case.quote(quoted)
-    if line is not None:
-        case.evidence.append(f"{line} (stderr)")
+    case.evidence += lines[:3]
+    reason = re.sub(r"\s*\([^()]*\)$", "", lines[0])
     return case.outcome(
         Verdict.FAILED,
-        "out_of_memory",
-        "The run needed more memory than it was given.",
-        "Ask for more memory, or lower the mesh cutoff, the number of k-points or the basis size.",
+        "wrong_pseudopotential",
+        f"A pseudopotential does not belong to its element or functional: {reason}",
+        "Check what the heads of the files say; take a family from the lab's library.",
     )
+
+
+def _out_of_memory(case: Case) -> Outcome | None:
+    return endings.out_of_memory(case, "the mesh cutoff, the number of k-points or the basis size")
 
 
 def _scf_not_converged(case: Case) -> Outcome | None:
@@ -94,36 +103,20 @@ def _scf_not_converged(case: Case) -> Outcome | None:
     iterations = (
         f"after {step.iteration} iterations" if step else "in the allowed number of iterations"
     )
-    mixing = report.setting("Mixing weight") or report.setting("New DM Mixing Weight")
+    mixing = report.mixing_weight
     at = f" at mixing weight {mixing:g}" if mixing is not None else ""
     change = step.density_change if step else None
     rest = f"; the density matrix still changed by {change:g}" if change is not None else ""
     if silent and not noted and not report.scf_failed:
         case.evidence.append(f"no 'SCF cycle converged' for the last geometry ({OUTPUT})")
+    remedy = remedies.scf(report)
     return case.outcome(
         Verdict.NOT_VALID,
         "scf_not_converged",
         f"SCF not converged {iterations}{at}{rest}.",
-        _scf_remedy(report, mixing),
-    )
-
-
-def _scf_remedy(report: Report, mixing: float | None) -> str:
-    changes = [step.density_change for step in list(report.scf.recent)[-6:] if step.density_change]
-    falling = len(changes) > 1 and changes[-1] < 0.5 * changes[0]
-    limit = report.setting("Max. number of SCF Iter")
-    if limit is not None and (falling or limit < 30):
-        raised = max(100, int(2 * limit))
-        return (
-            f"The density was still converging: try at least {raised} SCF iterations "
-            f"(now {limit:g}), starting from this density."
-        )
-    weight = (
-        f"a mixing weight of {max(0.01, mixing / 2.5):.2g}" if mixing else "a smaller mixing weight"
-    )
-    return (
-        f"Try {weight}, then a higher electronic temperature (500 K), "
-        "and check charge, spin and structure."
+        remedy.words,
+        retry=remedy.retry,
+        restart=remedy.restart,
     )
 
 
@@ -151,8 +144,6 @@ def _input_error(case: Case) -> Outcome | None:
 
 
 def _walltime(case: Case) -> Outcome | None:
-    if not case.exit.timed_out:
-        return None
     step = case.report.scf.last
     where = (
         f" in SCF iteration {step.iteration} of geometry {step.geometry}"
@@ -161,25 +152,11 @@ def _walltime(case: Case) -> Outcome | None:
     )
     if case.report.completed:
         where = " after SIESTA had reported its end"
-    return case.outcome(
-        Verdict.FAILED,
-        "walltime",
-        f"The time limit ended the run{where}.",
-        "Ask for more time or more cores, or start from the density matrix of this run.",
-    )
+    return endings.out_of_time(case, where, "density matrix")
 
 
 def _no_output(case: Case) -> Outcome | None:
-    if case.has_output:
-        return None
-    case.evidence.append(f"{OUTPUT} is absent or empty")
-    case.evidence += [f"{note} (stderr)" for note in case.stderr[:3]]
-    return case.outcome(
-        Verdict.FAILED,
-        "no_output",
-        "SIESTA wrote no output.",
-        "Check the cluster's settings for SIESTA (executable, launcher): it may not have started.",
-    )
+    return endings.without_output(case, "SIESTA", "SIESTA", OUTPUT)
 
 
 def _aborted(case: Case) -> Outcome | None:
@@ -195,15 +172,17 @@ def _aborted(case: Case) -> Outcome | None:
         ),
         "",
     )
+    code = "aborted"
     if case.report.completed is not None:
         message = f"SIESTA reported its end, but then ended with {case.ending}."
     elif case.exit.code in (0, None) and not case.exit.signal:
         message = "The output ends before SIESTA reported its end."
+        code = code if case.report.errors else "cut_output"
     else:
         message = f"SIESTA stopped with {case.ending}."
     return case.outcome(
         Verdict.FAILED,
-        "aborted",
+        code,
         message + (f" It said: {reason[:200]}" if reason and reason != "Job completed" else ""),
         "Read the end of the output and of stderr; if neither explains it, submit the run again.",
     )
@@ -238,13 +217,15 @@ def _geometry_not_converged(case: Case) -> Outcome | None:
     moves = report.setting("Maximum number of optimization moves")
     after = f" after {moves:g} moves" if moves is not None else ""
     forces = f": the largest force is {force:g} eV/Ang, allowed are {limit:g}" if above else ""
-    more = f" (now {moves:g})" if moves is not None else ""
+    remedy = remedies.geometry(report)
     return case.outcome(
         Verdict.NOT_VALID,
         "geometry_not_converged",
         f"SCF converged, but the geometry did not{after}{forces}.",
-        f"Allow more moves{more} and start from the last geometry; "
-        "a tolerance below 0.01 eV/Ang needs a finer mesh.",
+        remedy.words,
+        retry=remedy.retry,
+        restart=remedy.restart,
+        last_geometry=True,
     )
 
 
@@ -264,13 +245,15 @@ def _converged(case: Case) -> Outcome:
 
 
 RULES: tuple[Callable[[Case], Outcome | None], ...] = (
-    cancelled,
+    endings.cancelled,
     _missing_pseudopotential,
+    _wrong_pseudopotential,
+    endings.disk_full,
     _out_of_memory,
     _scf_not_converged,
     _input_error,
     _walltime,
-    killed,
+    endings.killed,
     _no_output,
     _aborted,
     _no_energy,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from calculations.exports.all_tables import Tables
 from calculations.exports.base import Kind
+from calculations.exports.crate import Crate
 from calculations.exports.dataset import JsonLines, Parquet
 from calculations.exports.report import ReportJson, ReportPdf
 from labportal.common.errors import InvalidInput
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (ReportPdf(), ReportJson(), Parquet(), JsonLines())
+    kind.name: kind
+    for kind in (ReportPdf(), ReportJson(), Tables(), Crate(), Parquet(), JsonLines())
 }
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from calculations.models import Run
 from calculations.services.sweeps import changes_of
 from calculations.software.base import Software
 from calculations.software.parameters import InvalidParameters
+from calculations.software.registry import UnknownSoftware, get_software
 from calculations.sweeps.planner import Changes, Point, points_of
 
 
@@ -56,6 +58,18 @@ def prepared(
     points = points_of(sweep)
     index = max(0, min(index, len(points) - 1))
     return _prepare(changes_of(software, parameters, sweep), points, index)
+
+
+def written(run: Run) -> dict[str, str]:
+    """Return the input files of a stored run as its cluster wrote them; expects `calculation` to be
+    loaded. Empty where the plug-in is gone, or takes such parameters no more.
+    """
+    full, sweep = run.full_parameters(), run.calculation.sweep
+    carried = () if run.predecessor_id is None else _carried(sweep, full)
+    try:
+        return get_software(run.calculation.software).prepare(full, carried)
+    except (UnknownSoftware, InvalidParameters, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _prepare(

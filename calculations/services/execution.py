@@ -294,7 +294,7 @@ def keep_orphans(cluster: Any, entries: Sequence[tuple[Run, Mapping[str, Any], s
 
 
 def settle(calculations: Mapping[int, Calculation]) -> None:
-    """After runs ended: release or skip the next ones of chains, then roll up."""
+    """After runs ended: release or skip the next ones of their lines, then roll up."""
     chains = [pk for pk, calculation in calculations.items() if calculation.is_chain]
     if chains:
         _follow_chains(chains)
@@ -309,22 +309,27 @@ def _follow_chains(calculation_ids: Sequence[int]) -> None:
         .select_related("predecessor")
         .order_by("calculation_id", "index")
     )
-    stopped: dict[int, str] = {}
+    stopped: dict[Any, str] = {}  # why, by what is skipped here; a run comes after its predecessor
     moves: list[Move] = []
     for run in waiting:
         before = run.predecessor
-        if before.state == RunState.VALID:
+        if before.pk in stopped or before.state in _STOPS:
+            stopped[run.pk] = stopped.get(before.pk) or _why_stopped(before)
+            note = stopped[run.pk]
+            moves.append(Move(run, "skip", note=note, fields={"finished_at": now()}))
+        elif before.state == RunState.VALID:
             moves.append(Move(run, "release", fields={"queued_at": now()}))
-        elif run.calculation_id in stopped or before.state in _STOPS:
-            why = stopped.setdefault(
-                run.calculation_id,
-                f"run {before.index + 1} is {before.get_state_display().lower()}"
-                + (f": {before.reason}" if before.reason else ""),
-            )
-            moves.append(Move(run, "skip", note=why, fields={"finished_at": now()}))
     advance_all(moves, actor="chain")
     if any(move.verb == "release" for move in moves):
         transaction.on_commit(lambda: work_queued.send(sender=Run))
+
+
+def _why_stopped(run: Run) -> str:
+    """The run that ended a line, which those after it name too."""
+    if run.state == RunState.SKIPPED:
+        return run.reason
+    words = f"run {run.index + 1} is {run.get_state_display().lower()}"
+    return f"{words}: {run.reason}" if run.reason else words
 
 
 _STOPS = frozenset({RunState.NOT_VALID, RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED})

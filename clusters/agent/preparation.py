@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from clusters.agent.config import Config
 from clusters.agent.evaluation import failure, plugin_error
 from clusters.agent.schedulers.base import Job, StartFailed
 from clusters.agent.staging import Staging, StagingFailed
-from clusters.agent.workspace import UnsafeName, Workspace
+from clusters.agent.workspace import UnsafeName, Workspace, matches
 
 SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "CREDENTIAL")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -29,6 +29,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 class DiskFull(Exception):
     """Too little room to begin."""
+
+
+class NothingCarried(Exception):
+    """The run before left no file of a name that this one was to take; the message names it."""
 
 
 @dataclass
@@ -63,7 +67,10 @@ class Preparation:
         own = spec.carry.run == spec.run
         if own and not self.workspace.folder(spec.run, attempt).is_dir():
             return []
-        return self.staging.carry(folder, spec.carry, attempt)
+        names = self.staging.carry(folder, spec.carry, attempt)
+        if not own:
+            _refuse_missing(spec.carry.patterns, self.software(spec.software).carry, names)
+        return names
 
     def job(self, spec: RunSpec) -> Job:
         """Return the job of a folder that is ready."""
@@ -87,6 +94,13 @@ class Preparation:
             return self.disk_full(), None
         if isinstance(error, (StagingFailed, UnknownSoftware)):
             return str(error), None
+        if isinstance(error, NothingCarried):
+            remedy = (
+                "Look at the files of the run before and name one that it leaves, "
+                "or let the runs go side by side."
+            )
+            words = f"The run before left no file {error} for this one to start from."
+            return "", failure("carried_file_missing", words, remedy)
         if isinstance(error, UnsafeName):
             remedy = "Rename the file; letters, digits and . _ - are safe."
             return "", failure("unsafe_name", f"A file cannot be used: {error}.", remedy)
@@ -103,6 +117,16 @@ class Preparation:
         except OSError as error:
             free = str(error)
         return f"disk full on {socket.gethostname()}: {free} in the work folder"
+
+
+def _refuse_missing(asked: Iterable[str], usual: Sequence[str], names: Sequence[str]) -> None:
+    """Raises NothingCarried. Of a plug-in's usual files some may be absent, not all; what was named
+    by hand must be there.
+    """
+    empty = [p for p in asked if not any(matches(name, (p,)) for name in names)]
+    missing = empty if not names else [pattern for pattern in empty if pattern not in usual]
+    if missing:
+        raise NothingCarried(" or ".join(missing))
 
 
 def environment(of_agent: Mapping[str, str], cores: int, key: str) -> dict[str, str]:

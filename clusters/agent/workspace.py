@@ -94,7 +94,7 @@ class Workspace:
             return 0
         freed = 0
         for path, name, status in walk(folder):
-            if _matches(name.partition("/")[2], keep):
+            if matches(name.partition("/")[2], keep):
                 continue
             freed += status.st_blocks * 512
             path.unlink()
@@ -129,7 +129,7 @@ def find_files(folder: Path, patterns: Iterable[str]) -> list[tuple[str, Path, i
         return []
     found = []
     for path, name, status in walk(folder):
-        if not stat.S_ISREG(status.st_mode) or not _matches(name, patterns):
+        if not stat.S_ISREG(status.st_mode) or not matches(name, patterns):
             continue
         try:
             found.append((check_relative(name), path, status.st_size))
@@ -155,7 +155,7 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
+def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a relative name matches; as in a shell, * does not cross a folder."""
     parts = name.split("/")
     for pattern in patterns:

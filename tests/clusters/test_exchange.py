@@ -227,7 +227,7 @@ def test_a_chain_carries_files_and_goes_on_only_from_valid_runs(ada: Any, agent:
     placement.place()
     spec = next(i["spec"] for i in agent.exchange().document["runs"] if i["verb"] == "execute")
     assert spec["run"] == str(second.pk)
-    assert spec["carry"] == {"run": str(first.pk), "patterns": ("state.txt",)}
+    assert spec["carry"] == {"run": str(first.pk), "patterns": ("state.txt",), "attempt": None}
     assert spec["parameters"]["value"] == 1.0
     agent.tell(second.pk, "finished", **finished("not_valid"))
     agent.exchange()

@@ -108,13 +108,41 @@ def test_a_chained_run_takes_files_from_a_folder_but_follows_no_link(
     made = "mkdir -p x.save/deep; echo rho >x.save/rho.dat; ln -s rho.dat x.save/link.dat; "
     first = portal.want(spec(made + "echo no >x.save/deep/a.dat; ln -s /etc y.save"))
     portal.report_of(first)
-    carry = {"run": first[0], "patterns": ["*.save/*.dat", "*.save/passwd", "../*", "*/../*"]}
+    carry = {"run": first[0], "patterns": ["*.save/*.dat"]}
     report = portal.report_of(portal.want(spec("cat x.save/rho.dat", carry=carry)))
     assert report["outcome"]["verdict"] == "valid"
     folder = agent.folder_of(report["run"])
     assert (folder / "x.save" / "rho.dat").read_text() == "rho\n"
     assert (folder / "carried.txt").read_text() == "x.save/rho.dat"
     assert not (folder / "y.save").exists()
+
+
+@pytest.mark.parametrize("pattern", ["*.save/passwd", "../*", "*/../*", "rho.dat"])
+def test_a_carried_file_that_does_not_exist_is_named(
+    agent: AgentProcess, portal: FakePortal, spec: Describe, pattern: str
+) -> None:
+    agent.start()
+    first = portal.want(spec("touch state.dm; mkdir x.save; ln -s /etc y.save"))
+    portal.report_of(first)
+    carry = {"run": first[0], "patterns": ["state*", pattern]}
+    report = portal.report_of(portal.want(spec("true", carry=carry)))
+    assert report["outcome"]["code"] == "carried_file_missing"
+    assert f"left no file {pattern}" in report["outcome"]["message"]
+    assert "side by side" in report["outcome"]["remedy"]
+
+
+def test_of_a_plug_ins_own_files_some_may_be_absent(
+    agent: AgentProcess, portal: FakePortal, spec: Describe
+) -> None:
+    agent.start()
+    first = portal.want(spec("touch other.dat"))
+    portal.report_of(first)
+    carry = {"run": first[0], "patterns": ["state*", "other.dat"]}
+    report = portal.report_of(portal.want(spec("true", carry=carry)))
+    assert report["outcome"]["verdict"] == "valid"
+    carry = {"run": first[0], "patterns": ["state*"]}
+    report = portal.report_of(portal.want(spec("true", carry=carry)))
+    assert "left no file state*" in report["outcome"]["message"]
 
 
 def test_a_run_whose_predecessor_is_not_here_is_lost(

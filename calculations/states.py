@@ -87,6 +87,7 @@ CALCULATION_TRANSITIONS = _table(
     Transition("withdraw", frozenset({_C.IN_REVIEW}), _C.DRAFT, Can.CREATE_CALCULATION),
     Transition("cancel", ACTIVE | {_C.IN_REVIEW}, _C.CANCELLED, Can.CREATE_CALCULATION),
     Transition("retry", TERMINAL - {_C.VALID}, _C.QUEUED, Can.CREATE_CALCULATION),
+    Transition("extend", TERMINAL, _C.QUEUED, Can.CREATE_CALCULATION),
     Transition("start", frozenset({_C.QUEUED}), _C.RUNNING),
     Transition("requeue", frozenset({_C.RUNNING}), _C.QUEUED),
     Transition("conclude_valid", ACTIVE, _C.VALID),

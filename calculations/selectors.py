@@ -29,6 +29,7 @@ class Filters:
     project: str = ""
     person: str = ""
     cluster: str = ""
+    structure: str = ""  # the number of one of the library
     text: str = ""
 
     @classmethod
@@ -57,6 +58,10 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculati
         "cluster__name": filters.cluster,
     }
     rows = rows.filter(**{name: value for name, value in exact.items() if value})
+    if filters.structure:
+        number = filters.structure.upper().removeprefix("S-")
+        readable = number.isascii() and number.isdecimal() and len(number) < 16
+        rows = rows.filter(structure=int(number)) if readable else rows.none()
     for word in filters.text.split():
         found = Q(name__icontains=word) | Q(description__icontains=word) | Q(software__iexact=word)
         number = word.upper().removeprefix("C-")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from calculations.models import Calculation, Event, InputFile
+from calculations.models import Calculation, Event, InputFile, Structure
+from calculations.services import structures
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
 from calculations.software.graph import completed, order_analyses, suited
@@ -51,6 +52,7 @@ class DraftSpec:
     description: str = ""
     keep_files: bool = False
     copied_from: Calculation | None = None
+    structure: Structure | None = None  # of the library; its atoms replace those of `parameters`
 
 
 def clusters() -> QuerySet:
@@ -98,7 +100,8 @@ def _clean_science(
     parameters: dict[str, Any] = {}
     sweep = None
     try:
-        parameters = software.check(spec.parameters)
+        given = {**spec.parameters, **_structure_parameters(spec, software)}
+        parameters = software.check(given)
         sweep = clean_sweep(software, parameters, spec.sweep, project=spec.project, actor=actor)
     except InvalidParameters as error:
         errors.update({f"parameters.{name}": text for name, text in error.errors.items()})
@@ -109,7 +112,28 @@ def _clean_science(
         analyses = _clean_analyses(spec, software, parameters, sweep)
     except InvalidAnalyses as error:
         errors["analyses"] = str(error)
-    return {"parameters": parameters, "sweep": sweep, "analyses": analyses}
+    chosen = spec.structure or _inherited(spec, software, parameters)
+    return {"parameters": parameters, "sweep": sweep, "analyses": analyses, "structure": chosen}
+
+
+def _inherited(
+    spec: DraftSpec, software: Software, parameters: Mapping[str, Any]
+) -> Structure | None:
+    """The structure of what this is a copy of, where the copy has kept its atoms."""
+    source = spec.copied_from
+    if not parameters or source is None or source.structure is None:
+        return None
+    same = structures.still_describes(source.structure, software, parameters)
+    return source.structure if same else None
+
+
+def _structure_parameters(spec: DraftSpec, software: Software) -> dict[str, Any]:
+    if spec.structure is None:
+        return {}
+    found = software.structure_parameters(structures.atoms_of(spec.structure))
+    if not found:
+        raise InvalidInput(f"{software.label} takes no structure; leave it out", field="structure")
+    return found
 
 
 def _clean_analyses(
@@ -147,9 +171,11 @@ def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
                 errors={f"{position}.{k}": v for k, v in error.errors.items()}
             ) from None
     moment = now()
-    drafts = Calculation.objects.bulk_create(
+    drafts = [
         Calculation(created_by=actor, created_at=moment, state_since=moment, **c) for c in columns
-    )
+    ]
+    structures.link(drafts, actor=actor)
+    Calculation.objects.bulk_create(drafts)
     Event.objects.bulk_create(
         Event(
             calculation=draft,
@@ -171,10 +197,11 @@ def change(calculation: Calculation, spec: DraftSpec, *, actor: User) -> Calcula
     """Replace a draft's content. Raises WrongMoment once it was submitted."""
     require(actor, Can.CREATE_CALCULATION)
     _lock_draft(calculation)
-    columns = clean(spec, actor=actor)
+    columns = clean(replace(spec, copied_from=calculation), actor=actor)
     columns.pop("copied_from")
     for name, value in columns.items():
         setattr(calculation, name, value)
+    structures.link([calculation], actor=actor)
     calculation.save(update_fields=list(columns))
     return calculation
 

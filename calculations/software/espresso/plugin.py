@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
-from calculations.software.espresso import checking, extract, inputs, verdict
+from calculations.software.espresso import checking, extract, inputs, lattice, verdict
 from calculations.software.espresso.analyses import ANALYSES
-from calculations.software.espresso.output import OUTPUT
+from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.parameters import PARAMETERS
 from calculations.software.reading import real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
+from calculations.software.structure import Structure
 
 PROGRAM = "run_steps.py"
 VERSION_SECONDS = 20
@@ -78,6 +79,12 @@ class Espresso(Software):
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         checking.validate(parameters)
+
+    def structure(self, parameters: Mapping[str, Any]) -> Structure:
+        return lattice.structure_of(parameters)
+
+    def structure_parameters(self, structure: Structure) -> dict[str, Any]:
+        return lattice.parameters_of(structure)
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         if parameters["pseudopotentials"] != "uploaded":
@@ -151,6 +158,10 @@ class Espresso(Software):
 
     def extract(self, folder: Path) -> Results:
         return extract.extract(folder)
+
+    def assess(self, folder: Path, exit: Exit) -> tuple[Outcome, Results]:
+        report = read_output(folder / OUTPUT)
+        return verdict.judge(folder, exit, report), extract.extract(folder, report)
 
 
 def _program() -> str:

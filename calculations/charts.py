@@ -313,7 +313,7 @@ def _is_there(document: ChartDocument, found: Iterable[ChartDocument]) -> bool:
     return any(
         other["run_index"] == document["run_index"]
         and other["x"]["values"] == document["x"]["values"]
-        and [s["values"] for s in other["y"]] == [s["values"] for s in document["y"]]
+        and all(s["values"] in [drawn["values"] for drawn in other["y"]] for s in document["y"])
         for other in found
     )
 

@@ -156,6 +156,7 @@ class DraftForm(forms.Form):
             parameters={p.name: said.get(PARAMETER + p.name, "") for p in self.software.parameters},
             sweep=self._sweep(),
             analyses=said.get("analyses", []),
+            complete=True,
             cluster=said.get("cluster"),
             cores=said.get("cores") or 0,
             memory_mib=round((said.get("memory_gib") or 0) * 1024),

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from celery import shared_task
 from django.db import OperationalError
 
-from calculations.services import announcements, export_making, exports, results
+from calculations.models import Calculation
+from calculations.services import announcements, export_making, exports, reanalysis, results
+from labportal.accounts.models import User
 from labportal.common.errors import Unavailable
 
 LONGEST_EXPORT_S = 3000
@@ -23,6 +25,13 @@ def follow_up(analyse_ids: Sequence[int], ended_ids: Sequence[int]) -> None:
     for calculation_id in analyse_ids:
         results.analyse(calculation_id)
     announcements.announce(ended_ids)
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
+def reanalyse(calculation_id: int, names: Sequence[str], actor_id: int) -> None:
+    """Compute analyses from stored results."""
+    calculation = Calculation.objects.get(pk=calculation_id)
+    reanalysis.reanalyse(calculation, names, actor=User.objects.get(pk=actor_id))
 
 
 @shared_task

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from calculations.views import (
+    analysing,
     dashboard,
     detail,
     draft,
@@ -40,6 +41,7 @@ urlpatterns = [
     path(f"{ONE}/delete/", verbs.delete, name="calculation-delete"),
     path(f"{ONE}/input/<int:file_id>/", files.input_file, name="calculation-input-file"),
     path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),
+    path(f"{ONE}/analyses/", analysing.compute, name="calculation-analyses"),
     path(f"{ONE}/charts/", reports.calculation_charts, name="calculation-charts"),
     path(f"{ONE}/report.pdf", reports.report_as_pdf, name="calculation-report-pdf"),
     path(f"{ONE}/report.json", reports.report_as_json, name="calculation-report-json"),

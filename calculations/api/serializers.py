@@ -43,6 +43,9 @@ class DraftSerializer(serializers.Serializer):
     analyses = serializers.ListField(
         child=serializers.CharField(), required=False, allow_null=True, default=None
     )
+    complete = serializers.BooleanField(
+        required=False, default=False, help_text="adds the analyses that those named require"
+    )
     cluster = serializers.CharField(required=False, allow_null=True, default=None)
     cores = serializers.IntegerField(required=False, default=1)
     memory_mib = serializers.IntegerField(required=False, default=1024)
@@ -105,7 +108,16 @@ class DatasetSerializer(serializers.ModelSerializer):
 class AnalysisResultSerializer(serializers.ModelSerializer):
     class Meta:
         model = AnalysisResult
-        fields = ["id", "name", "version", "input_sha256", "created_at", "run"]
+        fields = [
+            "id",
+            "name",
+            "version",
+            "input_sha256",
+            "status",
+            "problem",
+            "created_at",
+            "run",
+        ]
 
 
 class AttemptSerializer(serializers.ModelSerializer):
@@ -277,6 +289,15 @@ class NoteSerializer(serializers.Serializer):
 
 class PrioritySerializer(serializers.Serializer):
     priority = serializers.IntegerField()
+
+
+class AnalysesSerializer(serializers.Serializer):
+    """Analyses by name; `complete` adds what they require."""
+
+    names = serializers.ListField(
+        child=serializers.CharField(max_length=60), allow_empty=False, max_length=100
+    )
+    complete = serializers.BooleanField(default=False)
 
 
 class BulkSerializer(serializers.Serializer):

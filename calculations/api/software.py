@@ -44,6 +44,8 @@ def describe(name: str) -> dict[str, Any]:
                 "requires": list(a.requires),
                 "default": a.default,
                 "help": a.help,
+                "version": a.version,
+                "units": dict(a.units),
             }
             for a in software.analyses
         ],

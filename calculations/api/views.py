@@ -18,7 +18,7 @@ from calculations.api import serializers as shapes
 from calculations.api import software
 from calculations.models import Calculation, OutputFile, Quantity, Run
 from calculations.sending import send
-from calculations.services import drafts, lifecycle, submission
+from calculations.services import drafts, lifecycle, reanalysis, submission
 from labportal.common.errors import InvalidInput
 
 FILTERS = [
@@ -137,6 +137,20 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         calculation = self.get_object()
         lifecycle.retry(calculation, actor=request.user)
         return self._row(calculation)
+
+    @extend_schema(request=shapes.AnalysesSerializer, responses={202: shapes.AnalysesSerializer})
+    @action(detail=True, methods=["post"])
+    def analyses(self, request: Request, pk: str) -> Response:
+        """Compute analyses from stored results, without a new run; a worker does it.
+
+        A choice that lacks what it requires is refused; `complete` adds it.
+        """
+        calculation = self.get_object()
+        asked = shapes.AnalysesSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        names = reanalysis.ask(calculation, **asked.validated_data, actor=request.user)
+        answer = {"names": names, "complete": asked.validated_data["complete"]}
+        return Response(answer, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=shapes.PrioritySerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])

@@ -128,14 +128,18 @@ def main_value(run: Run, report: FinishReport) -> float | None:
 
 
 def across_runs(calculation: Calculation) -> list[Analysis]:
-    """The chosen analyses that look at all runs, in the order in which they must be computed."""
+    """The chosen analyses that look at all runs, in the order in which they must be computed; none
+    where there is but one run.
+    """
+    if not calculation.sweep:
+        return []
     software = get_software(calculation.software)
     ordered = order_analyses(software.analyses, calculation.analyses)
     return [analysis for analysis in ordered if analysis.scope == "calculation"]
 
 
 def with_analyses_across_runs(calculation_ids: Sequence[int]) -> list[int]:
-    rows = Calculation.objects.filter(pk__in=calculation_ids).only("software", "analyses")
+    rows = Calculation.objects.filter(pk__in=calculation_ids).only("software", "analyses", "sweep")
     return [row.pk for row in rows if across_runs(row)]
 
 
@@ -225,19 +229,31 @@ def _set_main_result(calculation: Calculation, quantities: Sequence[StoredQuanti
         )
 
 
-def load_results(runs: Iterable[Run]) -> dict[Any, Results]:
-    """Return each run's stored results in the plug-ins' own terms."""
+def load_results(runs: Iterable[Run], *, extracted: bool = False) -> dict[Any, Results]:
+    """Return each run's stored results in the plug-ins' own terms.
+
+    `extracted`: only what was read from its output, without what analyses made of it.
+    """
     ids = [run.pk for run in runs]
+    wanted = {"run__in": ids, **({"analysis": None} if extracted else {})}
+    return _loaded("run_id", ids, wanted)
+
+
+def load_analyses(rows: Iterable[AnalysisResult]) -> dict[int, Results]:
+    """Return what each of these executions found."""
+    ids = [row.pk for row in rows]
+    return _loaded("analysis_id", ids, {"analysis__in": ids})
+
+
+def _loaded(key: str, ids: Sequence[Any], wanted: dict[str, Any]) -> dict[Any, Results]:
     quantities: dict[Any, list[software_results.Quantity]] = {pk: [] for pk in ids}
     datasets: dict[Any, list[software_results.Dataset]] = {pk: [] for pk in ids}
-    for q in StoredQuantity.objects.filter(run__in=ids).order_by("id"):
-        quantities[q.run_id].append(software_results.Quantity(q.name, q.label, q.value, q.unit))
-    for d in Dataset.objects.filter(run__in=ids).order_by("id"):
-        datasets[d.run_id].append(
-            software_results.Dataset.from_json(
-                {"name": d.name, "label": d.label, "kind": d.kind, "columns": d.columns}
-            )
-        )
+    for q in StoredQuantity.objects.filter(**wanted).order_by("id"):
+        found = software_results.Quantity(q.name, q.label, q.value, q.unit)
+        quantities[getattr(q, key)].append(found)
+    for d in Dataset.objects.filter(**wanted).order_by("id"):
+        document = {"name": d.name, "label": d.label, "kind": d.kind, "columns": d.columns}
+        datasets[getattr(d, key)].append(software_results.Dataset.from_json(document))
     return {pk: Results(tuple(quantities[pk]), tuple(datasets[pk])) for pk in ids}
 
 

@@ -18,12 +18,14 @@ from calculations.forms import DraftForm, initial_of
 from calculations.models import Calculation, LabSettings
 from calculations.services import drafts, submission
 from calculations.services.preview import PreviewFile, input_files
-from calculations.services.sweeps import needed_of
+from calculations.services.sweeps import needed_of, swept_names
 from calculations.software.base import Software
+from calculations.software.graph import suited
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
 from calculations.sweeps.axes import axes_of_sweep
 from calculations.sweeps.planner import chain_depth, points_of
+from calculations.views.analysing import SCOPES, nodes
 from calculations.views.finding import find
 from calculations.views.verbs import said
 from calculations.wording import point_words
@@ -54,6 +56,7 @@ class Estimate:
     needed_files: list[str]
     files: list[PreviewFile]
     run_number: int
+    notes: list[str]
 
 
 @needs(Can.CREATE_CALCULATION)
@@ -114,8 +117,15 @@ def _first_values(request: HttpRequest) -> dict[str, Any]:
     software = _software(request.GET.get("software"), None)
     return {
         "project": project or projects.filter(is_default=True).first(),
-        "analyses": [a.name for a in software.analyses if a.default],
+        "analyses": _usual_analyses(software),
     }
+
+
+def _usual_analyses(software: Software) -> list[str]:
+    """The choice to begin with, when nobody knows yet what will vary."""
+    defaults = {p.name: p.default for p in software.parameters}
+    may_vary = [p.name for p in software.parameters if p.sweepable]
+    return suited(software.analyses, defaults, may_vary)
 
 
 def _take(
@@ -201,7 +211,8 @@ def _context(
         "all_software": list(all_software().values()),
         "structure": form.groups(structure=True),
         "groups": form.groups(structure=False),
-        "analyses": _analyses(form),
+        "analyses": nodes(form.software, form["analyses"].value() or []),
+        "scopes": SCOPES,
         "present": present,
         "estimate": _estimate(form, draft, source, names, _run_number(request)),
     }
@@ -210,21 +221,6 @@ def _context(
 def _run_number(request: HttpRequest) -> int:
     said_number = request.POST.get("preview_run", "")
     return int(said_number) if said_number.isdecimal() and len(said_number) < 6 else 2
-
-
-def _analyses(form: DraftForm) -> list[dict[str, Any]]:
-    chosen = form["analyses"].value() or []
-    labels = {a.name: a.label for a in form.software.analyses}
-    return [
-        {
-            "name": a.name,
-            "label": a.label,
-            "help": a.help,
-            "chosen": a.name in chosen,
-            "needs": ", ".join(labels.get(name, name) for name in a.requires).lower(),
-        }
-        for a in form.software.analyses
-    ]
 
 
 def _estimate(
@@ -257,7 +253,17 @@ def _estimate(
         needed_files=needed,
         files=input_files(software, parameters, sweep, number - 1) if parameters else [],
         run_number=number,
+        notes=_notes(software, columns),
     )
+
+
+def _notes(software: Software, columns: dict[str, Any]) -> list[str]:
+    """What the chosen analyses lack to find anything, where that is known before."""
+    sweep = columns.get("sweep")
+    chosen = nodes(
+        software, columns.get("analyses", ()), columns.get("parameters"), swept_names(sweep)
+    )
+    return [f"{n.label}: {n.lacks}" for n in chosen if n.lacks and (sweep or n.scope == "run")]
 
 
 def _checked(

@@ -15,6 +15,7 @@ from calculations.services.preview import input_files, prepared
 from calculations.services.sweeps import varied
 from calculations.states import RunState
 from calculations.views import figures as drawing
+from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import analysis_cards, quantity_table, tables_of
 from calculations.wording import column_words
@@ -158,6 +159,8 @@ def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "chosen": run,
         "chips": run_chips(request, calculation, run) if valid else [],
         "analyses": cards,
+        "graph": graph_of(calculation, request.user, len(valid)),
+        "scopes": SCOPES,
         "table": quantity_table(calculation, valid, quantities),
         "figures": drawing.figures(apart),
         "tables": tables_of(calculation, run or (valid[-1] if valid else None)),

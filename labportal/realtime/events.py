@@ -2,7 +2,7 @@
 
 Services call `publish`. It never raises: live pages are a comfort, the database is the truth.
 Types of events: calculation.changed, run.changed, run.progress, log.lines, cluster.changed,
-metrics, notification, export.changed.
+metrics, notification, export.changed, results.changed, analyses.progress.
 """
 
 import json
@@ -31,6 +31,7 @@ LATEST_COUNTS = {
     "run.progress": ("calculation", "run"),
     "cluster.changed": ("id",),
     "export.changed": ("id",),
+    "analyses.progress": (),
 }
 
 #: After a failure nothing is tried for so long: a lost Redis must not slow every request down.

@@ -232,6 +232,7 @@ EVENT_WORDS = {
     "ask_to_cancel": "asked to stop",
     "confirm_cancel": "stopped",
     "retry": "queued again",
+    "reanalyse": "analysed from stored results",
     "retry_later": "waits again",
     "retry_with_change": "tried again with a change",
     "requeue": "back in the queue",

@@ -1,25 +1,23 @@
-"""What stands behind the results in the PDF: parameters, verdicts, timeline, files, provenance.
-
-Imported inside functions alone, since it loads reportlab.
-"""
+"""What stands behind the results: parameters, verdicts, timeline, files, provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from django.utils import timezone
-from reportlab.platypus import CondPageBreak, Flowable, Spacer
 
 from calculations.report.blocks import (
     WIDTH,
+    Block,
+    Cell,
+    Facts,
+    Grid,
+    Heading,
+    Text,
     clean,
-    facts,
-    heading,
     left_out,
     long_text,
     one_line,
-    table,
-    text,
     titled,
 )
 from calculations.report.document import Analysis, Parameter, Report, RunRow, Step
@@ -37,7 +35,7 @@ BETWEEN = ("assign", "release")  # steps between the queue and the start
 LONG = 80  # characters of a parameter's value, beyond which it stands below the table
 
 
-def story(report: Report) -> list[Flowable]:
+def story(report: Report) -> list[Block]:
     return [
         *_parameters(report.parameters),
         *_verdicts(report),
@@ -47,27 +45,27 @@ def story(report: Report) -> list[Flowable]:
     ]
 
 
-def _parameters(parameters: Sequence[Parameter]) -> list[Flowable]:
+def _parameters(parameters: Sequence[Parameter]) -> list[Block]:
     if not parameters:
         return []
     long = [p for p in parameters if _is_long(p)]
     rows = [
         (
-            text(p.label, "strong" if p.changed or p.swept else "cell"),
+            Cell(p.label, "strong" if p.changed or p.swept else "cell"),
             "below" if p in long else "varied" if p.swept else p.words,
-            text(p.unit, "muted"),
-            text(_changed_from(p) if p.changed and not p.swept else "", "muted"),
+            Cell(p.unit, "muted"),
+            Cell(_changed_from(p) if p.changed and not p.swept else "", "muted"),
         )
         for p in parameters[:MOST_PARAMETERS]
     ]
     widths = [WIDTH * part for part in (0.34, 0.3, 0.1, 0.26)]
     heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("Changed from", "")]
-    flow = [CondPageBreak(120), heading("Parameters"), table(heads, rows, widths)]
-    flow += left_out(len(parameters) - MOST_PARAMETERS, "parameters")
+    blocks: list[Block] = [Heading("Parameters"), Grid("Parameters", heads, rows, widths)]
+    blocks += left_out(len(parameters) - MOST_PARAMETERS, "parameters")
     for p in long[:10]:
-        title = heading(titled(p.label, p.unit), 2)
-        flow += [CondPageBreak(90), title, *long_text(p.value, MOST_LINES)]
-    return flow
+        title = Heading(titled(p.label, p.unit), 2, room=90)
+        blocks += [title, *long_text(p.value, MOST_LINES)]
+    return blocks
 
 
 def _is_long(parameter: Parameter) -> bool:
@@ -80,7 +78,7 @@ def _changed_from(parameter: Parameter) -> str:
     return "the default" if len(words) > LONG or "\n" in words else words
 
 
-def _verdicts(report: Report) -> list[Flowable]:
+def _verdicts(report: Report) -> list[Block]:
     """Why each run is what it is; runs that are not valid stand first."""
     judged = [row for row in report.runs.rows if row.code or row.reason]
     if not judged:
@@ -90,21 +88,20 @@ def _verdicts(report: Report) -> list[Flowable]:
     widths = [WIDTH * part for part in (0.2, 0.13, 0.43, 0.1, 0.14)]
     heads = [("Run", ""), ("State", ""), ("Evidence", ""), ("Elapsed", ""), ("Memory", "MiB")]
     return [
-        CondPageBreak(110),
-        heading("Verdicts"),
-        table(heads, rows, widths, numeric=[3, 4]),
+        Heading("Verdicts"),
+        Grid("Verdicts", heads, rows, widths, numeric=[3, 4]),
         *left_out(len(judged) - MOST_VERDICTS, "runs"),
     ]
 
 
-def _verdict(row: RunRow) -> tuple[object, ...]:
+def _verdict(row: RunRow) -> tuple[str | Cell, ...]:
     lines = [one_line(line, 300) for line in row.evidence[:MOST_EVIDENCE] if line != row.reason]
     said = "\n".join(filter(None, (row.reason, "; ".join(lines))))
     name = f"{row.index + 1}: {row.label}" if row.label else f"{row.index + 1}"
     if row.attempt > 1:
         name = f"{name}, attempt {row.attempt}"
     return (
-        text(name, "cell"),
+        name,
         row.state_label,
         said,
         duration(row.elapsed_s),
@@ -112,7 +109,7 @@ def _verdict(row: RunRow) -> tuple[object, ...]:
     )
 
 
-def _timeline(report: Report) -> list[Flowable]:
+def _timeline(report: Report) -> list[Block]:
     """What happened to the whole stands in any case; of the runs, as much as there is room for."""
     steps = list(enumerate(report.timeline))
     told = [item for item in steps if item[1].verb not in BETWEEN]
@@ -128,14 +125,13 @@ def _timeline(report: Report) -> list[Flowable]:
         ("Why", ""),
     ]
     return [
-        CondPageBreak(110),
-        heading("Timeline"),
-        table(heads, rows, widths),
+        Heading("Timeline"),
+        Grid("Timeline", heads, rows, widths),
         *left_out(len(steps) - len(rows), "changes"),
     ]
 
 
-def _step(step: Step) -> tuple[object, ...]:
+def _step(step: Step) -> tuple[str | Cell, ...]:
     subject = "" if step.run_index is None else f"Run {step.run_index + 1}: "
     what = f"{subject}{event_words(step.verb)}"
     if step.attempt and step.attempt > 1:
@@ -146,7 +142,7 @@ def _step(step: Step) -> tuple[object, ...]:
     return f"{at:%Y-%m-%d %H:%M:%S}", what, one_line(step.actor, 60), why
 
 
-def _files(report: Report) -> list[Flowable]:
+def _files(report: Report) -> list[Block]:
     if not report.files:
         return []
     rows = [
@@ -154,23 +150,22 @@ def _files(report: Report) -> list[Flowable]:
             clean(file.name, 200),
             "supplied" if file.run_index is None else f"run {file.run_index + 1}",
             file_size(file.size),
-            text(file.sha256, "mono"),
+            Cell(file.sha256, "mono"),
         )
         for file in report.files[:MOST_FILES]
     ]
     widths = [WIDTH * part for part in (0.21, 0.1, 0.1, 0.59)]
     heads = [("File", ""), ("Of", ""), ("Size", ""), ("SHA-256", "")]
     return [
-        CondPageBreak(100),
-        heading("Files"),
-        table(heads, rows, widths, numeric=[2]),
+        Heading("Files"),
+        Grid("Files", heads, rows, widths, numeric=[2]),
         *left_out(len(report.files) - MOST_FILES, "files"),
     ]
 
 
-def _provenance(report: Report) -> list[Flowable]:
+def _provenance(report: Report) -> list[Block]:
     known = report.provenance
-    rows: list[tuple[str, object]] = [
+    rows: list[tuple[str, str | list[str]]] = [
         ("Request, SHA-256", known.request_sha256),
         *((f"Analysis: {a.label}", _executions(a)) for a in report.analyses if a.records),
         ("Portal", f"Labportal {known.portal_version}"),
@@ -181,11 +176,9 @@ def _provenance(report: Report) -> list[Flowable]:
         "digests of supplied files, as canonical JSON. An analysis takes in what the runs gave."
     )
     return [
-        CondPageBreak(110),
-        heading("Provenance"),
-        facts(rows),
-        Spacer(0, 3),
-        text(note, "note"),
+        Heading("Provenance"),
+        Facts(rows),
+        Text(note, "note"),
     ]
 
 

@@ -31,7 +31,7 @@ def draw(document: ChartDocument, width: float, height: float) -> Any:
     """Return a matplotlib figure of that size (points)."""
     from matplotlib.figure import Figure
 
-    from calculations.report.renderer import POINTS_PER_INCH, FigureCanvas
+    from calculations.report.pdf_renderer import POINTS_PER_INCH, FigureCanvas
 
     figure = Figure(
         figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH),

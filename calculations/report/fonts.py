@@ -1,4 +1,4 @@
-"""The typefaces of the PDF: DejaVu from matplotlib, since it has Å, ³, ₂ and the minus sign."""
+"""The typefaces of reports: DejaVu from matplotlib, since it has Å, ³, ₂ and the minus sign."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 REGULAR, BOLD, MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
+SMALL = 7.5  # points, of tables
 
 
 @lru_cache(maxsize=1)

@@ -1,76 +1,34 @@
-"""The opening of the PDF: title, state with its evidence, main result, who, with what, where.
-
-Imported inside functions alone, since it loads reportlab.
-"""
+"""The opening of a report: title, state with its evidence, main result, who, with what, where."""
 
 from __future__ import annotations
 
-from reportlab.lib.colors import HexColor
-from reportlab.platypus import Flowable, Spacer
-
-from calculations.report.blocks import STYLES, clean, facts, long_text, text
+from calculations.report.blocks import Block, Facts, Text, Title, long_text
 from calculations.report.document import Axis, Quantity, Report, Sweep
-from calculations.states import CalculationState, RunState
+from calculations.states import RunState
 from calculations.wording import result_words, with_error
 from labportal.common.templatetags.labportal import duration, exact, number
 
-# The words' colours of static/css/tokens.css, light.
-COLOURS = {
-    CalculationState.VALID: "#159a5b",
-    CalculationState.NOT_VALID: "#d9760a",
-    CalculationState.FAILED: "#d4351c",
-    CalculationState.RUNNING: "#2380e6",
-    CalculationState.QUEUED: "#b7860b",
-    CalculationState.IN_REVIEW: "#7c5cf0",
-}
-GREY = "#8a94a6"
 FEW_VALUES = 8
 MOST_DESCRIPTION_LINES = 40
 SINGLE = 1
 
 
-class State(Flowable):
-    """A dot of colour and the word, since colour alone is no sign."""
-
-    def __init__(self, state: str, words: str) -> None:
-        super().__init__()
-        self.state, self.words = state, words
-
-    def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:
-        self.width, self.height = available_width, 15.0
-        return self.width, self.height
-
-    def draw(self) -> None:
-        body = STYLES["body"]
-        self.canv.setFillColor(HexColor(COLOURS.get(self.state, GREY)))
-        self.canv.circle(3.5, 6.5, 3.5, stroke=0, fill=1)
-        self.canv.setFillColor(body.textColor)
-        self.canv.setFont(body.fontName, body.fontSize)
-        self.canv.drawString(12, 3.5, self.words)
-
-
-def story(report: Report) -> list[Flowable]:
+def story(report: Report) -> list[Block]:
     subject = report.calculation
     under = f"{subject.number} · {report.software.label} · {subject.project}"
     state = f"{subject.state_label} since {exact(subject.state_since)}"
-    flow: list[Flowable] = [
-        text(subject.name, "title"),
-        text(under, "under"),
-        Spacer(0, 6),
-        State(subject.state, clean(state)),
-    ]
+    blocks: list[Block] = [Title(subject.name, under, subject.state, state)]
     if subject.reason:
-        flow.append(text(subject.reason, "note"))
+        blocks.append(Text(subject.reason, "note"))
     if report.main is not None:
-        flow.append(text(main_words(report, report.main), "main"))
+        blocks.append(Text(main_words(report, report.main), "main"))
         rows = report.runs.rows
         valid = sum(row.state == RunState.VALID for row in rows)
         if valid < len(rows):
-            flow.append(text(f"From the {valid} valid runs of {len(rows)} alone.", "note"))
+            blocks.append(Text(f"From the {valid} valid runs of {len(rows)} alone.", "note"))
     if subject.description:
-        flow += [Spacer(0, 5), *_description(subject.description)]
-    flow += [Spacer(0, 8), facts(_facts(report))]
-    return flow
+        blocks += _description(subject.description)
+    return [*blocks, Facts(_facts(report))]
 
 
 def main_words(report: Report, main: Quantity) -> str:
@@ -86,16 +44,16 @@ def main_words(report: Report, main: Quantity) -> str:
     return f"{main.label}: {words} {main.unit}".rstrip()
 
 
-def _description(words: str) -> list[Flowable]:
+def _description(words: str) -> list[Block]:
     lines = words.splitlines()
     if len(lines) > MOST_DESCRIPTION_LINES:
         return long_text(words, MOST_DESCRIPTION_LINES)
-    return [text(line or " ") for line in lines]
+    return [Text(line) for line in lines]
 
 
-def _facts(report: Report) -> list[tuple[str, object]]:
+def _facts(report: Report) -> list[tuple[str, str | list[str]]]:
     subject, used = report.calculation, report.resources
-    rows: list[tuple[str, object]] = [
+    rows: list[tuple[str, str | list[str]]] = [
         ("People", "; ".join(f"{p.part} by {p.name}" for p in report.people[:20])),
         ("Software", _software(report)),
         ("Where", _where(report)),

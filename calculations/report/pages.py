@@ -14,8 +14,9 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
-from calculations.report.blocks import LINE, MUTED, clean
+from calculations.report.blocks import clean
 from calculations.report.document import Report
+from calculations.report.flowables import LINE, MUTED
 from calculations.report.fonts import REGULAR
 
 MARGIN, TOP, BOTTOM = 20 * mm, 22 * mm, 20 * mm

@@ -10,15 +10,15 @@ from io import BytesIO
 
 from calculations.report.document import Report
 from calculations.report.fonts import register
+from calculations.report.story import story
 
 
 def render(report: Report) -> bytes:
     """Return the file. It costs some tenths of a second, and stays small for any number of runs."""
     register()
-    from calculations.report import background, opening, results
+    from calculations.report.flowables import flow
     from calculations.report.pages import write
 
-    story = [*opening.story(report), *results.story(report), *background.story(report)]
     stream = BytesIO()
-    write(stream, report, story)
+    write(stream, report, flow(story(report)))
     return stream.getvalue()

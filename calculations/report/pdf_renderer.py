@@ -25,12 +25,12 @@ HEIGHT, DESCENT = 0.96, 0.22  # of DejaVu Sans, in ems
 class FigureCanvas(FigureCanvasBase):
     """Gives the figure's layout a renderer to measure with, before anything is drawn."""
 
-    def get_renderer(self) -> ReportRenderer:
+    def get_renderer(self) -> PdfRenderer:
         width, height = self.figure.get_size_inches() * POINTS_PER_INCH
-        return ReportRenderer(None, width, height)
+        return PdfRenderer(None, width, height)
 
 
-class ReportRenderer(RendererBase):
+class PdfRenderer(RendererBase):
     """Draws in points from the lower left corner. Without a canvas it only measures."""
 
     def __init__(self, canvas: Canvas | None, width: float, height: float) -> None:

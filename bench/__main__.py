@@ -8,10 +8,11 @@ import argparse
 import json
 import sys
 
-from bench import exchange, lifecycle, pages, records
+from bench import exchange, lifecycle, pages, parse, records
 
 BENCHMARKS = {
-    module.__name__.rpartition(".")[2]: module for module in (lifecycle, records, exchange, pages)
+    module.__name__.rpartition(".")[2]: module
+    for module in (lifecycle, records, exchange, pages, parse)
 }
 
 

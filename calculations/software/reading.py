@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 LONGEST_LINE = 64 * 1024
+BLOCK = 256 * 1024
 REAL = re.compile(
     r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+|[-+]\d{3})?|\*+|[-+]?nan|[-+]?inf(?:inity)?",
     re.IGNORECASE,
 )
 FIXED_6 = re.compile(r"[-+]?\d*\.\d{6}|\*+|[-+]?nan|[-+]?inf(?:inity)?", re.IGNORECASE)
+_NO_EXPONENT = re.compile(r"[-+]?[\d.]+[-+]\d{3}")
 
 Item = TypeVar("Item")
 
@@ -31,23 +33,35 @@ def lines(
     `start` and `length` name a part in bytes, to the end where negative, whose first line has the
     number `first`.
     """
+    number, rest, left = first, b"", length
     try:
         if not path.is_file():
             return
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             file.seek(start)
-            count, left = first - 1, length
-            while left and (chunk := file.readline(LONGEST_LINE)):
-                count += 1
-                beginning, size = chunk, len(chunk)
-                while not chunk.endswith(b"\n") and (chunk := file.readline(LONGEST_LINE)):
-                    size += len(chunk)
-                left = max(0, left - size) if length >= 0 else left
-                if b"\0" in beginning:
-                    beginning = beginning.replace(b"\0", b"")
-                yield count, beginning.decode("utf-8", errors="replace").rstrip("\r\n")
+            while data := file.read(BLOCK if left < 0 else min(BLOCK, left)):
+                left = left if left < 0 else left - len(data)
+                end = data.rfind(b"\n") + 1
+                if not end:  # within an overlong line
+                    rest = (rest + data)[:LONGEST_LINE]
+                    continue
+                for line in _split(rest + data[: end - 1]):
+                    yield number, line
+                    number += 1
+                rest = data[end:]
+            if rest:
+                yield number, _split(rest)[0]
     except OSError:
         return
+
+
+def _split(data: bytes) -> list[str]:
+    if b"\0" in data:
+        data = data.replace(b"\0", b"")
+    text = data.decode("utf-8", errors="replace")
+    if "\r" in text:
+        return [line[:LONGEST_LINE].rstrip("\r") for line in text.split("\n")]
+    return [line[:LONGEST_LINE] for line in text.split("\n")]
 
 
 def tokens(path: Path) -> Iterator[str]:
@@ -58,13 +72,18 @@ def tokens(path: Path) -> Iterator[str]:
 
 def real(text: str) -> float | None:
     """Return a finite number, None for asterisks or NaN. Understands 1.0D-3 and 0.1-300."""
-    text = text.strip()
-    if re.fullmatch(r"[-+]?[\d.]+[-+]\d{3}", text):
-        text = f"{text[:-4]}E{text[-4:]}"
-    try:
-        value = float(text.replace("D", "E").replace("d", "e"))
-    except ValueError:
+    if "_" in text or not text.isascii():  # what Python takes for a number, but no program prints
         return None
+    try:
+        value = float(text)
+    except ValueError:
+        text = text.strip()
+        if _NO_EXPONENT.fullmatch(text):
+            text = f"{text[:-4]}E{text[-4:]}"
+        try:
+            value = float(text.replace("D", "E").replace("d", "e"))
+        except ValueError:
+            return None
     return value if math.isfinite(value) else None
 
 

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from calculations.software.reading import lines
 
-WHOLE = 16 * 2**20  # bytes: files up to this are read line by line
+WHOLE = 8 * 2**20  # bytes: files up to this are read line by line
 BLOCK = 2**20
 MAX_STEPS = 1000
-MAX_BYTES = 24 * 2**20  # what is read line by line of a large file
+MAX_BYTES = 12 * 2**20  # what is read line by line of a large file
 LAST = 3  # geometries at the end that are always read
 MAX_ALARMS = 500  # of each word
 
@@ -30,18 +30,16 @@ class Landmarks:
 
     `step` stands in the line with which a geometry begins, which `step_line` matches as a whole;
     `counted` are words whose number is kept; `alarms` are words, in small letters, that tell of a
-    failure wherever they stand, and `alarm_lines` how many lines to read from there.
+    failure after which the program goes on. What ends it stands at the end, which is always read.
     """
 
     step: bytes
     step_line: re.Pattern[bytes]
     counted: tuple[bytes, ...]
     alarms: tuple[bytes, ...]
-    alarm_lines: int = 1
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of the file. `steps` and `counts` are what stood before it, None where unknown."""
 
     start: int
@@ -101,10 +99,6 @@ def _merged(steps: list[Part], alarms: Iterable[Part]) -> list[Part]:
     for part in sorted([*steps, *alarms], key=lambda part: (part.start, part.steps is None)):
         if not parts or part.start >= parts[-1].start + parts[-1].length:
             parts.append(part)
-        elif part.steps is not None:  # a step begins within the lines of an alarm
-            alarm = parts.pop()
-            length = part.start - alarm.start
-            parts += [Part(alarm.start, length, alarm.first_line), part]
     return parts
 
 
@@ -154,8 +148,7 @@ class _Survey:
 
     def _close(self, end: int) -> None:
         """The open step is complete: keep it among the last, and where its turn has come."""
-        head = self._open
-        part = Part(head.start, end - head.start, head.first_line, head.steps, head.counts)
+        part = self._open._replace(length=end - self._open.start)
         if not self._kept:
             self._kept.append(part)  # the head of the file
             return
@@ -176,9 +169,8 @@ class _Survey:
             found = small.find(word)
             while found >= 0 and self._rung.get(word, 0) < MAX_ALARMS:
                 self._rung[word] = self._rung.get(word, 0) + 1
-                start = end = block.rfind(b"\n", 0, found) + 1
-                for _ in range(self.landmarks.alarm_lines):
-                    end = block.find(b"\n", end) + 1 or len(block)
+                start = block.rfind(b"\n", 0, found) + 1
+                end = block.find(b"\n", found) + 1 or len(block)
                 number = self._line + block.count(b"\n", 0, start)
                 self.alarms.append(Part(place + start, end - start, number))
                 found = small.find(word, end)

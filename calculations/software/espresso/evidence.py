@@ -81,11 +81,11 @@ class Case:
         return Outcome(verdict, code, message, remedy, evidence, **advice)
 
 
-def read_case(folder: Path, exit: Exit) -> Case:
+def read_case(folder: Path, exit: Exit, report: Report | None = None) -> Case:
     output = folder / OUTPUT
     return Case(
         exit=exit,
-        report=read_output(output),
+        report=report or read_output(output),
         stderr=[note for name in STDERR for note in _notes(folder / name)],
         steps=2 if _size(folder / BANDS_INPUT) else 1,
         has_output=_size(output) > 0,

@@ -32,8 +32,8 @@ MAX_ATOM_ROWS = 2000
 EV, FORCE = "eV", "eV/Å"
 
 
-def extract(folder: Path) -> Results:
-    report = read_output(folder / OUTPUT)
+def extract(folder: Path, report: Report | None = None) -> Results:
+    report = report or read_output(folder / OUTPUT)
     atoms = report.positions
     path = bands(report)
     datasets = (

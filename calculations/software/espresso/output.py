@@ -32,8 +32,7 @@ LANDMARKS = Landmarks(
     step=b"Self-consistent Calculation",
     step_line=re.compile(rb"[ \t\0]*Self-consistent Calculation"),
     counted=(b"iteration #", b"estimated scf accuracy"),
-    alarms=(b"error in routine", b"convergence not achieved", b"job done."),
-    alarm_lines=4,
+    alarms=(b"convergence not achieved",),
 )
 
 _FIXED_4 = re.compile(r"[-+]?\d*\.\d{4}|\*+|[-+]?nan", re.IGNORECASE)
@@ -95,7 +94,7 @@ class _Reader:
                 return
             self._inside = None
         stripped = text.strip()
-        if not stripped:
+        if not stripped or stripped[0] in "0123456789.":
             return
         for reader in (self._scf_line, self._geometry_line, self._levels_head, self._end_line):
             if reader(number, stripped):

@@ -56,9 +56,12 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 )
 
 
-def judge(folder: Path, exit: Exit) -> Outcome:
-    """Return the first verdict that applies; the order puts the cause before its consequence."""
-    case = read_case(folder, exit)
+def judge(folder: Path, exit: Exit, report: Report | None = None) -> Outcome:
+    """Return the first verdict that applies; the order puts the cause before its consequence.
+
+    `report` is what the output said, where it was read already.
+    """
+    case = read_case(folder, exit, report)
     for rule in RULES:
         outcome = rule(case)
         if outcome is not None:

@@ -79,11 +79,11 @@ class Case:
         return Outcome(verdict, code, message, remedy, evidence, **advice)
 
 
-def read_case(folder: Path, exit: Exit) -> Case:
+def read_case(folder: Path, exit: Exit, report: Report | None = None) -> Case:
     output = folder / OUTPUT
     return Case(
         exit=exit,
-        report=read_output(output),
+        report=report or read_output(output),
         messages=read_notes(folder / "MESSAGES"),
         stderr=[note for name in STDERR for note in read_notes(folder / name)],
         normal_exit=_exists(folder / "0_NORMAL_EXIT"),

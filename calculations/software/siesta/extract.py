@@ -26,8 +26,8 @@ MAX_DOS_ROWS = 2000
 MAX_BAND_ROWS = 12_000
 
 
-def extract(folder: Path) -> Results:
-    report = read_output(folder / OUTPUT)
+def extract(folder: Path, report: Report | None = None) -> Results:
+    report = report or read_output(folder / OUTPUT)
     eigenvalues = files.read_eigenvalues(result_file(folder, report.label, "EIG"))
     forces = files.read_forces(result_file(folder, report.label, "FA")) or report.forces
     geometry = files.read_geometry(result_file(folder, report.label, "XV"))

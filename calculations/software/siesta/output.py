@@ -24,7 +24,7 @@ LANDMARKS = Landmarks(
     step=b"Begin ",
     step_line=re.compile(rb"[ \t\0]*Begin\s[^\n]{0,200}(?:move|step)\s*=\s*\d{1,9}"),
     counted=(b" scf:",),
-    alarms=(b"error", b"fatal", b"scf_not_conv", b"not found"),
+    alarms=(b"error", b"scf_not_conv"),
 )
 
 
@@ -320,6 +320,8 @@ class _Reader:
 
     def _other_line(self, number: int, text: str, stripped: str) -> None:
         report = self.report
+        if stripped[0] in "0123456789.":  # a row of a table that nobody asked for
+            return
         if stripped.startswith("SCF cycle converged after"):
             self._step.converged = True
             report.scf_converged = Line(number, stripped.strip())

@@ -17,7 +17,7 @@ from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.siesta import checking, extract, inputs, transport, verdict
 from calculations.software.siesta.analyses import ANALYSES
-from calculations.software.siesta.output import OUTPUT
+from calculations.software.siesta.output import OUTPUT, read_output
 from calculations.software.siesta.parameters import PARAMETERS
 from calculations.software.structure import Structure, write_xyz
 
@@ -146,3 +146,7 @@ class Siesta(Software):
 
     def extract(self, folder: Path) -> Results:
         return extract.extract(folder)
+
+    def assess(self, folder: Path, exit: Exit) -> tuple[Outcome, Results]:
+        report = read_output(folder / OUTPUT)
+        return verdict.judge(folder, exit, report), extract.extract(folder, report)

@@ -51,10 +51,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     results = []
-    for output in (_siesta(3), _siesta(options.atoms), _espresso(2), _espresso(options.atoms)):
+    for output in (
+        siesta_output(3),
+        siesta_output(options.atoms),
+        espresso_output(2),
+        espresso_output(options.atoms),
+    ):
         print(f"{output.software}, {output.atoms} atoms", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="bench-parse-") as folder:
-            size = _write(Path(folder) / "output.out", output, options.megabytes * 1_000_000)
+            size = write_output(Path(folder) / "output.out", output, options.megabytes * 1_000_000)
             answer = subprocess.run(  # noqa: S603  (this interpreter)
                 [sys.executable, "-c", READ, output.software, folder],
                 cwd=ROOT,
@@ -80,7 +85,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Output:
+class Output:
     """The parts of an output; `step` makes the text of the n-th geometry."""
 
     software: str
@@ -90,7 +95,7 @@ class _Output:
     tail: bytes
 
 
-def _write(path: Path, output: _Output, size: int) -> int:
+def write_output(path: Path, output: Output, size: int) -> int:
     with path.open("wb") as file:
         file.write(output.head)
         for text in _steps(output):
@@ -101,14 +106,14 @@ def _write(path: Path, output: _Output, size: int) -> int:
         return file.tell()
 
 
-def _steps(output: _Output) -> Iterator[bytes]:
+def _steps(output: Output) -> Iterator[bytes]:
     number = 1
     while True:
         yield output.step(number)
         number += 1
 
 
-def _siesta(atoms: int) -> _Output:
+def siesta_output(atoms: int) -> Output:
     recorded = (RECORDED / "siesta" / "water_relax" / "output.out").read_bytes()
     begin = b"Begin CG opt. move =      "
     head, _, rest = recorded.partition(begin + b"1")
@@ -125,14 +130,14 @@ def _siesta(atoms: int) -> _Output:
     def step(number: int) -> bytes:
         return begin[:-6] + b"%6d" % number + first
 
-    return _Output("siesta", atoms, head, step, step(9_999_999) + tail)
+    return Output("siesta", atoms, head, step, step(9_999_999) + tail)
 
 
-def _espresso(atoms: int) -> _Output:
+def espresso_output(atoms: int) -> Output:
     recorded = (RECORDED / "espresso" / "hydrogen_relax" / "output.out").read_bytes()
     mark = b"     Self-consistent Calculation\n"
     head, first, *_, last = recorded.split(mark)
     force = b"     atom    1 type  1   force =     0.00000000    0.00000000    0.05476990\n"
     place = b"H             0.0000000000        0.0000000000        0.0289829836\n"
     text = mark + first.replace(force, force * (atoms - 1)).replace(place, place * (atoms - 1))
-    return _Output("espresso", atoms, head, lambda number: text, mark + last)
+    return Output("espresso", atoms, head, lambda number: text, mark + last)

@@ -14,7 +14,7 @@ from calculations.software import endings
 from calculations.software.results import Exit, Outcome, Verdict
 from calculations.software.siesta import remedies
 from calculations.software.siesta.evidence import Case, read_case
-from calculations.software.siesta.output import OUTPUT
+from calculations.software.siesta.output import OUTPUT, Report
 
 INPUT_ERROR = re.compile(
     r"FDF module:|fdf_\w+:.*(?:error|not |missing)"

@@ -121,7 +121,9 @@ STANDING_TRANSITIONS = _table(
     Transition("check", frozenset({UNCHECKED}), Standing.CHECKED),
     Transition("check_fails", frozenset({UNCHECKED}), UNCHECKED),
     Transition("change_results", TRUSTED, UNCHECKED),
-    Transition("validate", frozenset({UNCHECKED, Standing.CHECKED}), Standing.VALIDATED, Can.VALIDATE),
+    Transition(
+        "validate", frozenset({UNCHECKED, Standing.CHECKED}), Standing.VALIDATED, Can.VALIDATE
+    ),
     Transition("retract", TRUSTED | {UNCHECKED}, Standing.RETRACTED, Can.CREATE_CALCULATION),
     Transition("restore", frozenset({Standing.RETRACTED}), UNCHECKED, Can.CREATE_CALCULATION),
 )

@@ -1,7 +1,7 @@
-"""The only writer of states: many moves in a handful of statements, each a compare-and-set with its
-event row.
+"""The only writer of states and standings: many moves in a handful of statements, each a
+compare-and-set with its event row.
 
-Every service comes through here. Nothing else may write `state`; a test looks for it.
+Every service comes through here. Nothing else may write `state` or `standing`; a test looks for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from typing import Any
 from django.db import connection, models, transaction
 
 from calculations.models import Calculation, Event, Run
-from calculations.states import CALCULATION_TRANSITIONS, RUN_TRANSITIONS, Transition
+from calculations.states import (
+    CALCULATION_TRANSITIONS,
+    RUN_TRANSITIONS,
+    STANDING_TRANSITIONS,
+    TRUSTED,
+    Transition,
+)
 from labportal.accounts.models import User
 from labportal.accounts.roles import require
 from labportal.common.clock import now
@@ -22,12 +28,17 @@ from labportal.realtime.events import publish
 
 Subject = Calculation | Run
 Actor = User | str  # a person, or the words for a part of the system ("policy", "agent metis")
+TABLES: Mapping[tuple[type[Subject], str], Mapping[str, Transition]] = {
+    (Run, "state"): RUN_TRANSITIONS,
+    (Calculation, "state"): CALCULATION_TRANSITIONS,
+    (Calculation, "standing"): STANDING_TRANSITIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One wished change of state; `fields` are further columns of the same row, written in the same
-    statement.
+    """One wished change of state, or (`column`) of a calculation's standing; `fields` are further
+    columns of the same row, written in the same statement.
     """
 
     subject: Subject
@@ -35,6 +46,7 @@ class Move:
     note: str = ""
     evidence: Sequence[str] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+    column: str = "state"
 
 
 def advance(
@@ -44,12 +56,13 @@ def advance(
     actor: Actor,
     note: str = "",
     evidence: Sequence[str] = (),
+    column: str = "state",
     **fields: Any,
 ) -> None:
     """Move one subject. Raises NotAllowed, WrongMoment (the table), Stale (somebody else was
     faster).
     """
-    move = Move(subject, verb, note, evidence, fields)
+    move = Move(subject, verb, note, evidence, fields, column)
     advance_all([move], actor=actor)
 
 
@@ -57,48 +70,67 @@ def advance_all(moves: Iterable[Move], *, actor: Actor) -> None:
     """Move all subjects or none, in one statement per model; the objects carry their new state
     afterwards.
 
-    A subject may appear once. Raises like `advance`.
+    A subject may appear once. A calculation that changes its state loses the trust in its results,
+    since these may change. Raises like `advance`.
     """
     moves = list(moves)
     if not moves:
         return
-    by_model: dict[type[Subject], list[tuple[Move, Transition]]] = {Run: [], Calculation: []}
+    moves += [_distrust(move) for move in moves if _changes_results(move)]
+    groups: dict[tuple[type[Subject], str], list[tuple[Move, Transition]]] = {
+        key: [] for key in TABLES
+    }
     for move in moves:
-        by_model[type(move.subject)].append((move, _transition(move, actor)))
+        groups[type(move.subject), move.column].append((move, _transition(move, actor)))
     with transaction.atomic(savepoint=False):  # the caller keeps all of it or nothing
-        for model, rows in by_model.items():
+        for (model, column), rows in groups.items():
             if rows:
-                _write(model, rows, actor)
-        for move in moves:
-            _publish(move.subject)
+                _write(model, column, rows, actor)
+        for subject in dict.fromkeys(move.subject for move in moves):
+            _publish(subject)
+
+
+def _changes_results(move: Move) -> bool:
+    of_state = isinstance(move.subject, Calculation) and move.column == "state"
+    return of_state and move.subject.standing in TRUSTED
+
+
+def _distrust(move: Move) -> Move:
+    return Move(move.subject, "change_results", note=move.note or move.verb, column="standing")
 
 
 def _transition(move: Move, actor: Actor) -> Transition:
-    table = RUN_TRANSITIONS if isinstance(move.subject, Run) else CALCULATION_TRANSITIONS
-    transition = table[move.verb]
+    transition = TABLES[type(move.subject), move.column][move.verb]
     if isinstance(actor, User) and transition.needs is not None:
         require(actor, transition.needs)
-    if move.subject.state not in transition.sources:
+    if getattr(move.subject, move.column) not in transition.sources:
         raise WrongMoment(
-            f"{move.subject} is {move.subject.get_state_display().lower()}: "
+            f"{move.subject} is {_words(move)}: "
             f"“{move.verb.replace('_', ' ')}” is not possible now."
         )
     return transition
 
 
-def _write(model: type[Subject], rows: list[tuple[Move, Transition]], actor: Actor) -> None:
+def _words(move: Move) -> str:
+    words = getattr(move.subject, f"get_{move.column}_display")()
+    return words.lower() or "not checked"
+
+
+def _write(
+    model: type[Subject], column: str, rows: list[tuple[Move, Transition]], actor: Actor
+) -> None:
     moment = now()
-    expected = {move.subject.pk: move.subject.state for move, _ in rows}
+    expected = {move.subject.pk: getattr(move.subject, column) for move, _ in rows}
+    columns = _standing_columns if column == "standing" else _state_columns
     changes = {
         move.subject.pk: {
-            "state": transition.target,
-            "state_since": moment,
-            "reason": _reason(move),
+            column: transition.target,
+            **columns(move, actor, moment),
             **move.fields,
         }
         for move, transition in rows
     }
-    changed = compare_and_set(model, expected, changes)
+    changed = compare_and_set(model, expected, changes, column=column)
     if len(changed) != len(rows):
         late = next(move.subject for move, _ in rows if move.subject.pk not in changed)
         raise Stale(f"{late} was changed by somebody else meanwhile; load it again.")
@@ -108,8 +140,16 @@ def _write(model: type[Subject], rows: list[tuple[Move, Transition]], actor: Act
             setattr(move.subject, name, value)
 
 
-def _reason(move: Move) -> str:
-    return str(move.fields.get("reason", move.note))[:500]
+def _state_columns(move: Move, actor: Actor, moment: Any) -> dict[str, Any]:
+    columns = {"state_since": moment, "reason": str(move.fields.get("reason", move.note))[:500]}
+    if isinstance(move.subject, Calculation) and not move.subject.standing:
+        columns["standing_reason"] = ""  # why an earlier check failed
+    return columns
+
+
+def _standing_columns(move: Move, actor: Actor, moment: Any) -> dict[str, Any]:
+    person = actor if isinstance(actor, User) else None
+    return {"standing_at": moment, "standing_by": person, "standing_reason": move.note[:500]}
 
 
 def _event(move: Move, transition: Transition, actor: Actor, moment: Any) -> Event:
@@ -122,7 +162,7 @@ def _event(move: Move, transition: Transition, actor: Actor, moment: Any) -> Eve
         attempt=(move.fields.get("attempt", subject.attempt) or None) if is_run else None,
         at=moment,
         verb=move.verb,
-        source=subject.state,
+        source=getattr(subject, move.column),
         target=transition.target,
         actor=person,
         actor_label=person.display_name if person else str(actor),
@@ -140,7 +180,7 @@ def _publish(subject: Subject) -> None:
         }
         publish(f"calculation:{subject.calculation_id}", "run.changed", payload)
     else:
-        payload = {"id": subject.pk, "state": subject.state}
+        payload = {"id": subject.pk, "state": subject.state, "standing": subject.standing}
         publish(f"project:{subject.project_id}", "calculation.changed", payload)
         publish(f"calculation:{subject.pk}", "calculation.changed", payload)
 
@@ -149,9 +189,11 @@ def compare_and_set(
     model: type[models.Model],
     expected: Mapping[Any, str],
     changes: Mapping[Any, Mapping[str, Any]],
+    *,
+    column: str = "state",
 ) -> set[Any]:
-    """Write each row's own columns where its state is still the expected one; return the keys of
-    rows written.
+    """Write each row's own columns where its state (or other `column`) is still the expected one;
+    return the keys of rows written.
 
     Rows that change the same columns share one UPDATE … FROM (VALUES …).
     """
@@ -161,7 +203,7 @@ def compare_and_set(
         shapes.setdefault(tuple(sorted(columns)), []).append(key)
     with connection.cursor() as cursor:
         for names, keys in shapes.items():
-            fields = [model._meta.pk, model._meta.get_field("state")]
+            fields = [model._meta.pk, model._meta.get_field(column)]
             fields += [model._meta.get_field(name) for name in names]
             statement = _update_statement(model, names, fields, len(keys))
             values = [
@@ -199,7 +241,8 @@ def _update_statement(
     aliases = ", ".join(f"c{position}" for position in range(len(fields)))
     return (
         f"UPDATE {table} SET {sets} FROM (VALUES {', '.join([row] * count)}) AS v({aliases}) "  # noqa: S608
-        f"WHERE {table}.{key} = v.c0 AND {table}.state = v.c1 RETURNING {table}.{key}"
+        f"WHERE {table}.{key} = v.c0 AND {table}.{quote(fields[1].column)} = v.c1 "
+        f"RETURNING {table}.{key}"
     )
 
 

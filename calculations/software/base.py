@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.parameters import Parameter, check_parameters
+from calculations.software.plausible import Plausible
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.structure import Structure
 
@@ -128,6 +129,7 @@ class Software(ABC):
     `carry`       patterns of the files that a chained run takes from the run before
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
+    `plausible`   bounds beyond which a number is not believed
     `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
     """
 
@@ -143,6 +145,7 @@ class Software(ABC):
     carry: tuple[str, ...] = ()
     retrieve: tuple[str, ...] = ()
     main_result: str = ""
+    plausible: tuple[Plausible, ...] = ()
     retried: tuple[str, ...] = ()
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:

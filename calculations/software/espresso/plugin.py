@@ -18,6 +18,7 @@ from calculations.software.espresso import checking, extract, inputs, lattice, v
 from calculations.software.espresso.analyses import ANALYSES
 from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.parameters import PARAMETERS
+from calculations.software.plausible import ELECTRONIC, PERIODIC
 from calculations.software.reading import real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.structure import Structure
@@ -76,6 +77,7 @@ class Espresso(Software):
     )
     main_result = "total_energy"
     retried = ("scf_not_converged", "geometry_not_converged")
+    plausible = (*ELECTRONIC, *PERIODIC)
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         checking.validate(parameters)

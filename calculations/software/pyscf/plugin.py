@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.plausible import ELECTRONIC, Plausible
 from calculations.software.pyscf import extract, parameters, reading, verdict
 from calculations.software.pyscf.analyses import ANALYSES
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
@@ -44,6 +45,7 @@ class PySCF(Software):
     carry = (DENSITY,)
     retrieve = (INPUT, reading.LOG, reading.RESULTS, reading.ERRORS)
     main_result = "total_energy"
+    plausible = (*ELECTRONIC, Plausible("polarizability", 0.0, 1e6, "a.u."))
 
     def validate(self, values: Mapping[str, Any]) -> None:
         parameters.validate(values)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.plausible import ELECTRONIC, PERIODIC, Plausible
 from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.siesta import checking, extract, inputs, transport, verdict
@@ -78,6 +79,7 @@ class Siesta(Software):
     )
     main_result = "total_energy"
     retried = ("scf_not_converged", "geometry_not_converged")
+    plausible = (*ELECTRONIC, *PERIODIC, Plausible("polarizability", 0.0, 1e5, "Å³"))
 
     def validate(self, parameters: Mapping[str, Any]) -> None:
         checking.validate(parameters)

@@ -10,7 +10,14 @@ from celery import shared_task
 from django.db import OperationalError
 
 from calculations.models import Calculation
-from calculations.services import announcements, export_making, exports, reanalysis, results
+from calculations.services import (
+    announcements,
+    export_making,
+    exports,
+    reanalysis,
+    results,
+    standing,
+)
 from labportal.accounts.models import User
 from labportal.common.errors import Unavailable
 
@@ -19,11 +26,12 @@ LONGEST_EXPORT_S = 3000
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
 def follow_up(analyse_ids: Sequence[int], ended_ids: Sequence[int]) -> None:
-    """After runs ended: compute what looks at all runs, then tell who wants to know of what has
-    ended.
+    """After runs ended: compute what looks at all runs, check what is valid, then tell who wants to
+    know of what has ended.
     """
     for calculation_id in analyse_ids:
         results.analyse(calculation_id)
+    standing.check(ended_ids)
     announcements.announce(ended_ids)
 
 

@@ -10,7 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from calculations.states import ACTIVE, TERMINAL, CalculationState, Standing
+from calculations.states import ACTIVE, TERMINAL, TRUSTED, CalculationState, Standing
 from labportal.accounts.models import Project
 
 if TYPE_CHECKING:
@@ -109,6 +109,11 @@ class Calculation(models.Model):
     @property
     def number(self) -> str:
         return f"C-{self.pk}"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether its results may be built on: valid, checked or validated, and beyond doubt."""
+        return self.state == CalculationState.VALID and self.standing in TRUSTED and not self.doubt
 
     @property
     def is_active(self) -> bool:

@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from calculations.states import Standing
 from labportal.accounts.models import Project
 
 if TYPE_CHECKING:
@@ -71,3 +72,13 @@ class Structure(models.Model):
     @property
     def number(self) -> str:
         return f"S-{self.pk}"
+
+    @property
+    def doubt(self) -> str:
+        """Why its geometry should not be trusted; load `derived_from__calculation` with it."""
+        source = self.derived_from.calculation if self.derived_from else None
+        if source is None:
+            return ""
+        if source.standing == Standing.RETRACTED:
+            return f"from {source.number}, which was retracted: {source.standing_reason}"
+        return source.doubt

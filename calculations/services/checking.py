@@ -14,8 +14,7 @@ from calculations.models import Attempt, Calculation, Dataset, Quantity, Run
 from calculations.software.base import Software
 from calculations.software.plausible import Plausible
 from calculations.states import RunState
-from calculations.wording import main_words, software_of
-from labportal.common.templatetags.labportal import number
+from calculations.wording import main_words, software_of, value_words
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 MOST_NAMED = 3
@@ -138,7 +137,8 @@ def _plausible(calculation: Calculation, software: Software) -> list[Rule]:
 
 def _within(bounds: Plausible, row: dict[str, Any]) -> Rule:
     least, most = row["least"], row["most"]
-    seen = number(least, 6) if least == most else f"{number(least, 6)} … {number(most, 6)}"
+    ends = [value_words(float(f"{value:.6g}")) for value in dict.fromkeys((least, most))]
+    seen = " … ".join(ends)
     words = f"{row['label']} {seen} {bounds.unit}".rstrip()
     holds = bounds.holds(least, most)
     inside = "within" if holds else "not within"

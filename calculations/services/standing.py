@@ -6,21 +6,24 @@ The column is written by advance.py, as each state is; STANDING_TRANSITIONS says
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from calculations.models import Calculation
 from calculations.policy import may_restore, may_retract, why_not_validate
 from calculations.services import doubt
 from calculations.services.advance import Actor, advance
 from calculations.services.checking import Rule, failed, rules_of
-from calculations.services.following import lock_calculations
+from calculations.services.following import lock_calculations, lock_one
 from calculations.states import TRUSTED, UNCHECKED, CalculationState
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
 from labportal.audit.services import record
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
+
+log = logging.getLogger(__name__)
 
 RULES = "rules of the check"
 
@@ -28,10 +31,14 @@ RULES = "rules of the check"
 def check(calculation_ids: Iterable[int]) -> None:
     """Apply the rules to valid calculations that are not checked; twice is the same as once."""
     for calculation_id in calculation_ids:
-        with transaction.atomic():
-            calculation = lock_calculations([calculation_id]).get(calculation_id)
-            if calculation is not None:
-                _check(calculation)
+        try:
+            with transaction.atomic():
+                for calculation in lock_calculations([calculation_id]).values():
+                    _check(calculation)
+        except DatabaseError:
+            raise
+        except Exception:  # a plug-in's bounds, say; it must not keep others from being checked
+            log.exception("C-%s could not be checked", calculation_id)
 
 
 def _check(calculation: Calculation) -> None:
@@ -58,7 +65,7 @@ def change_results(calculation: Calculation, *, actor: Actor, why: str) -> None:
     """Say that stored results have changed without a change of state: checked anew, by rule. What
     was retracted stays retracted.
     """
-    _lock(calculation)
+    lock_one(calculation)
     if calculation.standing in TRUSTED:
         advance(calculation, "change_results", actor=actor, note=why, column="standing")
     _check(calculation)
@@ -131,17 +138,9 @@ def _reason(reason: str, done: str) -> str:
 
 
 def _lock_valid(calculation: Calculation) -> None:
-    _lock(calculation)
+    lock_one(calculation)
     if calculation.state != CalculationState.VALID:
         raise WrongMoment(
             f"{calculation.number} is {calculation.get_state_display().lower()}: only the results "
             "of a valid calculation have a standing."
         )
-
-
-def _lock(calculation: Calculation) -> None:
-    """Lock the row and let the caller's object say what stands in it now."""
-    row = lock_calculations([calculation.pk])[calculation.pk]
-    for name in ("state", "reason", "standing", "standing_reason", "doubt", "main_value"):
-        setattr(calculation, name, getattr(row, name))
-    calculation.standing_at, calculation.standing_by_id = row.standing_at, row.standing_by_id

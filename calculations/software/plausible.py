@@ -33,7 +33,7 @@ class Plausible:
             span = f"at least {self.low:g}"
         else:
             span = f"{self.low:g} … {self.high:g}"
-        return f"{span} {self.unit}".rstrip()
+        return f"{span} {self.unit}".rstrip().replace("-", "−")
 
 
 #: What holds for any calculation of electrons with pseudopotentials or in a Gaussian basis.

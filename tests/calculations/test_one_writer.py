@@ -1,4 +1,6 @@
-"""Only services/advance.py writes a state: read from the source, to notice a new writer."""
+"""Only services/advance.py writes a state or a standing: read from the source, to notice a new
+writer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ APPS = ("calculations", "clusters", "mlmodels", "labportal")
 WRITER = "calculations/services/advance.py"
 # New rows are born in their first state there; nothing that exists is changed.
 BIRTHPLACES = {"calculations/services/submission.py", "calculations/services/drafts.py"}
-STATES = {"state", "state_since"}
+STATES = {"state", "state_since", "standing", "standing_at", "standing_by", "standing_by_id"}
 
 
 def writes_state(source: str) -> list[int]:

@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 
 from calculations.models import AnalysisResult, Calculation, Dataset, Event, Run
 from calculations.models import Quantity as StoredQuantity
+from calculations.services import standing
 from calculations.services.results import (
     analyse,
     collect,
@@ -142,6 +143,8 @@ def reanalyse(calculation: Calculation, names: Sequence[str], *, actor: User | s
                 _tell(calculation, Progress(len(done), len(done) + len(left) - first - len(batch)))
         analyse(calculation.pk)
         _record(calculation, chosen, actor)
+        words = ", ".join(analysis.label for analysis in chosen)
+        standing.change_results(calculation, actor=actor, why=f"analysed again: {words}")
     finally:
         cache.delete(_key(calculation.pk))
         publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})

@@ -97,6 +97,15 @@ class DraftForm(forms.Form):
         label="Priority", initial=0, required=False, widget=_text(inputmode="numeric")
     )
     keep_files = forms.BooleanField(label="Keep the raw files on the cluster", required=False)
+    automatic_retries = forms.TypedChoiceField(
+        label="Try again by itself",
+        required=False,
+        coerce=int,
+        empty_value=0,
+        choices=((0, "no"), (1, "once"), (2, "twice")),
+        widget=forms.Select({"class": "form-select"}),
+        help_text="Where SCF or geometry does not converge, with the change that is advised.",
+    )
     analyses = forms.MultipleChoiceField(
         label="Analyses", required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -115,6 +124,8 @@ class DraftForm(forms.Form):
             self.fields["vary_mode"].choices = MODES[1:]
             self.initial["vary_mode"] = self.fields["vary_mode"].initial = MODES[1][0]
         self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
+        if not software.retried:
+            del self.fields["automatic_retries"]
         if not can(user, Can.PRIORITISE):
             self.fields["priority"].help_text = "0 or less; moderators give more."
         for parameter in software.parameters:
@@ -163,6 +174,7 @@ class DraftForm(forms.Form):
             walltime_s=round((said.get("walltime_min") or 0) * 60),
             priority=said.get("priority") or 0,
             keep_files=said.get("keep_files", False),
+            automatic_retries=said.get("automatic_retries") or 0,
             copied_from=copied_from,
         )
 
@@ -265,6 +277,7 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
             "walltime_min": shown(round(calculation.walltime_s / 60, 3)),
             "priority": calculation.priority,
             "keep_files": calculation.keep_files,
+            "automatic_retries": calculation.automatic_retries,
             "analyses": calculation.analyses,
         }
     )

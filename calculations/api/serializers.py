@@ -52,6 +52,7 @@ class DraftSerializer(serializers.Serializer):
     walltime_s = serializers.IntegerField(required=False, default=600)
     priority = serializers.IntegerField(required=False, default=0)
     keep_files = serializers.BooleanField(required=False, default=False)
+    automatic_retries = serializers.IntegerField(required=False, default=0)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()
@@ -153,6 +154,8 @@ class RunSerializer(serializers.ModelSerializer):
             "state_since",
             "reason",
             "parameters",
+            "changes",
+            "automatic_retries",
             "attempt",
             "cluster",
             "progress",
@@ -245,6 +248,7 @@ class CalculationDetailSerializer(CalculationSerializer):
             "memory_mib",
             "walltime_s",
             "keep_files",
+            "automatic_retries",
             "copied_from",
             "input_files",
             "runs",
@@ -285,6 +289,12 @@ class NoteSerializer(serializers.Serializer):
     """A reason in words, which some verbs need."""
 
     note = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
+
+
+class RetrySerializer(serializers.Serializer):
+    """`advised`: with the changes that the verdicts advise (`advice` of the last attempts)."""
+
+    advised = serializers.BooleanField(required=False, default=False)
 
 
 class PrioritySerializer(serializers.Serializer):

@@ -131,11 +131,13 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         lifecycle.cancel(calculation, actor=request.user, why=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=None, responses=shapes.CalculationSerializer)
+    @extend_schema(request=shapes.RetrySerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         calculation = self.get_object()
-        lifecycle.retry(calculation, actor=request.user)
+        asked = shapes.RetrySerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        lifecycle.retry(calculation, actor=request.user, **asked.validated_data)
         return self._row(calculation)
 
     @extend_schema(request=shapes.AnalysesSerializer, responses={202: shapes.AnalysesSerializer})

@@ -96,7 +96,7 @@ def _verdicts(report: Report) -> list[Block]:
 
 def _verdict(row: RunRow) -> tuple[str | Cell, ...]:
     lines = [one_line(line, 300) for line in row.evidence[:MOST_EVIDENCE] if line != row.reason]
-    said = "\n".join(filter(None, (row.reason, "; ".join(lines))))
+    said = "\n".join(filter(None, (row.reason, row.tries, "; ".join(lines))))
     name = f"{row.index + 1}: {row.label}" if row.label else f"{row.index + 1}"
     if row.attempt > 1:
         name = f"{name}, attempt {row.attempt}"

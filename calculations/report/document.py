@@ -149,6 +149,7 @@ class RunRow:
     elapsed_s: float | None
     cpu_s: float | None
     max_rss_mib: float | None
+    tries: str  # what retries have changed
     values: list[Any]
 
 

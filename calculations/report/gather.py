@@ -20,7 +20,7 @@ from calculations.report import document as d
 from calculations.services.sweeps import Axis, axes_of, varied
 from calculations.software.base import Software
 from calculations.states import CalculationState, RunState
-from calculations.wording import point_words, software_of, value_words
+from calculations.wording import point_words, software_of, tries_words, value_words
 from labportal.common.clock import now
 from labportal.common.errors import WrongMoment
 
@@ -238,6 +238,7 @@ def _run_row(
         elapsed_s=attempt.elapsed_s if attempt else None,
         cpu_s=attempt.cpu_s if attempt else None,
         max_rss_mib=attempt.max_rss_mib if attempt else None,
+        tries=tries_words(run.calculation, run),
         values=values,
     )
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile, Structure
 from calculations.services import structures
+from calculations.services.retries import MOST_RETRIES
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
 from calculations.software.graph import completed, order_analyses, suited
@@ -51,6 +52,7 @@ class DraftSpec:
     priority: int = 0
     description: str = ""
     keep_files: bool = False
+    automatic_retries: int = 0
     copied_from: Calculation | None = None
     structure: Structure | None = None  # of the library; its atoms replace those of `parameters`
 
@@ -76,6 +78,10 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         software = get_software(spec.software)
     except UnknownSoftware as error:
         raise InvalidInput(errors={**errors, "software": str(error)}) from None
+    if not 0 <= spec.automatic_retries <= MOST_RETRIES:
+        errors["automatic_retries"] = f"must be between 0 and {MOST_RETRIES}"
+    elif spec.automatic_retries and not software.retried:
+        errors["automatic_retries"] = f"{software.label} advises no changes; use 0"
     science = _clean_science(spec, software, errors, actor)
     if errors:
         raise InvalidInput(errors=errors)
@@ -87,6 +93,7 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         "software_version": software.version,
         "cluster": spec.cluster,
         "keep_files": spec.keep_files,
+        "automatic_retries": spec.automatic_retries,
         "copied_from": spec.copied_from,
         **{name: getattr(spec, name) for name in LIMITS},
         **science,
@@ -235,6 +242,7 @@ def duplicate(calculation: Calculation, *, actor: User) -> Calculation:
         cores=calculation.cores,
         memory_mib=calculation.memory_mib,
         walltime_s=calculation.walltime_s,
+        automatic_retries=calculation.automatic_retries,
         copied_from=calculation,
     )
     copy = create(spec, actor=actor)

@@ -115,7 +115,9 @@ def accept(
     reports = [(run, read_report(document)) for run, document in pairs]
     for run, _ in reports:
         run.calculation = calculations[run.calculation_id]
-    advices = {run.pk: retries.advised(run, report.outcome) for run, report in reports}
+    advices = {
+        run.pk: retries.advised(run, report.outcome, report.results) for run, report in reports
+    }
     _hear_of_cancels(run for run, _ in reports if advices[run.pk])
     records = [_attempt(run, report, advices[run.pk]) for run, report in reports]
     moves = [

@@ -111,6 +111,7 @@ def _cut(outcome: Outcome) -> Outcome:
         tuple(line[:MAX_TEXT] for line in outcome.evidence[:50]),
         dict(list(outcome.retry.items())[:MAX_CHANGES]),
         outcome.restart[:MAX_CHANGES],
+        outcome.last_geometry,
     )
 
 

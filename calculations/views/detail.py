@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from calculations import policy, selectors
 from calculations.models import Calculation, Run
+from calculations.services.retries import common_advice
 from calculations.states import RunState
 from calculations.views import tabs
 from calculations.views.finding import find
@@ -44,13 +45,15 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
     prefetch_related_objects([calculation], Prefetch("runs", ordered))
     runs = list(calculation.runs.all())
     moving = [run for run in runs if run.state == RunState.RUNNING]
+    verbs = sorted(policy.verbs_for(request.user, calculation), key=_place)
     return {
         "calculation": calculation,
         "row": rows_of([calculation], {calculation.pk: moving})[0],
         "runs": runs,
         "moving": moving,
         "software": software_label(calculation),
-        "verbs": sorted(policy.verbs_for(request.user, calculation), key=_place),
+        "verbs": verbs,
+        "advice": common_advice(calculation) if "retry" in verbs else "",
         "open_runs": sum(run.state in selectors.OPEN_RUNS for run in runs),
         "valid_runs": sum(run.state == RunState.VALID for run in runs),
         "tabs": _tabs(calculation, tab),

@@ -48,6 +48,7 @@ class Estimate:
     values: list[str]
     more_values: int
     core_hours: float
+    tries: int
     longest: timedelta
     review: str
     start: str
@@ -245,6 +246,7 @@ def _estimate(
         values=values[:MOST_VALUES],
         more_values=max(0, len(values) - MOST_VALUES),
         core_hours=trial.core_hours_limit,
+        tries=1 + trial.automatic_retries,
         longest=timedelta(seconds=seconds),
         review=policy.review_reason(trial, LabSettings.current()) if columns else "",
         start=_start(columns.get("cluster")),

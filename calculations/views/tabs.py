@@ -18,7 +18,7 @@ from calculations.views import figures as drawing
 from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import analysis_cards, quantity_table, tables_of
-from calculations.wording import column_words
+from calculations.wording import column_words, tries_words
 
 LAST_EVENTS = 7
 MOST_FIGURES = 4
@@ -37,6 +37,7 @@ class Cell:
     words: str
     unit: str
     note: str
+    tries: str
 
 
 def _runs(calculation: Calculation) -> list[Run]:
@@ -97,7 +98,14 @@ def _cells(calculation: Calculation, runs: list[Run]) -> list[Cell]:
     unit = next((q.unit for q in found if q.name == main), "")
     words = column_words([run.main_value for run in runs], unit)
     return [
-        Cell(run, _label(calculation, run), value, unit, _note(run, steps.get(run.pk)))
+        Cell(
+            run,
+            _label(calculation, run),
+            value,
+            unit,
+            _note(run, steps.get(run.pk)),
+            tries_words(calculation, run),
+        )
         for run, value in zip(runs, words, strict=True)
     ]
 

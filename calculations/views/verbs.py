@@ -75,8 +75,10 @@ def cancel(request: HttpRequest, calculation: Calculation) -> str:
 
 @_verb
 def retry(request: HttpRequest, calculation: Calculation) -> str:
-    lifecycle.retry(calculation, actor=request.user)
-    messages.success(request, f"{calculation.number}: what was not valid is queued again.")
+    advised = request.POST.get("advised") == "1"
+    lifecycle.retry(calculation, actor=request.user, advised=advised)
+    how = ", with the advised change" if advised else ""
+    messages.success(request, f"{calculation.number}: what was not valid is queued again{how}.")
     return safe_next(request, "calculation-detail", calculation.pk)
 
 

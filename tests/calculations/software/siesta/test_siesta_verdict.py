@@ -131,7 +131,7 @@ def test_a_cut_output_is_never_valid(copy, part):
     whole = (folder / OUTPUT).read_bytes()
     (folder / OUTPUT).write_bytes(whole[: int(len(whole) * part)])
     outcome = Siesta().judge(folder, Exit(0))
-    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "aborted")
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "cut_output")
 
 
 def test_an_energy_that_did_not_fit_its_column_is_not_valid(copy):

@@ -26,6 +26,7 @@ class Noop(Software):
             Kind.CHOICE,
             default="true",
             choices=(("true", "succeeds"), ("false", "fails"), ("sleep", "sleeps")),
+            sweepable=True,
         ),
         Parameter(
             "seconds",
@@ -35,6 +36,7 @@ class Noop(Software):
             unit="s",
             minimum=0,
             maximum=1e6,
+            sweepable=True,
         ),
     )
     main_result = "exit_code"

@@ -136,6 +136,7 @@ CALCULATIONS: dict[str, Rules] = {
     "api-calculation-withdraw": MEMBERS,
     "api-calculation-cancel": MEMBERS,
     "api-calculation-retry": MEMBERS,
+    "api-calculation-extend": MEMBERS,
     "api-calculation-duplicate": MEMBERS,
     "api-calculation-approve": may(Can.REVIEW),
     "api-calculation-send-back": may(Can.REVIEW),

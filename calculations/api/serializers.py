@@ -20,12 +20,18 @@ from calculations.models import (
 )
 from calculations.selectors import RunsSeen, runs_seen
 from calculations.services.drafts import DraftSpec, clusters
+from calculations.services.extension import NewRun
+from calculations.sweeps.reading import MAX_AXES
 from labportal.accounts.models import Project
 
 
 class SweepField(serializers.JSONField):
-    """{"parameter", "values" or "from"/"to"/"points", "mode": "chain" | "independent", "carry":
-    [patterns]}
+    """{"axes": [{"parameter", "values" or "from"/"to"/"points"/"spacing"}], "mode": "chain" |
+    "independent", "along": axis, "direction": "forward" | "backward", "carry": [patterns]}. One
+    axis alone may stand beside the mode.
+
+    The parameter "field" also has a "direction", "rotation" an "axis", "about" and "atoms";
+    "structure" takes "structures" (their ids).
     """
 
 
@@ -154,8 +160,10 @@ class RunSerializer(serializers.ModelSerializer):
             "state_since",
             "reason",
             "parameters",
+            "point",
             "changes",
             "automatic_retries",
+            "predecessor",
             "attempt",
             "cluster",
             "progress",
@@ -291,10 +299,55 @@ class NoteSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
 
 
-class RetrySerializer(serializers.Serializer):
-    """`advised`: with the changes that the verdicts advise (`advice` of the last attempts)."""
+class RunNumbers(serializers.ListField):
+    """Numbers of runs, from 1; null for all."""
 
-    advised = serializers.BooleanField(required=False, default=False)
+    child = serializers.IntegerField(min_value=1, max_value=10**6)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, default=None, max_length=1000, **kwargs)
+
+
+class CancelSerializer(NoteSerializer):
+    runs = RunNumbers()
+
+
+class RetrySerializer(serializers.Serializer):
+    """`advised`: with what the last verdict of each run advises to change."""
+
+    runs = RunNumbers()
+    advised = serializers.BooleanField(default=False)
+
+
+class ExtendSerializer(serializers.Serializer):
+    """Further values by axis: {"parameter", "values" or "from"/"to"/"points"/"spacing", or
+    "structures"}.
+    """
+
+    axes = serializers.ListField(
+        child=serializers.DictField(), allow_empty=False, max_length=MAX_AXES
+    )
+    preview = serializers.BooleanField(default=False)
+
+
+class NewRunSerializer(serializers.Serializer):
+    """`continues` is the number of the run whose files it takes, null for a start of its own or
+    where that run is new too.
+    """
+
+    point = serializers.ListField(source="planned.point")
+    continues = serializers.SerializerMethodField()
+
+    def get_continues(self, new: NewRun) -> int | None:
+        return new.before.index + 1 if isinstance(new.before, Run) else None
+
+
+class ExtensionSerializer(serializers.Serializer):
+    """What is added; `review` says why a moderator must agree."""
+
+    runs = NewRunSerializer(many=True)
+    review = serializers.CharField()
+    note = serializers.CharField()
 
 
 class PrioritySerializer(serializers.Serializer):

@@ -10,6 +10,7 @@ from typing import Any
 from calculations.software.base import Software
 from calculations.software.parameters import InvalidParameters, json_schema
 from calculations.software.registry import UnknownSoftware, all_software, get_software
+from calculations.sweeps.axes import kinds_of
 from labportal.common.errors import InvalidInput, NotFound
 
 
@@ -35,7 +36,7 @@ def describe(name: str) -> dict[str, Any]:
         "description": software.description,
         "version": software.version,
         "parameters": json_schema(software.parameters),
-        "sweepable": [p.name for p in software.parameters if p.sweepable],
+        "sweepable": [name for name, _ in kinds_of(software)],
         "analyses": [
             {
                 "name": a.name,

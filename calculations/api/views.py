@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseBase
@@ -12,13 +14,14 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from calculations import selectors
 from calculations.api import serializers as shapes
 from calculations.api import software
 from calculations.models import Calculation, OutputFile, Quantity, Run
 from calculations.sending import send
-from calculations.services import drafts, lifecycle, reanalysis, submission
+from calculations.services import drafts, extension, lifecycle, reanalysis, submission
 from labportal.common.errors import InvalidInput
 
 FILTERS = [
@@ -124,21 +127,36 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         submission.send_back(calculation, actor=request.user, note=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=shapes.CancelSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
+        """Cancel the calculation, or the runs of the given numbers."""
         calculation = self.get_object()
-        lifecycle.cancel(calculation, actor=request.user, why=self._note())
+        said = self._said(shapes.CancelSerializer)
+        lifecycle.cancel(calculation, actor=request.user, why=said["note"], numbers=said["runs"])
         return self._row(calculation)
 
     @extend_schema(request=shapes.RetrySerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
+        """Run again what is not valid, or the runs of the given numbers with what they need."""
         calculation = self.get_object()
-        asked = shapes.RetrySerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        lifecycle.retry(calculation, actor=request.user, **asked.validated_data)
+        said = self._said(shapes.RetrySerializer)
+        lifecycle.retry(
+            calculation, actor=request.user, advised=said["advised"], numbers=said["runs"]
+        )
         return self._row(calculation)
+
+    @extend_schema(request=shapes.ExtendSerializer, responses=shapes.ExtensionSerializer)
+    @action(detail=True, methods=["post"])
+    def extend(self, request: Request, pk: str) -> Response:
+        """Add values to the axes of a sweep, with all combinations; `preview` stores nothing."""
+        calculation = self.get_object()
+        said = self._said(shapes.ExtendSerializer)
+        found = extension.preview(calculation, said["axes"], actor=request.user)
+        if not said["preview"]:
+            extension.extend(calculation, said["axes"], actor=request.user)
+        return Response(shapes.ExtensionSerializer(found).data)
 
     @extend_schema(request=shapes.AnalysesSerializer, responses={202: shapes.AnalysesSerializer})
     @action(detail=True, methods=["post"])
@@ -205,9 +223,12 @@ class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         return Response(get_object_or_404(rows, pk=pk))
 
     def _note(self) -> str:
-        asked = shapes.NoteSerializer(data=self.request.data)
+        return self._said(shapes.NoteSerializer)["note"]
+
+    def _said(self, shape: type[Serializer]) -> dict[str, Any]:
+        asked = shape(data=self.request.data)
         asked.is_valid(raise_exception=True)
-        return asked.validated_data["note"]
+        return asked.validated_data
 
     def _row(self, calculation: Calculation) -> Response:
         return Response(shapes.CalculationSerializer(calculation).data)

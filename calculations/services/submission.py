@@ -134,16 +134,17 @@ def _queue(calculations: Sequence[Calculation]) -> None:
         own: list[Run] = []
         for index, planned in enumerate(plan_of(calculation)):
             before = planned.predecessor_index
-            own.append(new_run(calculation, index, planned, moment))
+            own.append(new_run(calculation, index, planned, moment, chained=before is not None))
             own[-1].predecessor = None if before is None else own[before]
         runs += own
     Run.objects.bulk_create(runs)
     transaction.on_commit(lambda: work_queued.send(sender=Run))
 
 
-def new_run(calculation: Calculation, index: int, planned: PlannedRun, moment: datetime) -> Run:
+def new_run(
+    calculation: Calculation, index: int, planned: PlannedRun, moment: datetime, *, chained: bool
+) -> Run:
     """A run that waits for the one that it continues, or is queued; the caller links and stores."""
-    chained = planned.predecessor_index is not None
     return Run(
         calculation=calculation,
         index=index,

@@ -27,6 +27,7 @@ __all__ = [
     "needed_files",
     "needed_of",
     "plan",
+    "plan_at",
     "plan_of",
     "structures_of",
     "varied",
@@ -111,6 +112,17 @@ def plan(
         return planner.plan(software, parameters, sweep, structures_of(sweep))
     except InvalidSweep as error:
         raise InvalidInput(errors=error.errors) from None
+
+
+def plan_at(
+    software: Software,
+    parameters: Mapping[str, Any],
+    sweep: Mapping[str, Any],
+    points: Sequence[planner.Point],
+) -> list[PlannedRun]:
+    """Return the runs of some points; what they continue is the caller's to say."""
+    changes = changes_of(software, parameters, sweep)
+    return [PlannedRun(changes.at(point), point) for point in points]
 
 
 def changes_of(

@@ -41,6 +41,21 @@ def end(run: Run, energy: float, dipole: float, verdict: str = "valid") -> None:
     execution.accept([(run, {**finished(verdict), **_found(energy, dipole)})], agent="agent metis")
 
 
+def states_of(calculation: Calculation) -> list[str]:
+    return list(calculation.runs.order_by("index").values_list("state", flat=True))
+
+
+@transaction.atomic
+def end_runs(calculation: Calculation, cluster: Any, verdicts: dict[int, str]) -> None:
+    """Let queued runs, by their numbers, be handed out and end so."""
+    rows = Run.objects.select_for_update(of=("self",)).select_related("calculation")
+    runs = list(rows.filter(calculation=calculation, index__in=[n - 1 for n in verdicts]))
+    execution.assign([(run, cluster) for run in runs], expires_at=now() + timedelta(minutes=5))
+    reports = [(run, finished(verdicts[run.index + 1])) for run in runs]
+    execution.accept(reports, agent="agent metis")
+    calculation.refresh_from_db()
+
+
 def run_through(calculation: Calculation, cluster: Any) -> None:
     """Let every run end well, one after the other, and compute what looks at all of them."""
     for position, run in enumerate(calculation.runs.order_by("index")):

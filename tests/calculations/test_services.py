@@ -116,7 +116,7 @@ def test_submitting_many_is_all_or_nothing(ada: Any) -> None:
         ({"cores": 0}, "cores"),
         ({"walltime_s": 10**9}, "walltime_s"),
         ({"priority": 5}, "priority"),
-        ({"sweep": {"parameter": "program", "values": ["true"]}}, "sweep.parameter"),
+        ({"sweep": {"parameter": "colour", "values": ["true"]}}, "sweep.parameter"),
         ({"sweep": {"parameter": "value", "values": []}}, "sweep.values"),
         ({"sweep": {"parameter": "value", "values": [1, 1]}}, "sweep.values"),
         ({"sweep": {"parameter": "value", "values": [float("nan")]}}, "sweep.values"),

@@ -26,6 +26,7 @@ def register() -> None:
         NavEntry("Dashboard", "dashboard", key="d", order=0),
         NavEntry("Calculations", "calculation-list", "c", count=overviews.count_active, order=10),
         NavEntry("Exports", "export-list", section=Section.PERSON, order=30),
+        NavEntry("Molecules", "molecule-list", key="m", order=30),
         NavEntry(
             "Reviews",
             "review-list",

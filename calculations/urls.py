@@ -10,7 +10,10 @@ from calculations.views import (
     exports,
     files,
     filters,
+    geometries,
     listing,
+    molecule_new,
+    molecules,
     reports,
     reviews,
     verbs,
@@ -18,6 +21,7 @@ from calculations.views import (
 from calculations.views import settings as settings_page
 
 ONE = "calculations/<int:pk>"
+MOLECULE = "molecules/<int:pk>"
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -43,6 +47,7 @@ urlpatterns = [
     path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),
     path(f"{ONE}/analyses/", analysing.compute, name="calculation-analyses"),
     path(f"{ONE}/charts/", reports.calculation_charts, name="calculation-charts"),
+    path(f"{ONE}/geometry/", geometries.calculation_geometry, name="calculation-geometry"),
     path(f"{ONE}/report.pdf", reports.report_as_pdf, name="calculation-report-pdf"),
     path(f"{ONE}/report.json", reports.report_as_json, name="calculation-report-json"),
     path(f"{ONE}/<slug:tab>/", detail.calculation_detail, name="calculation-detail"),
@@ -52,6 +57,17 @@ urlpatterns = [
     path("exports/<uuid:export_id>/file/", exports.export_file, name="export-file"),
     path("exports/<uuid:export_id>/delete/", exports.export_delete, name="export-delete"),
     path("exports/<uuid:export_id>/again/", exports.export_again, name="export-again"),
+    path("molecules/", molecules.molecule_list, name="molecule-list"),
+    path("molecules/new/", molecule_new.molecule_new, name="molecule-new"),
+    path("molecules/choose/", molecules.molecule_choose, name="molecule-choose"),
+    path("molecules/from-run/<uuid:run>/", molecules.molecule_from_run, name="molecule-from-run"),
+    path(f"{MOLECULE}/", molecules.molecule_detail, name="molecule-detail"),
+    path(f"{MOLECULE}/edit/", molecules.molecule_edit, name="molecule-edit"),
+    path(f"{MOLECULE}/delete/", molecules.molecule_delete, name="molecule-delete"),
+    path(f"{MOLECULE}/picture.svg", molecules.molecule_picture, name="molecule-picture"),
+    path(f"{MOLECULE}/geometry/", molecules.molecule_geometry, name="molecule-geometry"),
+    path(f"{MOLECULE}/parameters/", molecules.molecule_parameters, name="molecule-parameters"),
+    path(f"{MOLECULE}/download/", molecules.molecule_download, name="molecule-download"),
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/decide/", reviews.review_decide, name="review-decide"),
     path("settings/", settings_page.lab_settings, name="lab-settings"),

@@ -17,7 +17,10 @@ from calculations.models import (
     OutputFile,
     Run,
     SavedFilter,
+    Structure,
 )
+from calculations.services import structures
+from calculations.software.structure import WATER
 from clusters import keys
 from clusters.models import Cluster, LogLine
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
@@ -105,6 +108,15 @@ def output_file(world: World) -> OutputFile:
     )
 
 
+def structure(world: World) -> Structure:
+    return world.thing(
+        "structure",
+        lambda _: structures.create(
+            project(world), name="Water", content=WATER, actor=world.people["ada"]
+        )[0],
+    )
+
+
 def saved_filter(world: World) -> SavedFilter:
     return world.thing(
         "filter",
@@ -184,6 +196,9 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*", "notification_id", pk(notification)),
     ("api-notification-*", "pk", pk(notification)),
     ("api-software-*", "pk", always("noop")),
+    ("molecule-from-run", "run", pk(run)),
+    ("molecule-*", "pk", pk(structure)),
+    ("api-structure-*", "pk", pk(structure)),
     ("api-run-*", "pk", pk(run)),
     ("api-run-files", "file_id", pk(output_file)),
     ("calculation-input-file", "file_id", pk(input_file)),

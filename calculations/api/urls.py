@@ -4,12 +4,14 @@ from rest_framework.routers import SimpleRouter
 
 from calculations.api import exports
 from calculations.api.export_views import ExportViewSet
+from calculations.api.structures import StructureViewSet
 from calculations.api.views import CalculationViewSet, RunViewSet, SoftwareViewSet
 
 router = SimpleRouter()
 router.register("calculations", CalculationViewSet, basename="api-calculation")
 router.register("runs", RunViewSet, basename="api-run")
 router.register("exports", ExportViewSet, basename="api-export")
+router.register("structures", StructureViewSet, basename="api-structure")
 router.register("software", SoftwareViewSet, basename="api-software")
 
 urlpatterns = [*exports.urlpatterns, *router.urls]

@@ -25,6 +25,7 @@ VENDOR = (
     ("idiomorph", "idiomorph/dist", ("idiomorph.esm.js",)),
     ("uplot", "uplot/dist", ("uPlot.iife.min.js", "uPlot.esm.js", "uPlot.min.css")),
     ("plotly", "plotly.js-basic-dist-min", ("plotly-basic.min.js",)),
+    ("3dmol", "3dmol/build", ("3Dmol-min.js",)),
     ("inter", "@fontsource-variable/inter", ("files/*-wght-normal.woff2",)),
     (
         "jetbrains-mono",

@@ -51,6 +51,7 @@ def seed() -> dict[str, Any]:
         "project": project.slug,
         "cluster": live.name,
         "silent": silent.name,
+        "structure": made["valid"].structure_id,
         "calculations": {name: calculation.pk for name, calculation in made.items()},
     }
 

@@ -1,0 +1,112 @@
+"""What the viewer on a calculation's pages draws: the atoms of a run, and how they relaxed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+
+from calculations.models import Dataset, Run
+from calculations.services.structures import GEOMETRY, final_geometry
+from calculations.software.structure import StructureError
+from calculations.structures import geometry
+from calculations.views.finding import find
+from calculations.views.rows import software_of
+from labportal.accounts.decorators import needs
+
+TRAJECTORY, CELLS, STEPS = "trajectory", "trajectory_cells", "geometry_steps"
+VIEWED = (TRAJECTORY, GEOMETRY)
+
+
+@needs()
+def calculation_geometry(request: HttpRequest, pk: int) -> JsonResponse:
+    """?run=2 for the second run; ?of=start for its input, else its relaxation where stored.
+
+    Without symbols where there is nothing to draw.
+    """
+    calculation = find(request.user, pk)
+    said = request.GET.get("run", "1")
+    index = int(said) - 1 if said.isascii() and said.isdecimal() and len(said) < 7 else 0
+    run = calculation.runs.filter(index=index).first()
+    if run is not None and request.GET.get("of") != "start":
+        found = playback(run)
+        if found is not None:
+            return JsonResponse(found)
+    software = software_of(calculation)
+    parameters = {**calculation.parameters, **(run.parameters if run else {})}
+    try:
+        atoms = software.structure(parameters) if software else None
+    except (StructureError, KeyError):
+        atoms = None
+    return JsonResponse(geometry.document(atoms) if atoms else {"symbols": []})
+
+
+def viewable(run: Run | None) -> frozenset[str]:
+    """Which of VIEWED a run has stored."""
+    if run is None:
+        return frozenset()
+    rows = run.datasets.filter(name__in=VIEWED, analysis=None)
+    return frozenset(rows.values_list("name", flat=True))
+
+
+def playback(run: Run) -> dict[str, Any] | None:
+    """Return the frames of a relaxation with energies where they fit; None where there are none."""
+    stored = {
+        d.name: d for d in run.datasets.filter(name__in=(TRAJECTORY, CELLS, STEPS), analysis=None)
+    }
+    frames = _frames(stored.get(TRAJECTORY))
+    final = final_geometry(run)
+    if not frames:
+        return geometry.document(final) if final else None
+    symbols = frames[0][1]
+    if any(of_frame != symbols for _, of_frame, _ in frames):
+        return None
+    cells = _cells(stored.get(CELLS), len(frames))
+    numbers = [number for number, _, _ in frames]
+    return {
+        "formula": final.formula if final else "",
+        "symbols": symbols,
+        "positions": frames[-1][2],
+        "cell": cells[-1] if cells else (final.cell if final else None),
+        "periodic": "TTT" if cells or (final and final.cell) else "FFF",
+        "colours": geometry.colours(list(dict.fromkeys(symbols))),
+        "radii": geometry.radii(list(dict.fromkeys(symbols))),
+        "frames": [places for _, _, places in frames],
+        "cells": cells,
+        "numbers": numbers,
+        "energies": _energies(stored.get(STEPS), numbers),
+    }
+
+
+def _table(dataset: Dataset | None) -> dict[str, list[Any]]:
+    return {c["name"]: c["values"] for c in dataset.columns} if dataset is not None else {}
+
+
+def _frames(dataset: Dataset | None) -> list[tuple[int, list[str], list[list[float]]]]:
+    table = _table(dataset)
+    frames: dict[int, tuple[int, list[str], list[list[float]]]] = {}
+    columns = [table.get(name, []) for name in ("frame", "symbol", "x", "y", "z")]
+    for number, symbol, *place in zip(*columns, strict=False):
+        if any(not isinstance(value, int | float) for value in (number, *place)):
+            return []
+        frame = frames.setdefault(int(number), (int(number), [], []))
+        frame[1].append(str(symbol))
+        frame[2].append([round(float(value), 6) for value in place])
+    return list(frames.values())
+
+
+def _cells(dataset: Dataset | None, count: int) -> list[Any]:
+    table = _table(dataset)
+    names = [f"{vector}{axis}" for vector in "abc" for axis in "xyz"]
+    rows = list(zip(*(table.get(name, []) for name in names), strict=False))
+    known = all(isinstance(value, int | float) for row in rows for value in row)
+    return [[row[:3], row[3:6], row[6:]] for row in rows] if len(rows) == count and known else []
+
+
+def _energies(dataset: Dataset | None, numbers: list[int]) -> list[float | None]:
+    """The energy of each frame: frames are numbered as the steps are, from 0."""
+    column = next((c for c in dataset.columns if c["name"] == "energy"), None) if dataset else None
+    values = column["values"] if column else []
+    if len(values) == len(numbers):
+        return list(values)
+    return [values[n] for n in numbers] if numbers and max(numbers) < len(values) else []

@@ -1,5 +1,4 @@
-"""The project itself. Loads the Celery application, so that shared tasks bind to it."""
+"""The project itself. Imports nothing, since the client and its command line stand in here too.
 
-from labportal.celery import app as celery_app
-
-__all__ = ["celery_app"]
+The Celery application is loaded with the app `labportal` (apps.py): shared tasks bind to it.
+"""

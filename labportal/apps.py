@@ -14,7 +14,7 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        from labportal import checks  # noqa: F401 - registers the checks
+        from labportal import celery, checks  # noqa: F401 - bind shared tasks, register checks
 
         # Sent for apps with models alone, so not for this one; the tables are those of beat's.
         post_migrate.connect(_sync_schedule, sender=apps.get_app_config("django_celery_beat"))

@@ -82,7 +82,7 @@ class LogCountView(APIView):
 
 
 class LineView(APIView):
-    @extend_schema(responses=shapes.LineSerializer(many=True))
+    @extend_schema(operation_id="log_around", responses=shapes.LineSerializer(many=True))
     def get(self, request: Request, line: str) -> Response:
         """The line with those around it, of the same run or of the cluster's own log."""
         found = get_object_or_404(selectors.visible_lines(request.user), pk=int(line))

@@ -263,3 +263,49 @@ def test_of_two_who_refresh_at_once_one_is_the_thief() -> None:
     assert outcomes.count(None) == 1
     ada.refresh_from_db()
     assert ada.sign_out_epoch == 1
+
+
+def program(client: Client, path: str, **said: Any) -> Any:
+    return client.post(path, said, content_type="application/json")
+
+
+def test_a_program_keeps_its_refresh_token_itself(ada: User) -> None:
+    client = Client()
+    answer = program(client, TOKEN, username="ada", password=PASSWORD, program=True)
+    assert not answer.cookies
+    first = answer.json()["refresh"]
+    second = program(client, REFRESH, refresh=first)
+    assert second.status_code == 200 and not second.cookies
+    assert me(second.json()["access"]).status_code == 200
+    assert second.json()["refresh"] != first
+    assert second["Cache-Control"] == "no-store"
+
+
+def test_a_cookie_never_turns_into_a_token_that_scripts_can_read(ada: User, client: Client) -> None:
+    sign_in(client)
+    assert "refresh" not in client.post(REFRESH).json()
+
+
+def test_a_program_signs_out_with_its_refresh_token(ada: User) -> None:
+    client = Client()
+    refresh = program(client, TOKEN, username="ada", password=PASSWORD, program=True).json()
+    assert program(client, SIGN_OUT, refresh=refresh["refresh"]).status_code == 204
+    assert program(client, REFRESH, refresh=refresh["refresh"]).status_code == 401
+
+
+def test_a_program_is_revoked_from_the_list_of_sign_ins(ada: User) -> None:
+    client = Client(headers={"User-Agent": "labportal-client/0.1.0 (laptop)"})
+    pair = program(client, TOKEN, username="ada", password=PASSWORD, program=True).json()
+    bearer = {"Authorization": f"Bearer {pair['access']}"}
+    (listed,) = Client().get(f"{ME}/sign-ins", headers=bearer).json()["programs"]
+    assert listed["name"] == "labportal-client/0.1.0"
+    Client().delete(f"{ME}/programs/{listed['id']}", headers=bearer)
+    assert program(client, REFRESH, refresh=pair["refresh"]).status_code == 401
+
+
+def test_a_refresh_token_in_the_body_is_used_once_too(ada: User) -> None:
+    client = Client()
+    pair = program(client, TOKEN, username="ada", password=PASSWORD, program=True).json()
+    newer = program(client, REFRESH, refresh=pair["refresh"]).json()
+    assert program(client, REFRESH, refresh=pair["refresh"]).status_code == 401
+    assert me(newer["access"]).status_code == 401

@@ -22,10 +22,28 @@ class CredentialsIn(serializers.Serializer):
         max_length=MAX_PASSWORD, trim_whitespace=False, write_only=True
     )
 
+    program = serializers.BooleanField(
+        default=False, help_text="gives the refresh token in the answer instead of a cookie"
+    )
+
+
+class RefreshIn(serializers.Serializer):
+    """A program shows its refresh token; a page has it in a cookie."""
+
+    refresh = serializers.CharField(
+        max_length=2000, required=False, allow_blank=True, default="", write_only=True
+    )
+
 
 class AccessOut(serializers.Serializer):
     access = serializers.CharField()
     expires_at = serializers.DateTimeField()
+
+
+class PairOut(AccessOut):
+    """`refresh` only for a program that keeps it."""
+
+    refresh = serializers.CharField(required=False)
 
 
 class UserOut(serializers.ModelSerializer):

@@ -1,7 +1,8 @@
-"""Sign-in of programs: name and password for an access token, a cookie to get the next one.
+"""Sign-in of programs: name and password for an access token, and a way to get the next one.
 
-The refresh token travels in the cookie only, which browsers send to these addresses alone and never
-from another site; JavaScript cannot read it.
+For pages the refresh token travels in a cookie only, which browsers send to these addresses alone
+and never from another site; JavaScript cannot read it. A program that can keep a secret in a file
+of its own asks for it in the body: only who shows a refresh token there is given one there.
 """
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labportal.accounts.api.serializers import AccessOut, CredentialsIn
+from labportal.accounts.api.serializers import AccessOut, CredentialsIn, PairOut, RefreshIn
 from labportal.accounts.services import sign_in, tokens
 from labportal.accounts.services.tokens import SignInAgain, TokenPair
 
@@ -27,8 +28,11 @@ class Public(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    def give(self, pair: TokenPair) -> Response:
-        response = Response(AccessOut(pair).data, headers={"Cache-Control": "no-store"})
+    def give(self, pair: TokenPair, *, in_body: bool) -> Response:
+        shape = PairOut if in_body else AccessOut
+        response = Response(shape(pair).data, headers={"Cache-Control": "no-store"})
+        if in_body:
+            return response
         response.set_cookie(
             COOKIE,
             pair.refresh,
@@ -41,43 +45,57 @@ class Public(APIView):
         return response
 
 
+def shown(request: Request) -> tuple[str, bool]:
+    """Return the refresh token that the caller shows, and whether in the body."""
+    given = RefreshIn(data=request.data)
+    given.is_valid(raise_exception=True)
+    if given.validated_data["refresh"]:
+        return given.validated_data["refresh"], True
+    return request.COOKIES.get(COOKIE, ""), False
+
+
 class TokenView(Public):
     @extend_schema(
-        request=CredentialsIn, responses=AccessOut, summary="Sign in", operation_id="auth_token"
+        request=CredentialsIn, responses=PairOut, summary="Sign in", operation_id="auth_token"
     )
     def post(self, request: Request) -> Response:
-        """Exchange name and password for an access token (10 min) and a refresh cookie (7 days)."""
+        """Exchange name and password for an access token (10 min) and a refresh token (7 days).
+
+        The refresh token is a cookie, or with `program` in the answer for a program to keep.
+        """
         given = CredentialsIn(data=request.data)
         given.is_valid(raise_exception=True)
+        credentials = dict(given.validated_data)
+        in_body = credentials.pop("program")
         plain = request._request
-        user = sign_in.check(plain, **given.validated_data)
+        user = sign_in.check(plain, **credentials)
         plain.signs_in_by_token = True
         user_logged_in.send(sender=type(user), request=plain, user=user)
-        return self.give(tokens.issue(user, request=plain))
+        return self.give(tokens.issue(user, request=plain), in_body=in_body)
 
 
 class RefreshView(Public):
     @extend_schema(
-        request=None,
-        responses=AccessOut,
+        request=RefreshIn,
+        responses=PairOut,
         summary="Get the next access token",
         operation_id="auth_refresh",
     )
     def post(self, request: Request) -> Response:
-        """Exchange the refresh cookie for the next pair. The old one must not be used again."""
-        raw = request.COOKIES.get(COOKIE, "")
+        """Exchange the refresh token for the next pair. The old one must not be used again."""
+        raw, in_body = shown(request)
         if not raw:
             raise SignInAgain
-        return self.give(tokens.rotate(raw, request=request._request))
+        return self.give(tokens.rotate(raw, request=request._request), in_body=in_body)
 
 
 class SignOutView(Public):
     @extend_schema(
-        request=None, responses={204: None}, summary="Sign out", operation_id="auth_sign_out"
+        request=RefreshIn, responses={204: None}, summary="Sign out", operation_id="auth_sign_out"
     )
     def post(self, request: Request) -> Response:
-        """Revoke the refresh token of the cookie and delete the cookie."""
-        raw = request.COOKIES.get(COOKIE, "")
+        """Revoke the refresh token, and delete the cookie."""
+        raw, _ = shown(request)
         if raw:
             tokens.end(raw)
         response = Response(status=status.HTTP_204_NO_CONTENT)

@@ -40,7 +40,7 @@ class NotificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
         return Response(self.get_serializer(row).data)
 
     @extend_schema(
-        request=None, responses={204: None}, operation_id="notifications_read_all_create"
+        request=None, responses={204: None}, operation_id="notification_read_all"
     )
     @action(detail=False, methods=["post"], url_path="read")
     def read_all(self, request: Request) -> Response:

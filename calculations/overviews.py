@@ -19,6 +19,7 @@ from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import (
     ACTIVE,
     TERMINAL,
+    UNCHECKED,
     UNPLACED_RUNS,
     CalculationState,
     RunState,
@@ -32,6 +33,7 @@ RECENT = timedelta(days=7)
 USE_SECONDS = 60
 MOST_NEEDS = 3
 APPROVED = frozenset(CalculationState) - {CalculationState.DRAFT, CalculationState.IN_REVIEW}
+UNSURE = ~Q(doubt="") | (Q(standing=UNCHECKED) & ~Q(standing_reason=""))
 NOT_GOOD = (CalculationState.NOT_VALID, CalculationState.FAILED)
 
 
@@ -60,6 +62,11 @@ def needs_of(user: User) -> list[Need]:
     mine = visible.filter(created_by=user)
     for draft in mine.filter(state=CalculationState.DRAFT).exclude(reason="")[:MOST_NEEDS]:
         needs.append(Need(draft.state, "Sent back", f"{draft.name}: {draft.reason}", None, draft))
+    doubtful = mine.filter(UNSURE, state=CalculationState.VALID, finished_at__gt=now() - RECENT)
+    for found in doubtful.order_by("-finished_at")[:MOST_NEEDS]:
+        words = "In doubt" if found.doubt else "Check failed"
+        why = f"{found.name}: {found.doubt or found.standing_reason}"
+        needs.append(Need(CalculationState.NOT_VALID, words, why, None, found))
     bad = mine.filter(state__in=NOT_GOOD, finished_at__gt=now() - RECENT, copies=None)
     for ended in bad.order_by("-finished_at")[:MOST_NEEDS]:
         words = ended.get_state_display()
@@ -222,6 +229,12 @@ def _words(value: Any) -> str:
     text = str(value)
     lines = text.count("\n") + 1
     return f"{lines} lines" if lines > 1 else text
+
+
+def last_check(calculation: Calculation) -> Event | None:
+    """The newest outcome of the rules of the check, by themselves or as a person saw them."""
+    told = calculation.events.filter(verb__in=("check", "check_fails", "validate"))
+    return told.exclude(evidence=[]).order_by("-id").first()
 
 
 def last_events(calculation: Calculation) -> QuerySet[Event]:

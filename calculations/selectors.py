@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from calculations.models import Calculation, Run, SavedFilter
-from calculations.states import CalculationState, RunState
+from calculations.states import TRUSTED, UNCHECKED, CalculationState, RunState, Standing
 from labportal.accounts.models import User
 
 MOST_LISTED = 100  # the runs of a larger sweep are counted, not listed
@@ -29,6 +29,7 @@ class Filters:
     project: str = ""
     person: str = ""
     cluster: str = ""
+    standing: str = ""  # STANDINGS, several by commas
     structure: str = ""  # the number of one of the library
     text: str = ""
 
@@ -40,6 +41,26 @@ class Filters:
 
     def active(self) -> dict[str, str]:
         return {name: v for name in self.__slots__ if (v := getattr(self, name))}
+
+
+# What the filter `standing` understands, beside the words of states.Standing.
+UNCHECKED_WORD, DOUBTFUL, TRUSTED_WORD = "unchecked", "doubtful", "trusted"
+STANDINGS = (*Standing.values, UNCHECKED_WORD, DOUBTFUL, TRUSTED_WORD)
+
+
+def with_standing(words: str) -> Q:
+    """The condition for valid calculations of one of these standings; nothing for other words."""
+    found = Q(pk__in=())
+    for word in words.split(","):
+        if word in Standing.values:
+            found |= Q(standing=word)
+        elif word == UNCHECKED_WORD:
+            found |= Q(standing=UNCHECKED)
+        elif word == DOUBTFUL:
+            found |= ~Q(doubt="")
+        elif word == TRUSTED_WORD:
+            found |= Q(standing__in=TRUSTED, doubt="")
+    return Q(state=CalculationState.VALID) & found
 
 
 def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calculation]:
@@ -58,6 +79,8 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculati
         "cluster__name": filters.cluster,
     }
     rows = rows.filter(**{name: value for name, value in exact.items() if value})
+    if filters.standing:
+        rows = rows.filter(with_standing(filters.standing))
     if filters.structure:
         number = filters.structure.upper().removeprefix("S-")
         readable = number.isascii() and number.isdecimal() and len(number) < 16
@@ -83,6 +106,13 @@ def to_review(user: User) -> QuerySet[Calculation]:
     """Return what waits for a moderator, the oldest first."""
     waiting = calculations(user).filter(state=CalculationState.IN_REVIEW)
     return waiting.order_by("submitted_at", "pk")
+
+
+def to_validate(user: User) -> QuerySet[Calculation]:
+    """Return what others have made and a second person should look at, the oldest first."""
+    unsure = Q(standing=Standing.CHECKED) | (Q(standing=UNCHECKED) & ~Q(standing_reason=""))
+    waiting = calculations(user).filter(unsure, state=CalculationState.VALID, doubt="")
+    return waiting.exclude(created_by=user).order_by("finished_at", "pk")
 
 
 def running(user: User) -> QuerySet[Calculation]:

@@ -16,6 +16,7 @@ from calculations.views import (
     molecules,
     reports,
     reviews,
+    standing,
     verbs,
 )
 from calculations.views import settings as settings_page
@@ -42,6 +43,9 @@ urlpatterns = [
     path(f"{ONE}/cancel/", verbs.cancel, name="calculation-cancel"),
     path(f"{ONE}/retry/", verbs.retry, name="calculation-retry"),
     path(f"{ONE}/duplicate/", verbs.duplicate, name="calculation-duplicate"),
+    path(f"{ONE}/validate/", standing.validate, name="calculation-validate"),
+    path(f"{ONE}/retract/", standing.retract, name="calculation-retract"),
+    path(f"{ONE}/restore/", standing.restore, name="calculation-restore"),
     path(f"{ONE}/delete/", verbs.delete, name="calculation-delete"),
     path(f"{ONE}/input/<int:file_id>/", files.input_file, name="calculation-input-file"),
     path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),
@@ -69,6 +73,7 @@ urlpatterns = [
     path(f"{MOLECULE}/parameters/", molecules.molecule_parameters, name="molecule-parameters"),
     path(f"{MOLECULE}/download/", molecules.molecule_download, name="molecule-download"),
     path("reviews/", reviews.review_list, name="review-list"),
+    path("reviews/results/", standing.to_validate, name="review-results"),
     path("reviews/decide/", reviews.review_decide, name="review-decide"),
     path("settings/", settings_page.lab_settings, name="lab-settings"),
     path("announcement/read/", settings_page.announcement_read, name="announcement-read"),

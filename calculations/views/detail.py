@@ -28,7 +28,7 @@ TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]
     "files": ("Files", tabs.files),
     "use": ("Use", tabs.use),
 }
-LAST_VERBS = ("cancel", "delete", "approve", "send_back")
+LAST_VERBS = ("retract", "cancel", "delete", "approve", "send_back")
 
 
 @needs()

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from calculations import overviews, selectors
 from calculations.models import Calculation
 from calculations.selectors import Filters
-from calculations.services import drafts, lifecycle, submission
+from calculations.services import drafts, lifecycle, standing, submission
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
 from calculations.views.filters import saved_of
@@ -83,7 +83,7 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "active": filters.active(),
         "state_chips": _state_chips(request, filters),
         "software_chips": _software_chips(request, filters),
-        "menus": _menus(request, filters, projects),
+        "menus": [_standing_menu(request, filters), *_menus(request, filters, projects)],
         "saved": saved_of(request, filters),
         "columns": _columns(request),
         "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
@@ -130,6 +130,24 @@ def _choice(request: HttpRequest, name: str, value: str, label: str, chosen: str
     return Chip(label, _address(request, name, "" if here else value), here)
 
 
+def _standing_menu(request: HttpRequest, filters: Filters) -> Menu:
+    chips = [
+        _choice(request, "standing", value, label, filters.standing)
+        for value, label in STANDING_WORDS.items()
+    ]
+    return Menu("Trust", STANDING_WORDS.get(filters.standing, filters.standing), chips)
+
+
+STANDING_WORDS = {
+    "trusted": "Checked or validated",
+    "checked": "Checked by rule",
+    "validated": "Validated by a person",
+    "unchecked": "Not checked",
+    "retracted": "Retracted",
+    "doubtful": "In doubt",
+}
+
+
 def _menus(request: HttpRequest, filters: Filters, projects: list[Project]) -> list[Menu]:
     names = list(drafts.clusters().values_list("name", flat=True))
     by_slug = {project.slug: project.name for project in projects}
@@ -163,6 +181,7 @@ VERBS: dict[str, tuple[str, Callable[[Calculation, User], object]]] = {
     "submit": ("submitted", lambda c, user: submission.submit(c, actor=user)),
     "cancel": ("cancelled", lambda c, user: lifecycle.cancel(c, actor=user)),
     "retry": ("queued again", lambda c, user: lifecycle.retry(c, actor=user)),
+    "validate": ("validated", lambda c, user: standing.validate(c, actor=user)),
     "delete": ("deleted", lambda c, user: drafts.delete(c, actor=user)),
 }
 

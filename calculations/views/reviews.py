@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from calculations import overviews, policy, selectors
@@ -36,6 +38,16 @@ class Case:
     may_judge: bool
 
 
+def review_tabs(now: str) -> list[dict[str, Any]]:
+    tabs = (
+        ("review", "Before they run", "review-list"),
+        ("validate", "Results to validate", "review-results"),
+    )
+    return [
+        {"label": label, "url": reverse(url), "current": name == now} for name, label, url in tabs
+    ]
+
+
 @needs(Can.REVIEW)
 def review_list(request: HttpRequest) -> HttpResponse:
     waiting = list(selectors.to_review(request.user)[: MOST + 1])
@@ -54,6 +66,7 @@ def review_list(request: HttpRequest) -> HttpResponse:
         for c in shown
     ]
     context = {"cases": cases, "more": len(waiting) > MOST, "topics": project_topics(request.user)}
+    context["tabs"] = review_tabs("review")
     return render(request, "calculations/reviews.html", context)
 
 

@@ -85,6 +85,7 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "figures": drawn[:MOST_FIGURES],
         "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
         "facts": _facts(calculation),
+        "checked": overviews.last_check(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
     }
 

@@ -22,7 +22,7 @@ from labportal.common.navigation import forget_counts
 View = Callable[..., HttpResponse]
 
 
-def _verb(act: Callable[[HttpRequest, Calculation], str]) -> View:
+def verb(act: Callable[[HttpRequest, Calculation], str]) -> View:
     """Make a view of `act`, which does the verb and returns where to go."""
 
     @needs()
@@ -46,7 +46,7 @@ def said(error: DomainError) -> str:
     return ". ".join(fields) or error.message
 
 
-@_verb
+@verb
 def submit(request: HttpRequest, calculation: Calculation) -> str:
     submission.submit(calculation, actor=request.user)
     if calculation.state == CalculationState.IN_REVIEW:
@@ -56,14 +56,14 @@ def submit(request: HttpRequest, calculation: Calculation) -> str:
     return safe_next(request, "calculation-detail", calculation.pk)
 
 
-@_verb
+@verb
 def withdraw(request: HttpRequest, calculation: Calculation) -> str:
     submission.withdraw(calculation, actor=request.user)
     messages.success(request, f"{calculation.number} is a draft again.")
     return reverse("calculation-edit", args=[calculation.pk])
 
 
-@_verb
+@verb
 def cancel(request: HttpRequest, calculation: Calculation) -> str:
     lifecycle.cancel(calculation, actor=request.user, why=request.POST.get("note", "")[:2000])
     messages.success(
@@ -73,7 +73,7 @@ def cancel(request: HttpRequest, calculation: Calculation) -> str:
     return safe_next(request, "calculation-detail", calculation.pk)
 
 
-@_verb
+@verb
 def retry(request: HttpRequest, calculation: Calculation) -> str:
     advised = request.POST.get("advised") == "1"
     lifecycle.retry(calculation, actor=request.user, advised=advised)
@@ -82,7 +82,7 @@ def retry(request: HttpRequest, calculation: Calculation) -> str:
     return safe_next(request, "calculation-detail", calculation.pk)
 
 
-@_verb
+@verb
 def duplicate(request: HttpRequest, calculation: Calculation) -> str:
     copy = drafts.duplicate(calculation, actor=request.user)
     messages.success(
@@ -91,7 +91,7 @@ def duplicate(request: HttpRequest, calculation: Calculation) -> str:
     return reverse("calculation-edit", args=[copy.pk])
 
 
-@_verb
+@verb
 def delete(request: HttpRequest, calculation: Calculation) -> str:
     number = calculation.number
     drafts.delete(calculation, actor=request.user)

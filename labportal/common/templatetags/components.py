@@ -221,6 +221,13 @@ def event_words(verb: str) -> str:
     return EVENT_WORDS.get(str(verb), words)
 
 
+@register.filter
+def cut_verdict(line: str) -> tuple[bool, str]:
+    """A rule's line of evidence as whether it holds and its words."""
+    verdict, _, words = str(line).partition(": ")
+    return verdict == "holds", words
+
+
 EVENT_WORDS = {
     "create": "drafted",
     "submit": "submitted",
@@ -243,6 +250,12 @@ EVENT_WORDS = {
     "give_up": "given up",
     "skip": "skipped",
     "adopt": "late result adopted",
+    "check": "checked by rule",
+    "check_fails": "failed the check by rule",
+    "change_results": "results changed, no longer trusted",
+    "validate": "validated",
+    "retract": "retracted",
+    "restore": "restored",
 }
 
 

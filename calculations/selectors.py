@@ -67,7 +67,7 @@ def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calcula
     """Return visible calculations, newest first; what a row shows of their runs is runs_seen."""
     rows = Calculation.objects.visible_to(user)
     rows = _narrow(rows, filters) if filters else rows
-    return rows.select_related("project", "created_by", "cluster")
+    return rows.select_related("project", "created_by", "cluster", "standing_by")
 
 
 def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculation]:

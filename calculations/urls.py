@@ -46,6 +46,7 @@ urlpatterns = [
     path(f"{ONE}/validate/", standing.validate, name="calculation-validate"),
     path(f"{ONE}/retract/", standing.retract, name="calculation-retract"),
     path(f"{ONE}/restore/", standing.restore, name="calculation-restore"),
+    path(f"{ONE}/keep-files/", standing.keep_files, name="calculation-keep-files"),
     path(f"{ONE}/delete/", verbs.delete, name="calculation-delete"),
     path(f"{ONE}/input/<int:file_id>/", files.input_file, name="calculation-input-file"),
     path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),

@@ -120,6 +120,15 @@ CALCULATIONS: dict[str, Rules] = {
     "export-file": OWNER,
     "export-delete": OWNER,
     "export-again": OWNER,
+    "calculation-validate": frozenset({"mia", "max", "root"}),
+    "calculation-retract": AUTHOR_OR_MODERATOR,
+    "calculation-restore": frozenset({"max", "root"}),
+    "calculation-keep-files": AUTHOR_OR_MODERATOR,
+    "api-calculation-validate": frozenset({"mia", "max", "root"}),
+    "api-calculation-retract": AUTHOR_OR_MODERATOR,
+    "api-calculation-restore": frozenset({"max", "root"}),
+    "api-calculation-keep-files": AUTHOR_OR_MODERATOR,
+    "review-results": may(Can.REVIEW),
     "review-list": may(Can.REVIEW),
     "review-decide": may(Can.REVIEW),
     "lab-settings": may(Can.MANAGE_SETTINGS),
@@ -230,6 +239,10 @@ RULES: dict[str, Rules] = PEOPLE | PEOPLE_API | OPERATION | CALCULATIONS | CLUST
 #: What must stand in a request for it to come as far as the question who may.
 BODIES: dict[str, dict[str, Any]] = {
     "api-calculation-priority": {"priority": 1},
+    "calculation-keep-files": {"keep": "1"},
+    "api-calculation-keep-files": {"keep": True},
+    "calculation-retract": {"note": "wrong cell"},
+    "api-calculation-retract": {"note": "wrong cell"},
 }
 
 TOPICS: dict[str, tuple[Callable[[World], str], Rule]] = {

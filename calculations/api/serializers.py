@@ -192,6 +192,8 @@ class CalculationSerializer(serializers.ModelSerializer):
     created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     run_states = serializers.SerializerMethodField()
     run_counts = serializers.SerializerMethodField()
+    standing_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    trusted = serializers.BooleanField(source="is_trusted", read_only=True)
     url = serializers.CharField(source="get_absolute_url", read_only=True)
 
     class Meta:
@@ -205,6 +207,12 @@ class CalculationSerializer(serializers.ModelSerializer):
             "state",
             "state_since",
             "reason",
+            "standing",
+            "standing_at",
+            "standing_by",
+            "standing_reason",
+            "doubt",
+            "trusted",
             "cluster",
             "priority",
             "run_count",

@@ -19,6 +19,7 @@ from rest_framework.serializers import Serializer
 from calculations import selectors
 from calculations.api import serializers as shapes
 from calculations.api import software
+from calculations.api.standing import StandingActions
 from calculations.models import Calculation, OutputFile, Quantity, Run
 from calculations.sending import send
 from calculations.services import drafts, extension, lifecycle, reanalysis, submission
@@ -26,11 +27,13 @@ from labportal.common.errors import InvalidInput
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")
-    for name in ("state", "software", "project", "person", "cluster", "text")
+    for name in ("state", "software", "project", "person", "cluster", "standing", "text")
 ]
 
 
-class CalculationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class CalculationViewSet(
+    StandingActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet
+):
     """What scientists ask for. A wrong moment answers 409, a forbidden verb 403."""
 
     queryset = Calculation.objects.none()

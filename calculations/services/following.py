@@ -29,22 +29,6 @@ def lock_calculations(ids: Iterable[int]) -> dict[int, Calculation]:
     return {row.pk: row for row in rows}
 
 
-def lock_one(calculation: Calculation) -> None:
-    """Read the row again under a lock, so that no agent's report comes between reading and
-    writing; the caller's object says afterwards what became of it.
-    """
-    known = {
-        name: calculation._state.fields_cache[name]
-        for name in ("project", "created_by", "cluster")
-        if name in calculation._state.fields_cache
-    }
-    rows = Calculation.objects.select_for_update(of=("self",), no_key=True)
-    calculation.refresh_from_db(from_queryset=rows)
-    for name, related in known.items():
-        if getattr(related, "pk", None) == getattr(calculation, f"{name}_id"):
-            calculation._state.fields_cache[name] = related
-
-
 def roll_up(calculation_ids: Iterable[int] | Mapping[int, Calculation]) -> None:
     """Let calculations follow their runs: started, queued again, or concluded. Expects or takes the
     rows' locks.

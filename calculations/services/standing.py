@@ -16,7 +16,8 @@ from calculations.policy import may_restore, may_retract, why_not_validate
 from calculations.services import doubt
 from calculations.services.advance import Actor, advance
 from calculations.services.checking import Rule, failed, rules_of
-from calculations.services.following import lock_calculations, lock_one
+from calculations.services.following import lock_calculations
+from calculations.services.lifecycle import lock
 from calculations.states import TRUSTED, UNCHECKED, CalculationState
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
@@ -65,7 +66,7 @@ def change_results(calculation: Calculation, *, actor: Actor, why: str) -> None:
     """Say that stored results have changed without a change of state: checked anew, by rule. What
     was retracted stays retracted.
     """
-    lock_one(calculation)
+    lock(calculation)
     if calculation.standing in TRUSTED:
         advance(calculation, "change_results", actor=actor, note=why, column="standing")
     _check(calculation)
@@ -79,10 +80,10 @@ def validate(calculation: Calculation, *, actor: User, note: str = "") -> None:
     finite results nobody can vouch for them.
     """
     require(actor, Can.VALIDATE)
-    _lock_valid(calculation)
     why_not = why_not_validate(actor, calculation)
     if why_not:
         raise NotAllowed(why_not, code="second-person")
+    _lock_valid(calculation)
     if calculation.doubt:
         raise WrongMoment(f"{calculation.number} cannot be validated: it is {calculation.doubt}")
     note, evidence = note.strip(), []
@@ -118,11 +119,12 @@ def retract(calculation: Calculation, *, actor: User, reason: str) -> None:
 @transaction.atomic
 def restore(calculation: Calculation, *, actor: User, reason: str) -> None:
     """Undo a retraction. The results are checked by rule again, and wait for a second person."""
-    _lock_valid(calculation)
+    lock(calculation)
     if not may_restore(actor, calculation):
         raise NotAllowed(
             "Results are restored by whoever retracted them, by moderators and by admins."
         )
+    _lock_valid(calculation)
     reason = _reason(reason, "restored")
     advance(calculation, "restore", actor=actor, note=reason, column="standing")
     record(actor, "calculation.restore", target=calculation.number, detail={"reason": reason})
@@ -138,7 +140,7 @@ def _reason(reason: str, done: str) -> str:
 
 
 def _lock_valid(calculation: Calculation) -> None:
-    lock_one(calculation)
+    lock(calculation)
     if calculation.state != CalculationState.VALID:
         raise WrongMoment(
             f"{calculation.number} is {calculation.get_state_display().lower()}: only the results "

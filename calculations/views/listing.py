@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from calculations import overviews, selectors
 from calculations.models import Calculation
 from calculations.selectors import Filters
-from calculations.services import drafts, lifecycle, standing, submission
+from calculations.services import drafts, keeping, lifecycle, standing, submission
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
 from calculations.views.filters import saved_of
@@ -182,6 +182,8 @@ VERBS: dict[str, tuple[str, Callable[[Calculation, User], object]]] = {
     "cancel": ("cancelled", lambda c, user: lifecycle.cancel(c, actor=user)),
     "retry": ("queued again", lambda c, user: lifecycle.retry(c, actor=user)),
     "validate": ("validated", lambda c, user: standing.validate(c, actor=user)),
+    "keep": ("keep their raw files", lambda c, u: keeping.keep_files(c, keep=True, actor=u)),
+    "let_go": ("let their raw files go", lambda c, u: keeping.keep_files(c, keep=False, actor=u)),
     "delete": ("deleted", lambda c, user: drafts.delete(c, actor=user)),
 }
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from calculations import overviews, selectors
 from calculations.models import Calculation
-from calculations.services import standing
+from calculations.services import keeping, standing
 from calculations.states import Standing
 from calculations.views.reviews import review_tabs
 from calculations.views.rows import rows_of
@@ -43,6 +43,15 @@ def restore(request: HttpRequest, calculation: Calculation) -> str:
     checked = calculation.standing == Standing.CHECKED
     words = "checked by rule again" if checked else "back, but the check by rule fails"
     messages.success(request, f"{calculation.number} is {words}.")
+    return safe_next(request, "calculation-detail", calculation.pk)
+
+
+@verb
+def keep_files(request: HttpRequest, calculation: Calculation) -> str:
+    keep = request.POST.get("keep") == "1"
+    keeping.keep_files(calculation, keep=keep, actor=request.user)
+    words = "stay on the cluster" if keep else "go when their time is over"
+    messages.success(request, f"The raw files of {calculation.number} {words}.")
     return safe_next(request, "calculation-detail", calculation.pk)
 
 

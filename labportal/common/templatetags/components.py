@@ -256,6 +256,8 @@ EVENT_WORDS = {
     "validate": "validated",
     "retract": "retracted",
     "restore": "restored",
+    "keep_files": "raw files are kept",
+    "let_files_go": "raw files go when their time is over",
 }
 
 

@@ -26,7 +26,7 @@ def scf(report: Report) -> Remedy:
     time and local screening. A density that swings is no start for another cycle.
     """
     step = report.scf.last
-    falling = is_falling([s.accuracy for s in report.scf.items[-8:]], 0.3)
+    falling = is_falling([s.accuracy for s in list(report.scf.recent)[-8:]], 0.3)
     iterations = step.iteration if step else 0
     raised = more_steps(iterations)
     if falling or iterations < 30:

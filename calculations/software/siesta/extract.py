@@ -13,7 +13,7 @@ from typing import Any
 from calculations.software.analysis import thin
 from calculations.software.reading import thinned
 from calculations.software.results import Column, Dataset, Quantity, Results
-from calculations.software.siesta import files
+from calculations.software.siesta import files, moves, spectra
 from calculations.software.siesta.files import Bands, Eigenvalues, result_file
 from calculations.software.siesta.output import OUTPUT, Report, read_output
 from calculations.software.structure import SYMBOLS
@@ -34,22 +34,41 @@ def extract(folder: Path, report: Report | None = None) -> Results:
     dos = files.read_dos(result_file(folder, report.label, "DOS"))
     bands = files.read_bands(result_file(folder, report.label, "bands"))
     atoms = _atoms(report, geometry)
+    symbols = [atom[0] for atom in atoms]
+    trajectory, frames = moves.trajectory(folder, result_file(folder, report.label, "ANI"))
+    moved = report.geometries.count > 1 or trajectory is not None
     datasets = (
         _scf(report),
         _geometry_steps(report),
         _geometry(atoms),
         _cell(report, geometry),
-        _forces(forces, [atom[0] for atom in atoms]),
+        _forces(forces, symbols),
         _stress(report),
         _eigenvalues(eigenvalues),
         _dos(dos),
+        spectra.dataset(spectra.read(_projected(folder, report.label))),
         _bands(bands),
         _band_labels(bands),
+        report.populations.dataset(symbols),
+        trajectory,
+        moves.cells(folder / OUTPUT, frames, len(atoms)) if _cell_moves(report) else None,
+        *(moves.final(geometry) if moved else ()),
+        moves.dynamics(result_file(folder, report.label, "MDE")) if moved else None,
     )
     return Results(
         tuple(_quantities(report, eigenvalues, forces)),
         tuple(dataset for dataset in datasets if dataset),
     )
+
+
+def _projected(folder: Path, label: str) -> Path:
+    """Both files hold the same; the xml is the shorter one."""
+    xml = result_file(folder, label, "PDOS.xml")
+    return xml if xml.is_file() else result_file(folder, label, "PDOS")
+
+
+def _cell_moves(report: Report) -> bool:
+    return report.variable_cell or "Parrinello" in report.dynamics
 
 
 def _quantities(

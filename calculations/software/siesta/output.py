@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calculations.software.reading import FIXED_6, Thinned, integer, real, reals
+from calculations.software.siesta.populations import Populations
 from calculations.software.survey import Landmarks, Part, read_through
 
 OUTPUT = "output.out"
@@ -92,6 +93,7 @@ class Report:
     volume: float | None = None
     cell: list[tuple[float | None, ...]] = field(default_factory=list)
     coordinates: list[tuple[str, float, float, float]] = field(default_factory=list)
+    populations: Populations = field(default_factory=Populations)
     wall_seconds: float | None = None
     columns: tuple[str, ...] = ()
 
@@ -104,6 +106,10 @@ class Report:
         return bool(re.search(r"optim|relax|CG|Broyden|FIRE", self.dynamics)) or bool(
             self.relaxed or self.unrelaxed
         )
+
+    @property
+    def variable_cell(self) -> bool:
+        return self.settings.get("Variable cell") == "T"
 
     @property
     def force_tolerance(self) -> float | None:
@@ -146,6 +152,7 @@ _KEPT_SETTINGS = (
     "Dynamics option",
     "Force tolerance",
     "Maximum number of optimization moves",
+    "Variable cell",
     "Max. number of SCF Iter",
     "Mixing weight",
     "History steps",
@@ -320,6 +327,9 @@ class _Reader:
 
     def _other_line(self, number: int, text: str, stripped: str) -> None:
         report = self.report
+        if "opulations" in stripped or stripped.startswith("mulliken:"):
+            self._inside = report.populations.begin(stripped)
+            return
         if stripped[0] in "0123456789.":  # a row of a table that nobody asked for
             return
         if stripped.startswith("SCF cycle converged after"):

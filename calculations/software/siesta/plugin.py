@@ -55,6 +55,8 @@ class Siesta(Software):
             style="line+markers",
             log_y=True,
         ),
+        Chart("dynamics", "step", ("temperature",), "Temperature"),
+        Chart("dynamics", "step", ("energy", "potential_energy"), "Energy of the dynamics"),
     )
     log_file = OUTPUT
     stdin_file = inputs.INPUT
@@ -74,6 +76,9 @@ class Siesta(Software):
         "*.DOS",
         "*.bands",
         "*.ANI",
+        "*.MDE",
+        "*.PDOS.xml",
+        "*.TSHS",
         "*.KP",
         "*.STRUCT_OUT",
     )
@@ -105,6 +110,10 @@ class Siesta(Software):
         """Every version reads the input on standard input; not all take a file's name."""
         launcher = site.get("launcher", "").replace("{cores}", str(resources.cores))
         return [*shlex.split(launcher), site.get("executable") or "siesta"]
+
+    def environment(self, site: Mapping[str, str]) -> dict[str, str]:
+        """One process for each core has no threads beside."""
+        return {"OMP_NUM_THREADS": "1"} if "{cores}" in site.get("launcher", "") else {}
 
     def discover(self, site: Mapping[str, str]) -> str | None:
         """Ask in an empty folder, since some versions start to run instead of answering."""

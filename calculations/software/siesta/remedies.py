@@ -26,7 +26,7 @@ def scf(report: Report) -> Remedy:
     """
     step = report.scf.last
     limit = report.setting("Max. number of SCF Iter") or (step.iteration if step else None)
-    falling = is_falling([s.density_change for s in report.scf.items[-6:]], 0.5)
+    falling = is_falling([s.density_change for s in list(report.scf.recent)[-6:]], 0.5)
     if limit is not None and (falling or limit < 30):
         raised = more_steps(limit)
         return Remedy(

@@ -54,6 +54,7 @@ class ChartDocument(TypedDict):
     y: list[Series]
     y_label: NotRequired[str]  # where the series are runs, what they show
     ticks: NotRequired[list[tuple[float, str]]]  # named places on x instead of numbers
+    points: NotRequired[dict[str, list[str]]]  # of single points: "names", and "links" to them
 
 
 @dataclass(frozen=True, slots=True)

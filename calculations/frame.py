@@ -25,6 +25,7 @@ def register() -> None:
     register_nav(
         NavEntry("Dashboard", "dashboard", key="d", order=0),
         NavEntry("Calculations", "calculation-list", "c", count=overviews.count_active, order=10),
+        NavEntry("Analyses", "analyses", key="a", order=20),
         NavEntry("Exports", "export-list", section=Section.PERSON, order=30),
         NavEntry("Molecules", "molecule-list", key="m", order=30),
         NavEntry(

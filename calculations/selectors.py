@@ -67,7 +67,8 @@ def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calcula
     """Return visible calculations, newest first; what a row shows of their runs is runs_seen."""
     rows = Calculation.objects.visible_to(user)
     rows = _narrow(rows, filters) if filters else rows
-    return rows.select_related("project", "created_by", "cluster", "standing_by")
+    related = ("project", "created_by", "cluster", "standing_by", "structure")
+    return rows.select_related(*related).defer("structure__content")
 
 
 def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculation]:
@@ -94,8 +95,8 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculati
     return rows
 
 
-def saved_filters(user: User) -> QuerySet[SavedFilter]:
-    return SavedFilter.objects.filter(user=user)
+def saved_filters(user: User, page: str) -> QuerySet[SavedFilter]:
+    return SavedFilter.objects.filter(user=user, page=page)
 
 
 def runs_of(calculation: Calculation) -> QuerySet[Run]:

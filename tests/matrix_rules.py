@@ -94,6 +94,8 @@ OPERATION: dict[str, Rules] = {
 AUTHOR_OR_MODERATOR = frozenset({"ada", "max", "root"})
 CALCULATIONS: dict[str, Rules] = {
     "dashboard": SIGNED_IN,
+    "analyses": SIGNED_IN,
+    "analyses-outdated": may(Can.CREATE_CALCULATION),
     "calculation-list": SIGNED_IN,
     "calculation-bulk": SIGNED_IN,
     "calculation-filter-save": SIGNED_IN,
@@ -113,6 +115,7 @@ CALCULATIONS: dict[str, Rules] = {
     "calculation-analyses": MEMBERS,
     "calculation-charts": MEMBERS,
     "calculation-report-pdf": MEMBERS,
+    "calculation-report-html": MEMBERS,
     "calculation-report-json": MEMBERS,
     "export-list": SIGNED_IN,
     "export-new": SIGNED_IN,
@@ -134,8 +137,11 @@ CALCULATIONS: dict[str, Rules] = {
     "lab-settings": may(Can.MANAGE_SETTINGS),
     "announcement-read": SIGNED_IN,
     "storage-test": may(Can.MANAGE_SETTINGS),
+    "api-result-list": SIGNED_IN,
+    "api-result-csv": SIGNED_IN,
     "api-calculation-list": SIGNED_IN,
     "api-calculation-bulk": may(Can.CREATE_CALCULATION),
+    "api-calculation-preview": may(Can.CREATE_CALCULATION),
     "api-calculation-detail": {
         "GET": MEMBERS,
         "PUT": MEMBERS,
@@ -157,6 +163,7 @@ CALCULATIONS: dict[str, Rules] = {
     "api-calculation-charts": MEMBERS,
     "api-calculation-report": MEMBERS,
     "api-calculation-report-pdf": MEMBERS,
+    "api-calculation-report-html": MEMBERS,
     "api-calculation-runs-csv": MEMBERS,
     "api-calculation-runs-json": MEMBERS,
     "api-dataset-csv": MEMBERS,

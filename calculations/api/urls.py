@@ -2,7 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
-from calculations.api import exports
+from calculations.api import exports, preview, results
 from calculations.api.export_views import ExportViewSet
 from calculations.api.structures import StructureViewSet
 from calculations.api.views import CalculationViewSet, RunViewSet, SoftwareViewSet
@@ -14,4 +14,9 @@ router.register("exports", ExportViewSet, basename="api-export")
 router.register("structures", StructureViewSet, basename="api-structure")
 router.register("software", SoftwareViewSet, basename="api-software")
 
-urlpatterns = [*exports.urlpatterns, *router.urls]
+urlpatterns = [
+    *preview.urlpatterns,
+    *exports.urlpatterns,
+    *results.urlpatterns,
+    *router.urls,
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from django.core.cache import cache
 from django.db import connection
@@ -66,8 +67,8 @@ SELECT name, unit, count(*) FROM (
 def catalogue(user: User) -> dict[str, Kind]:
     """Return the quantities by name, the most frequent of late first; a minute old at most."""
     projects = sorted(Project.objects.visible_to(user).values_list("pk", flat=True))
-    key = "quantities:" + ",".join(map(str, projects))
-    return cache.get_or_set(f"{hash(key)}", lambda: _read(projects), SECONDS)
+    key = sha256(",".join(map(str, projects)).encode()).hexdigest()
+    return cache.get_or_set(f"quantities:{key}", lambda: _read(projects), SECONDS)
 
 
 def _read(projects: list[int]) -> dict[str, Kind]:

@@ -1,4 +1,4 @@
-"""Saved filters of the list of calculations: each person's own, a few, found by their names."""
+"""Saved filters of lists, of calculations and of results: each person's own, found by name."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ MOST = 20
 
 
 def query_of(filters: Filters, sort: str = "") -> str:
-    """Write filters and order the one way in which they are saved and compared."""
+    """Write filters and order of the list of calculations the one way in which they are saved and
+    compared.
+    """
     return urlencode(filters.active() | ({"sort": sort} if sort else {}))
 
 
 @transaction.atomic
-def save(name: str, filters: Filters, *, sort: str = "", actor: User) -> SavedFilter:
-    """Keep the filter under the name; one of the same name is replaced."""
+def save(
+    name: str, query: str, *, actor: User, page: str = SavedFilter.Page.CALCULATIONS
+) -> SavedFilter:
+    """Keep the page's query under the name; one of the same name is replaced."""
     require(actor, Can.SIGN_IN)
     name = " ".join(name.replace("\0", "").split())
     if not name or len(name) > SavedFilter._meta.get_field("name").max_length:
         raise InvalidInput("A saved filter needs a name of 1 to 60 characters.", field="name")
-    if not filters.active():
+    if not query:
         raise InvalidInput("Nothing is narrowed: there is no filter to save.", field="query")
     User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # counts one after the other
-    others = SavedFilter.objects.filter(user=actor).exclude(name=name)
+    others = SavedFilter.objects.filter(user=actor, page=page).exclude(name=name)
     if others.count() >= MOST:
         raise WrongMoment(f"You have {MOST} saved filters; delete one that you no longer need.")
     saved, _ = SavedFilter.objects.update_or_create(
-        user=actor, name=name, defaults={"query": query_of(filters, sort)}
+        user=actor, page=page, name=name, defaults={"query": query}
     )
     return saved
 

@@ -1,4 +1,4 @@
-"""Saving and deleting one's filters of the list of calculations, and the chips that show them."""
+"""Saving and deleting one's filters of lists, and the chips that show them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from calculations.findings.asking import read
+from calculations.findings.catalogue import catalogue
 from calculations.models import SavedFilter
 from calculations.selectors import Filters, saved_filters
 from calculations.services import filters as service
 from labportal.accounts.decorators import needs
 from labportal.common.errors import InvalidInput, WrongMoment
+
+Page = SavedFilter.Page
+LISTS = {Page.CALCULATIONS: "calculation-list", Page.ANALYSES: "analyses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +30,42 @@ class Saved:
     here: SavedFilter | None
     query: str
     may_save: bool
+    page: str
+    list_url: str
 
 
-def saved_of(request: HttpRequest, filters: Filters) -> Saved:
-    query = service.query_of(filters, request.GET.get("sort", "")[:20])
-    found = list(saved_filters(request.user))
+def saved_of(
+    request: HttpRequest, query: str, *, page: str = Page.CALCULATIONS, narrowed: bool
+) -> Saved:
+    """Return the person's filters of the page; `query` is what it shows now."""
+    found = list(saved_filters(request.user, page))
     here = next((saved for saved in found if saved.query == query), None)
-    return Saved(found, here, query, bool(filters.active()) and here is None)
+    return Saved(found, here, query, narrowed and here is None, page, reverse(LISTS[page]))
 
 
 @needs()
 @require_POST
 def save(request: HttpRequest) -> HttpResponse:
-    query = QueryDict(request.POST.get("query", "")[:20_000])
-    filters, sort = Filters.read(query), query.get("sort", "")[:20]
+    page = request.POST.get("page", "")
+    page = page if page in LISTS else Page.CALCULATIONS
+    query = _written(request, page, request.POST.get("query", "")[:20_000])
     try:
-        saved = service.save(request.POST.get("name", ""), filters, sort=sort, actor=request.user)
+        name = request.POST.get("name", "")
+        saved = service.save(name, query, page=page, actor=request.user)
     except (InvalidInput, WrongMoment) as problem:
         messages.warning(request, problem.message)
-        return redirect(_list(service.query_of(filters, sort)))
+        return redirect(_list(page, query))
     messages.success(request, f"“{saved.name}” is saved.")
-    return redirect(_list(saved.query))
+    return redirect(_list(page, saved.query))
+
+
+def _written(request: HttpRequest, page: str, text: str) -> str:
+    """Write a query as its page does; "" where it narrows nothing."""
+    query = QueryDict(text)
+    if page == Page.ANALYSES:
+        return read(query, query.getlist("where"), catalogue(request.user)).query() if text else ""
+    filters = Filters.read(query)
+    return service.query_of(filters, query.get("sort", "")[:20]) if filters.active() else ""
 
 
 @needs()
@@ -53,8 +73,8 @@ def save(request: HttpRequest) -> HttpResponse:
 def delete(request: HttpRequest, filter_id: int) -> HttpResponse:
     gone = service.delete(filter_id, actor=request.user)
     messages.success(request, f"“{gone.name}” is deleted; the calculations stay as they are.")
-    return redirect(_list(gone.query))
+    return redirect(_list(gone.page, gone.query))
 
 
-def _list(query: str) -> str:
-    return reverse("calculation-list") + (f"?{query}" if query else "")
+def _list(page: str, query: str) -> str:
+    return reverse(LISTS[page]) + (f"?{query}" if query else "")

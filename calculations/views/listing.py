@@ -16,6 +16,7 @@ from calculations import overviews, selectors
 from calculations.models import Calculation
 from calculations.selectors import Filters
 from calculations.services import drafts, keeping, lifecycle, standing, submission
+from calculations.services.filters import query_of
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
 from calculations.views.filters import saved_of
@@ -84,7 +85,11 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "state_chips": _state_chips(request, filters),
         "software_chips": _software_chips(request, filters),
         "menus": [_standing_menu(request, filters), *_menus(request, filters, projects)],
-        "saved": saved_of(request, filters),
+        "saved": saved_of(
+            request,
+            query_of(filters, request.GET.get("sort", "")[:20]),
+            narrowed=bool(filters.active()),
+        ),
         "columns": _columns(request),
         "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
         "here": request.get_full_path(),
@@ -120,6 +125,9 @@ def _software_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
     ]
     if filters.person and filters.person != request.user.get_username():
         chips.append(_choice(request, "person", filters.person, filters.person, filters.person))
+    if filters.structure:
+        number = f"S-{filters.structure.upper().removeprefix('S-')}"
+        chips.append(Chip(f"Structure {number}", _address(request, "structure", ""), True))
     if filters.text:
         chips.append(Chip(f"“{filters.text}”", _address(request, "text", ""), True))
     return chips

@@ -22,6 +22,8 @@ const isFit = (column) => column.name === "fit"; // a fit is a line, what it fit
 
 function traces(figure, palette) {
   if (figure.style === "levels") return levels(figure, palette);
+  if (figure.style === "bars") return bars(figure, palette);
+  if (figure.points) return points(figure, palette);
   const mode = MODES[figure.style] ?? "lines+markers";
   const fitted = figure.y.some(isFit);
   return figure.y.map((column, index) => ({
@@ -36,6 +38,27 @@ function traces(figure, palette) {
     hovertemplate: `%{x:.6~g} ${figure.x.unit ?? ""}<br>%{y:.8~g} ${column.unit ?? ""}<extra>${figure.y.length > 1 ? column.label : ""}</extra>`,
   }));
 }
+
+const bars = (figure, palette) => figure.y.map((column, index) => ({
+  type: "bar",
+  name: column.label,
+  x: figure.x.values,
+  y: column.values,
+  marker: { color: palette.series[index % 6], line: { width: 0 } },
+  hovertemplate: `%{x:.6~g} ${figure.x.unit ?? ""}<br>%{y} ${column.label.toLowerCase()}<extra></extra>`,
+}));
+
+// Many points, each of which has a name and leads somewhere (brush.js).
+const points = (figure, palette) => figure.y.map((column) => ({
+  type: "scatter",
+  mode: "markers",
+  name: column.label,
+  x: figure.x.values,
+  y: column.values,
+  text: figure.points.names,
+  marker: { color: palette.series[0], size: 7, opacity: figure.x.values.length > 300 ? 0.45 : 0.75, line: { width: 0 } },
+  hovertemplate: `%{text}<br>%{x:.6~g} ${figure.x.unit ?? ""}<br>%{y:.8~g} ${column.unit ?? ""}<extra></extra>`,
+}));
 
 // Each value is a short level at its place on x (the spin, the k-point, the run).
 function levels(figure, palette) {
@@ -66,10 +89,11 @@ function layout(figure, palette, small) {
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
     xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure) },
     yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}) },
-    hovermode: small ? "closest" : "x",
+    hovermode: small || figure.points ? "closest" : "x",
+    bargap: 0.06,
     hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },
     uirevision: figure.name,
-    dragmode: small ? false : "zoom",
+    dragmode: small ? false : figure.points ? "select" : "zoom",
   };
 }
 

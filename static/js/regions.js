@@ -7,7 +7,7 @@ import { Idiomorph } from "../vendor/idiomorph/idiomorph.esm.js";
 import { fetchText } from "./requests.js";
 
 const AT_MOST_EVERY_MS = 1000;
-const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress"]); // only where data-live-on names them
+const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress", "analyses.progress"]); // only where data-live-on names them
 const pending = new WeakMap();
 
 export function refreshTopic(topic, type) {

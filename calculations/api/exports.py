@@ -19,12 +19,15 @@ from rest_framework.views import APIView
 from calculations.charts import charts_of
 from calculations.exports import tables
 from calculations.exports.names import file_name, run_index, safe
+from calculations.exports.report import MOST_AT_ONCE
 from calculations.models import Calculation, Dataset
+from calculations.report import html as report_html
 from calculations.report import json as report_json
 from calculations.report import pdf as report_pdf
 from calculations.report.gather import gather
+from labportal.common.errors import WrongMoment
 
-CSV = "text/csv; charset=utf-8"
+CSV, HTML = "text/csv; charset=utf-8", "text/html; charset=utf-8"
 
 
 class AsItIs(BaseContentNegotiation):
@@ -70,13 +73,33 @@ class ReportView(ExportView):
 
 
 class ReportPdfView(ExportView):
-    """The same report for people, as PDF."""
+    """The same report for people, as PDF; of up to 200 runs, larger ones are exports."""
 
     @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
     def get(self, request: Request, pk: int) -> HttpResponse:
-        calculation = self.calculation(pk)
+        calculation = _small(self.calculation(pk), "report-pdf")
         document = report_pdf.render(gather(calculation))
         return _attached(document, "application/pdf", file_name(calculation, "report.pdf"))
+
+
+class ReportHtmlView(ExportView):
+    """The same as one HTML file, with the same limit."""
+
+    @extend_schema(responses={(200, "text/html"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        calculation = _small(self.calculation(pk), "report-html")
+        document = report_html.render(gather(calculation))
+        return _attached(document, HTML, file_name(calculation, "report.html"))
+
+
+def _small(calculation: Calculation, kind: str) -> Calculation:
+    if calculation.run_count > MOST_AT_ONCE:
+        raise WrongMoment(
+            f"{calculation.number} has {calculation.run_count} runs: its report takes a while. "
+            f"Ask for it under /api/v1/exports/ as the kind {kind}.",
+            code="too-many-runs",
+        )
+    return calculation
 
 
 class RunsCsvView(ExportView):
@@ -134,6 +157,7 @@ urlpatterns = [
     path(f"{ONE}/charts/", ChartsView.as_view(), name="api-calculation-charts"),
     path(f"{ONE}/report/", ReportView.as_view(), name="api-calculation-report"),
     path(f"{ONE}/report.pdf", ReportPdfView.as_view(), name="api-calculation-report-pdf"),
+    path(f"{ONE}/report.html", ReportHtmlView.as_view(), name="api-calculation-report-html"),
     path(f"{ONE}/runs.csv", RunsCsvView.as_view(), name="api-calculation-runs-csv"),
     path(f"{ONE}/runs.json", RunsJsonView.as_view(), name="api-calculation-runs-json"),
     path("datasets/<int:pk>.csv", DatasetCsvView.as_view(), name="api-dataset-csv"),

@@ -20,8 +20,8 @@ from calculations.exports.crate_graph import Graph
 from calculations.exports.runset import MOST_NOTE
 from calculations.models import Calculation, OutputFile, Run
 from calculations.models.file import StoredFile
+from calculations.report import html, pdf
 from calculations.report import json as report_json
-from calculations.report import pdf
 from calculations.report.document import Report
 from calculations.report.gather import gather
 from calculations.services.preview import written
@@ -117,6 +117,7 @@ class _Writer:
     def _reports(self) -> None:
         for name, content, what in (
             ("report.pdf", pdf.render(self._report), "Report for people"),
+            ("report.html", html.render(self._report), "The same report for browsers"),
             ("report.json", report_json.render(self._report), "The same report for programs"),
         ):
             self._graph.file(self._archive.add("", name, content), what)

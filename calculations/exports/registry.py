@@ -6,12 +6,20 @@ from calculations.exports.all_tables import Tables
 from calculations.exports.base import Kind
 from calculations.exports.crate import Crate
 from calculations.exports.dataset import JsonLines, Parquet
-from calculations.exports.report import ReportJson, ReportPdf
+from calculations.exports.report import ReportHtml, ReportJson, ReportPdf
 from labportal.common.errors import InvalidInput
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (ReportPdf(), ReportJson(), Tables(), Crate(), Parquet(), JsonLines())
+    for kind in (
+        ReportPdf(),
+        ReportHtml(),
+        ReportJson(),
+        Tables(),
+        Crate(),
+        Parquet(),
+        JsonLines(),
+    )
 }
 
 

@@ -46,6 +46,7 @@ def story(report: Report) -> list[Block]:
 
 
 def _parameters(parameters: Sequence[Parameter]) -> list[Block]:
+    every, parameters = parameters, [p for p in parameters if p.changed or p.swept or _is_set(p)]
     if not parameters:
         return []
     long = [p for p in parameters if _is_long(p)]
@@ -62,10 +63,18 @@ def _parameters(parameters: Sequence[Parameter]) -> list[Block]:
     heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("Changed from", "")]
     blocks: list[Block] = [Heading("Parameters"), Grid("Parameters", heads, rows, widths)]
     blocks += left_out(len(parameters) - MOST_PARAMETERS, "parameters")
+    if unset := len(every) - len(parameters):
+        verb = "is" if unset == 1 else "are"
+        words = f"{unset} more {verb} not set, which is the default."
+        blocks.append(Text(words, "note"))
     for p in long[:10]:
         title = Heading(titled(p.label, p.unit), 2, room=90)
         blocks += [title, *long_text(p.value, MOST_LINES)]
     return blocks
+
+
+def _is_set(parameter: Parameter) -> bool:
+    return parameter.value not in (None, "", [])
 
 
 def _is_long(parameter: Parameter) -> bool:

@@ -25,6 +25,9 @@ MANY_POINTS = 60  # beyond, markers hide the line
 MOST_MARKED = 7
 SMALL, LARGE = 1e-3, 1e6
 FAR = 0.6  # a gap of this part of the whole range
+BELOW, ABOVE = -15.0, 10.0  # eV around its zero, of a band structure: what is spoken of
+STEPS = (1, 2, 2.5, 5, 10)
+LEGEND_COLUMNS, LONGEST_NAME = 3, 60
 
 
 def draw(document: ChartDocument, width: float, height: float) -> Any:
@@ -48,7 +51,7 @@ def draw(document: ChartDocument, width: float, height: float) -> Any:
     _scale(axes, document, words)
     _frame(axes, document, powers)
     if len(drawn) > 1:
-        _legend(axes, drawn, [series["label"] for series in document["y"]])
+        _legend(axes, drawn, [series["label"] for series in document["y"]], width)
     return figure
 
 
@@ -149,11 +152,23 @@ def _scale(axes: Any, document: ChartDocument, words: list[str] | None) -> None:
         plain = ScalarFormatter(useOffset=False, useMathText=False)
         plain.set_scientific(False)
         axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     if document["style"] == "levels":
         low, high, _ = visible_levels(document)
         axes.set_ylim(low, high)
+    elif document.get("ticks"):
+        axes.set_ylim(*visible_bands(document))
     _places(axes, document["x"]["values"], words)
+    if document["style"] == "line":
+        _close(axes, document)
+
+
+def _close(axes: Any, document: ChartDocument) -> None:
+    """A curve fills its axes; what is never negative stands on zero."""
+    axes.margins(x=0)
+    values = [v for series in document["y"] for v in series["values"] if v is not None]
+    if not document["log_y"] and values and 0 <= min(values) < 0.1 * max(values):
+        axes.set_ylim(bottom=0)
 
 
 def _places(axes: Any, values: list[Any], words: list[str] | None) -> None:
@@ -170,7 +185,7 @@ def _places(axes: Any, values: list[Any], words: list[str] | None) -> None:
         axes.set_xticks(places, [value_words(value) for value in places])
     else:
         whole = all(value == int(value) for value in places)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS, integer=whole))
 
 
 def visible_levels(document: ChartDocument) -> tuple[float, float, int]:
@@ -189,6 +204,34 @@ def visible_levels(document: ChartDocument) -> tuple[float, float, int]:
         levels = max(left, right, key=len)
     margin = max((levels[-1] - levels[0]) * 0.05, 1e-6)
     return levels[0] - margin, levels[-1] + margin, total - len(levels)
+
+
+def visible_bands(document: ChartDocument) -> tuple[float, float]:
+    """Return (lowest, highest) energy that a figure of bands shows: those around the gap."""
+    values = [v for series in document["y"] for v in series["values"] if v is not None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = 0.03 * (high - low)
+    if not _is_relative(document["y"][0]["label"]) or document["y"][0]["unit"] != "eV":
+        return low - margin, high + margin
+    return max(low - margin, BELOW), min(high + margin, ABOVE)
+
+
+def _is_relative(label: str) -> bool:
+    """Whether zero stands for something: energy from the Fermi level, from mid-gap."""
+    return " from " in f" {label.lower()} "
+
+
+def _references(axes: Any, document: ChartDocument) -> None:
+    """A broken line where the Fermi level, the top of the valence bands or the like is."""
+    broken = {"color": TEXT, "linewidth": 0.7, "linestyle": (0, (4, 3)), "zorder": 1}
+    if _is_relative(document["x"]["label"]) and _holds_zero(axes.get_xlim()):
+        axes.axvline(0, **broken)
+    if document["style"] != "levels" and _is_relative(document["y"][0]["label"]):
+        axes.axhline(0, **broken)
+
+
+def _holds_zero(limits: tuple[float, float]) -> bool:
+    return limits[0] <= 0 <= limits[1]
 
 
 def _power(value: float) -> str:
@@ -213,7 +256,8 @@ def _frame(axes: Any, document: ChartDocument, powers: tuple[int, int]) -> None:
         axes.grid(axis="x", color=FAINT, linewidth=0.4)
     else:
         axes.set_xlabel(axis_title(x["label"], x["unit"], powers[0]), **plain)
-    axes.set_ylabel(axis_title(label, unit, powers[1]), **plain)
+    _references(axes, document)
+    axes.set_ylabel(_fitted(axis_title(label, unit, powers[1]), _height_of(axes)), **plain)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=TEXT, linewidth=0.6)
     axes.tick_params(
@@ -228,19 +272,43 @@ def _frame(axes: Any, document: ChartDocument, powers: tuple[int, int]) -> None:
     axes.set_axisbelow(True)
 
 
-def _legend(axes: Any, drawn: list[Any], labels: list[str]) -> None:
+def _height_of(axes: Any) -> float:
+    """Points that there are for the title of the vertical axis."""
+    figure = axes.get_figure()
+    return 0.92 * figure.get_size_inches()[1] * figure.dpi
+
+
+def _width_of(words: str, size: float = SIZE) -> float:
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    return stringWidth(words, REGULAR, size)
+
+
+def _fitted(title: str, room: float) -> str:
+    """In two lines where it is longer than its axis."""
+    if _width_of(title) <= room or " " not in title:
+        return title
+    breaks = [i for i, letter in enumerate(title) if letter == " " and title[i + 1 : i + 2] != "/"]
+    middle = min(breaks or [title.index(" ")], key=lambda i: abs(i - len(title) / 2))
+    return f"{title[:middle]}\n{title[middle + 1 :]}"
+
+
+def _legend(axes: Any, drawn: list[Any], labels: list[str], width: float) -> None:
     """Above the axes, where it hides nothing. A leading _ would hide an entry."""
-    names = [label.lstrip("_") or "series" for label in labels]
+    names = [label.lstrip("_")[:LONGEST_NAME] or "series" for label in labels]
+    handle, gap, size = 1.6, 1.2, SIZE - 0.5  # the first two in ems
+    widest = max(_width_of(name, size) for name in names) + (handle + 0.8 + gap) * size
     legend = axes.legend(
         drawn,
         names,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=3,
+        ncols=max(1, min(LEGEND_COLUMNS, int((width - 40) / widest))),
         frameon=False,
-        prop=_font(SIZE - 0.5),
-        handlelength=1.6,
-        columnspacing=1.2,
+        prop=_font(size),
+        labelcolor=TEXT,
+        handlelength=handle,
+        columnspacing=gap,
         borderaxespad=0.2,
     )
     for text in legend.get_texts():

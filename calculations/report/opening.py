@@ -75,7 +75,12 @@ def _facts(report: Report) -> list[tuple[str, str | list[str]]]:
 
 def _software(report: Report) -> list[str]:
     software = report.software
-    lines = [f"{program.version}, as {program.source} says" for program in software.programs[:5]]
+    label = software.label
+    lines = [
+        f"{'' if label.lower() in p.version.lower() else f'{label} '}{p.version}, "
+        f"as {p.source} says"
+        for p in software.programs[:5]
+    ]
     plugin = f"{software.label} plug-in, version {software.plugin_version}"
     return [*lines, f"{plugin}: {software.description}" if software.description else plugin]
 

@@ -20,13 +20,13 @@ from calculations.report.blocks import (
 )
 from calculations.report.columns import Column, grids
 from calculations.report.document import Analysis, Data, Quantity, Report, RunRow
-from calculations.report.figures import visible_levels
+from calculations.report.figures import visible_bands, visible_levels
 from calculations.software.analysis import is_number
 from calculations.wording import column_words, result_words, with_error
 
 MOST_FIGURES = 24
 MOST_RUNS = 60
-MOST_ROWS = 40
+MOST_ROWS, FIRST_ROWS = 40, 12  # of a longer table the first alone are shown
 MOST_COLUMNS = 30
 MOST_TABLES = 12
 ERROR = "_error"  # a quantity's standard error has its name and this
@@ -100,6 +100,11 @@ def _caption(number: int, document: ChartDocument, report: Report) -> str:
     if document["style"] == "levels":
         outside = visible_levels(document)[2]
         words += f"; {outside} of them outside" if outside else ""
+    if document.get("ticks"):
+        low, high = visible_bands(document)
+        energies = [v for series in document["y"] for v in series["values"] if v is not None]
+        words += f"; nothing above {result_words(high)} eV" if max(energies) > high else ""
+        words += f"; nothing below {result_words(low)} eV" if min(energies) < low else ""
     return f"{words}."
 
 
@@ -177,7 +182,8 @@ def _table(dataset: Data) -> list[Block]:
     count = len(columns[0]["values"]) if columns else 0
     if not count:
         return []
-    cut = [(c, c["values"][:MOST_ROWS]) for c in columns]
+    shown = count if count <= MOST_ROWS else FIRST_ROWS
+    cut = [(c, c["values"][:shown]) for c in columns]
     made = [
         Column(
             (str(c["label"]), str(c.get("unit", ""))),
@@ -187,4 +193,4 @@ def _table(dataset: Data) -> list[Block]:
         for c, values in cut
     ]
     fitting = grids(dataset.label, made[:1], made[1:])
-    return [Heading(dataset.label, 2, room=90), *fitting, *left_out(count - MOST_ROWS, "rows")]
+    return [Heading(dataset.label, 2, room=90), *fitting, *left_out(count - shown, "rows")]

@@ -65,7 +65,7 @@ def test_files_timeline_and_provenance_are_there(water: Calculation, text_of: An
     assert digest in text.replace(" ", "")
     assert "approved by rule" in text
     assert "Run 5: valid agent tesla-1" in text
-    assert "Analysis: Polarizability version 1, over all valid runs input" in text
+    assert "Analysis: Polarizability version 2, over all valid runs input" in text
     assert "Labportal 0.1.0" in text
 
 

@@ -11,28 +11,27 @@ from typing import Any
 
 from django import forms
 
-from calculations.models import Calculation, LabSettings
+from calculations.axis_fields import (
+    DrawnAxis,
+    drawn_axes,
+    field_of_error,
+    fields_of,
+    initial_of_sweep,
+    shown,
+    sweep_said,
+)
+from calculations.models import Calculation, LabSettings, Structure
 from calculations.services.drafts import DraftSpec, clusters
 from calculations.software.base import Software
 from calculations.software.parameters import Kind, Parameter
-from calculations.sweeps.axes import stored_axes
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
 
 PARAMETER = "p_"
 SERVICE_NAMES = {
-    "sweep": "vary",
-    "sweep.parameter": "vary",
-    "sweep.from": "vary_from",
-    "sweep.to": "vary_to",
-    "sweep.points": "vary_points",
-    "sweep.values": "vary_values",
-    "sweep.mode": "vary_mode",
-    "sweep.carry": "vary_mode",
     "memory_mib": "memory_gib",
     "walltime_s": "walltime_min",
 }
-MODES = (("chain", "one after the other"), ("independent", "side by side"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,12 @@ class DraftForm(forms.Form):
         empty_label=None,
         widget=forms.Select({"class": "form-select"}),
     )
-    vary = forms.ChoiceField(
-        label="Quantity", required=False, widget=forms.Select({"class": "form-select"})
-    )
-    vary_from = forms.CharField(label="From", required=False, widget=_text(inputmode="decimal"))
-    vary_to = forms.CharField(label="To", required=False, widget=_text(inputmode="decimal"))
-    vary_points = forms.CharField(label="Points", required=False, widget=_text(inputmode="numeric"))
-    vary_values = forms.CharField(
-        label="Or these values",
+    structure = forms.ModelChoiceField(
+        Structure.objects.none(),
+        label="Structure",
         required=False,
-        widget=_text(placeholder="0 0.05 0.2"),
-        help_text="Instead of from, to and points.",
-    )
-    vary_mode = forms.ChoiceField(
-        label="Order", required=False, choices=MODES, initial="chain", widget=forms.RadioSelect
+        widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "is not in the library, or not yours to see"},
     )
     cluster = forms.ModelChoiceField(
         None,
@@ -114,15 +105,10 @@ class DraftForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.software, self.user = software, user
         self.fields["project"].queryset = Project.objects.visible_to(user)
+        self.fields["structure"].queryset = Structure.objects.visible_to(user)
         self.fields["cluster"].queryset = clusters().filter(enabled=True)
         self.fields["cluster"].label_from_instance = _cluster_label
-        self.fields["vary"].choices = [
-            ("", "nothing: one run"),
-            *((p.name, _with_unit(p)) for p in software.parameters if p.sweepable),
-        ]
-        if not software.carry:  # nothing to hand on, so no chain
-            self.fields["vary_mode"].choices = MODES[1:]
-            self.initial["vary_mode"] = self.fields["vary_mode"].initial = MODES[1][0]
+        self.fields.update(fields_of(software, user))
         self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
         if not software.retried:
             del self.fields["automatic_retries"]
@@ -165,7 +151,7 @@ class DraftForm(forms.Form):
             description=said.get("description", ""),
             software=self.software.name,
             parameters={p.name: said.get(PARAMETER + p.name, "") for p in self.software.parameters},
-            sweep=self._sweep(),
+            sweep=sweep_said(said),
             analyses=said.get("analyses", []),
             complete=True,
             cluster=said.get("cluster"),
@@ -176,33 +162,20 @@ class DraftForm(forms.Form):
             keep_files=said.get("keep_files", False),
             automatic_retries=said.get("automatic_retries") or 0,
             copied_from=copied_from,
+            structure=said.get("structure"),
         )
 
-    def _sweep(self) -> dict[str, Any] | None:
-        said = self.cleaned_data
-        if not said.get("vary"):
-            return None
-        mode = said.get("vary_mode") or "independent"
-        if said.get("vary_values", "").strip():
-            return {"parameter": said["vary"], "values": said["vary_values"], "mode": mode}
-        return {
-            "parameter": said["vary"],
-            "from": said.get("vary_from", ""),
-            "to": said.get("vary_to", ""),
-            "points": said.get("vary_points", ""),
-            "mode": mode,
-        }
+    def axes(self) -> list[DrawnAxis]:
+        return drawn_axes(self)
 
     def take_errors(self, errors: Mapping[str, str]) -> None:
         """Put the services' errors beside their fields."""
         for name, text in errors.items():
             field = SERVICE_NAMES.get(name, name.replace("parameters.", PARAMETER))
+            if name.startswith("sweep"):
+                field = field_of_error(self.cleaned_data, name)
             known = field in self.fields
             self.add_error(field if known else None, text if known else f"{name} {text}")
-
-
-def _with_unit(parameter: Parameter) -> str:
-    return f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
 
 
 def _cluster_label(cluster: Any) -> str:
@@ -238,21 +211,8 @@ def _field_of(parameter: Parameter) -> forms.Field:
     return forms.CharField(initial=initial, widget=_text(**mode), **common)
 
 
-def shown(value: Any) -> str:
-    """A parameter's value as a person would type it."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value).removesuffix(".0")
-    if isinstance(value, list | tuple):
-        return " ".join(shown(part) for part in value)
-    return str(value)
-
-
 def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dict[str, Any]:
     """The form's values for a stored calculation."""
-    sweep = calculation.sweep or {}
-    axis = next(iter(stored_axes(calculation.sweep)), {})
     values = {
         PARAMETER + p.name: (
             calculation.parameters.get(p.name)
@@ -264,13 +224,11 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
     }
     return (
         values
-        | _initial_sweep(axis.get("values", []))
+        | initial_of_sweep(calculation.sweep)
         | {
             "name": calculation.name,
             "description": calculation.description,
             "project": calculation.project,
-            "vary": axis.get("parameter", ""),
-            "vary_mode": sweep.get("mode", "chain"),
             "cluster": calculation.cluster,
             "cores": calculation.cores,
             "memory_gib": shown(round(calculation.memory_mib / 1024, 3)),
@@ -281,17 +239,6 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
             "analyses": calculation.analyses,
         }
     )
-
-
-def _initial_sweep(values: list[Any]) -> dict[str, str]:
-    """Even steps are shown as from, to and points, other values one by one."""
-    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
-        first, last, count = float(values[0]), float(values[-1]), len(values)
-        steps = [float(f"{first + i * (last - first) / (count - 1):.12g}") for i in range(count)]
-        if steps == [float(value) for value in values]:
-            ends = {"vary_from": shown(first), "vary_to": shown(last)}
-            return {**ends, "vary_points": str(count)}
-    return {"vary_values": " ".join(shown(value) for value in values)}
 
 
 class SettingsForm(forms.ModelForm):

@@ -17,6 +17,7 @@ from calculations.models import (
     OutputFile,
     Quantity,
     Run,
+    Structure,
 )
 from calculations.selectors import RunsSeen, runs_seen
 from calculations.services.drafts import DraftSpec, clusters
@@ -59,6 +60,9 @@ class DraftSerializer(serializers.Serializer):
     priority = serializers.IntegerField(required=False, default=0)
     keep_files = serializers.BooleanField(required=False, default=False)
     automatic_retries = serializers.IntegerField(required=False, default=0)
+    structure = serializers.IntegerField(
+        required=False, allow_null=True, default=None, help_text="one of the library, by its id"
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()
@@ -75,6 +79,17 @@ class DraftSerializer(serializers.Serializer):
             found[value] = clusters().filter(name=value).first()
         if found[value] is None:
             raise serializers.ValidationError(f"there is no cluster {value[:60]!r}")
+        return found[value]
+
+    def validate_structure(self, value: int | None) -> Structure | None:
+        if value is None:
+            return None
+        found = self.context.setdefault("structures", {})
+        if value not in found:
+            rows = Structure.objects.visible_to(self.context["request"].user)
+            found[value] = rows.filter(pk=value).first() if 0 < value < 2**63 else None
+        if found[value] is None:
+            raise serializers.ValidationError(f"there is no structure {value}")
         return found[value]
 
     def validate_sweep(self, value: Any) -> Any:
@@ -204,6 +219,7 @@ class CalculationSerializer(serializers.ModelSerializer):
             "name",
             "project",
             "software",
+            "structure",
             "state",
             "state_since",
             "reason",

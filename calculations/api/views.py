@@ -27,7 +27,7 @@ from labportal.common.errors import InvalidInput
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")
-    for name in ("state", "software", "project", "person", "cluster", "standing", "text")
+    for name in ("state", "software", "project", "person", "cluster", "structure", "standing", "text")
 ]
 
 
@@ -255,7 +255,7 @@ class RunViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     def files(self, request: Request, pk: str, file_id: str) -> HttpResponseBase:
         """Download one of the files that the run left."""
         item = get_object_or_404(OutputFile, run=self.get_object(), pk=file_id)
-        return send(item.key, item.name)
+        return send(item.key, item.name, span=request.headers.get("Range", ""))
 
 
 class SoftwareViewSet(viewsets.ViewSet):

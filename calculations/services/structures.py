@@ -22,7 +22,13 @@ from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
 
 MAX_TAGS, MAX_TAG, MAX_NAME = 20, 40, 200
-GEOMETRY, CELL = "final_geometry", "final_cell"  # datasets that plug-ins extract
+# Datasets that plug-ins extract: pages draw them instead of printing their numbers.
+GEOMETRY, CELL, TRAJECTORY, CELLS = DRAWN = (
+    "final_geometry",
+    "final_cell",
+    "trajectory",
+    "trajectory_cells",
+)
 
 
 @dataclass(frozen=True, slots=True)

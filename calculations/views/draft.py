@@ -23,12 +23,12 @@ from calculations.software.base import Software
 from calculations.software.graph import suited
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
-from calculations.sweeps.axes import axes_of_sweep
-from calculations.sweeps.planner import chain_depth, points_of
+from calculations.sweeps.planner import chain_depth
 from calculations.views.analysing import SCOPES, nodes
+from calculations.views.choosing import chosen, fills, first_structure
 from calculations.views.finding import find
+from calculations.views.plan import Experience, Plan, experience, plan_of
 from calculations.views.verbs import said
-from calculations.wording import point_words
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can
@@ -36,7 +36,6 @@ from labportal.common.errors import DomainError, InvalidInput, WrongMoment
 from labportal.common.navigation import forget_counts
 
 FIRST_SOFTWARE = ("pyscf", "siesta")
-MOST_VALUES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,8 @@ class Estimate:
     """The side panel: what the draft as it stands would cost, and what it still lacks."""
 
     runs: int
-    order: str
-    values: list[str]
-    more_values: int
+    plan: Plan | None
+    experience: Experience | None
     core_hours: float
     tries: int
     longest: timedelta
@@ -96,7 +94,7 @@ def calculation_preview(request: HttpRequest) -> HttpResponse:
         find(request.user, int(key)) if (key := request.POST.get("draft", "")).isdecimal() else None
     )
     form = DraftForm(request.POST, software=software, user=request.user)
-    context = _context(request, form, draft, None)
+    context = _context(request, form, draft, None) | {"swapped": True}
     return render(request, "calculations/_draft_side.html", context)
 
 
@@ -119,6 +117,7 @@ def _first_values(request: HttpRequest) -> dict[str, Any]:
     return {
         "project": project or projects.filter(is_default=True).first(),
         "analyses": _usual_analyses(software),
+        **first_structure(request, software),
     }
 
 
@@ -206,6 +205,8 @@ def _context(
     software = form.software
     return {
         "form": form,
+        "fills": fills(form.software),
+        "chosen": chosen(form),
         "draft": draft,
         "source": source,
         "software": software,
@@ -236,18 +237,16 @@ def _estimate(
     trial = Calculation(**columns) if columns else Calculation(run_count=1)
     software, parameters = form.software, columns.get("parameters", {})
     needed = list(needed_of(software, parameters, sweep)) if parameters else []
-    axes = axes_of_sweep(sweep, software)
-    values = [point_words(axes, point) for point, _ in points_of(sweep)] if axes else []
-    seconds = trial.walltime_s * chain_depth(sweep)
+    depth = chain_depth(sweep)
+    seen = experience(form.user, software, parameters, trial.cores, depth) if parameters else None
     number = max(1, min(run_number, trial.run_count))
     return Estimate(
         runs=trial.run_count,
-        order="one after the other" if trial.is_chain else "side by side" if sweep else "",
-        values=values[:MOST_VALUES],
-        more_values=max(0, len(values) - MOST_VALUES),
+        plan=plan_of(software, sweep),
+        experience=seen,
         core_hours=trial.core_hours_limit,
         tries=1 + trial.automatic_retries,
-        longest=timedelta(seconds=seconds),
+        longest=timedelta(seconds=trial.walltime_s * depth),
         review=policy.review_reason(trial, LabSettings.current()) if columns else "",
         start=_start(columns.get("cluster")),
         errors=errors,

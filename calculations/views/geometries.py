@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
 
-from calculations.models import Dataset, Run
-from calculations.services.structures import GEOMETRY, final_geometry
+from calculations.models import Calculation, Dataset, Run
+from calculations.services.structures import CELLS, GEOMETRY, TRAJECTORY, final_geometry
 from calculations.software.structure import StructureError
 from calculations.structures import geometry
 from calculations.views.finding import find
 from calculations.views.rows import software_of
 from labportal.accounts.decorators import needs
+from labportal.accounts.models import User
+from labportal.accounts.roles import Can, can
 
-TRAJECTORY, CELLS, STEPS = "trajectory", "trajectory_cells", "geometry_steps"
-VIEWED = (TRAJECTORY, GEOMETRY)
+STEPS = "geometry_steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """For templates/calculations/_viewer_card.html."""
+
+    url: str
+    run: Run
+    moves: bool  # whether there is a way to play
+    may_keep: bool
 
 
 @needs()
@@ -41,12 +54,17 @@ def calculation_geometry(request: HttpRequest, pk: int) -> JsonResponse:
     return JsonResponse(geometry.document(atoms) if atoms else {"symbols": []})
 
 
-def viewable(run: Run | None) -> frozenset[str]:
-    """Which of VIEWED a run has stored."""
+def viewer_of(calculation: Calculation, run: Run | None, user: User) -> Viewer | None:
+    """What is drawn of the geometry that a run found; None where it stored none."""
     if run is None:
-        return frozenset()
-    rows = run.datasets.filter(name__in=VIEWED, analysis=None)
-    return frozenset(rows.values_list("name", flat=True))
+        return None
+    rows = run.datasets.filter(name__in=(TRAJECTORY, GEOMETRY), analysis=None)
+    names = set(rows.values_list("name", flat=True))
+    if not names:
+        return None
+    url = reverse("calculation-geometry", args=[calculation.pk])
+    may_keep = GEOMETRY in names and can(user, Can.CREATE_CALCULATION)
+    return Viewer(f"{url}?run={run.index + 1}", run, TRAJECTORY in names, may_keep)
 
 
 def playback(run: Run) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from calculations.charts import ChartDocument
 from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
+from calculations.services.structures import DRAWN
 from calculations.software.analysis import is_number
 from calculations.views import figures as drawing
 from calculations.views.rows import run_label, software_of
@@ -152,7 +153,7 @@ def analysis_cards(
 
 def tables_of(calculation: Calculation, run: Run | None) -> list[Table]:
     """The datasets of kind table, of one run and across runs, cut after some rows."""
-    stored = calculation.datasets.filter(kind="table").order_by("id")
+    stored = calculation.datasets.filter(kind="table").exclude(name__in=DRAWN).order_by("id")
     found = []
     for dataset in stored:
         if dataset.run_id not in (None, run.pk if run else None):

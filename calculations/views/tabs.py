@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from calculations import overviews, selectors
 from calculations.charts import charts_of
@@ -16,6 +17,7 @@ from calculations.services.sweeps import varied
 from calculations.states import RunState
 from calculations.views import figures as drawing
 from calculations.views.analysing import SCOPES, graph_of
+from calculations.views.geometries import viewer_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import analysis_cards, quantity_table, tables_of
 from calculations.wording import column_words, tries_words
@@ -87,6 +89,7 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "facts": _facts(calculation),
         "checked": overviews.last_check(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
+        "viewer": viewer_of(calculation, focus, request.user),
     }
 
 
@@ -172,6 +175,7 @@ def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "scopes": SCOPES,
         "table": quantity_table(calculation, valid, quantities),
         "figures": drawing.figures(apart),
+        "viewer": viewer_of(calculation, run or (valid[-1] if valid else None), request.user),
         "tables": tables_of(calculation, run or (valid[-1] if valid else None)),
     }
 
@@ -198,6 +202,9 @@ def inputs(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "differences": overviews.differences(calculation, source) if source else [],
         "parameters": _parameters(calculation),
         "staged": list(calculation.input_files.all()),
+        "has_structure": calculation.structure is not None,
+        "structure_url": f"{reverse('calculation-geometry', args=[calculation.pk])}"
+        f"?of=start&run={index + 1}",
     }
 
 

@@ -101,7 +101,8 @@ class ExportViewSet(
     def file(self, request: Request, pk: str) -> HttpResponseBase:
         """Download the file, or be led to where it is."""
         export = exports.fetched(self.get_object(), user=request.user)
-        return send(export.key, export.file_name, export.content_type)
+        span = request.headers.get("Range", "")
+        return send(export.key, export.file_name, export.content_type, span=span)
 
     @extend_schema(responses=KindSerializer(many=True))
     @action(detail=False, pagination_class=None)

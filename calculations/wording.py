@@ -48,7 +48,8 @@ def software_of(calculation: Calculation) -> Software | None:
 
 def axis_words(axis: Axis, value: Any) -> str:
     """One value of what varies, with its unit."""
-    return value_words(value, axis.unit, choices=axis.choices)
+    words = value_words(value, choices=axis.choices)
+    return f"{words}{_before_unit(axis)}{axis.unit}".rstrip()
 
 
 def point_words(axes: Sequence[Axis], point: Sequence[Any]) -> str:
@@ -61,7 +62,11 @@ def span_words(axis: Axis, most: int = FEW_VALUES) -> str:
     words = [value_words(value, choices=axis.choices) for value in axis.values]
     span = ", ".join(words) if len(words) <= most else f"{words[0]} … {words[-1]}"
     note = f" {axis.note}" if axis.note else ""
-    return f"{axis.label}{note} {span} {axis.unit}".rstrip()
+    return f"{axis.label}{note} {span}{_before_unit(axis)}{axis.unit}".rstrip()
+
+
+def _before_unit(axis: Axis) -> str:
+    return "" if axis.unit == "°" else " "
 
 
 def value_words(value: Any, unit: str = "", *, choices: Sequence[tuple[str, str]] = ()) -> str:

@@ -10,6 +10,7 @@ from calculations.software.base import Software
 from calculations.software.parameters import Kind, Parameter
 
 FIELD, ROTATION, STRUCTURE = "field", "rotation", "structure"
+SPECIAL = (FIELD, ROTATION, STRUCTURE)
 COMPONENTS = ("field_x", "field_y", "field_z")
 VARIABLE = (Kind.INTEGER, Kind.NUMBER, Kind.CHOICE, Kind.BOOLEAN)
 NUMERIC = frozenset({Kind.INTEGER.value, Kind.NUMBER.value, FIELD, ROTATION})

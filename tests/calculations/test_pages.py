@@ -255,7 +255,8 @@ def test_what_lacks_its_files_is_kept_as_a_draft_that_says_so(
 def test_the_preview_counts_and_marks_and_stores_nothing(ada_browses: Client, ada: Any) -> None:
     source = water(ada, sweep=SWEEP)
     text = page(ada_browses, "calculation-new", **{"from": source.pk})
-    assert "3, one after the other" in text
+    assert "One chain of 3 runs along external field, y." in text
+    assert "from run 2" in text
     assert "is-changed-line" in text and "ExternalElectricField" in text
     assert Calculation.objects.count() == 1
 

@@ -141,6 +141,7 @@ class Agent:
             self._flush_own_log()
             events, more = self.journal.pending_events(portion)
         runs, left = self._runs(portion)
+        purged, unsaid = self.purging.report(portion // 2)
         document = protocol.request(
             agent={
                 "id": self.journal.agent_id,
@@ -154,10 +155,10 @@ class Agent:
             wait_s=wait_s,
             capacity=self._capacity(),
             runs=runs,
-            purged=self.purging.report(),
+            purged=purged,
             events=events,
         )
-        return document, more or left
+        return document, more or left or unsaid
 
     def _runs(self, portion: int) -> tuple[list[dict[str, Any]], bool]:
         """Return every run; reports beyond `portion` have to wait for the next exchange."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Analysis, RunSpec, Software
+from calculations.software.canonical import not_finite, results_sha256
 from calculations.software.execution import execute
 from calculations.software.graph import order_analyses
 from calculations.software.results import Exit, Outcome, Results, Verdict
@@ -48,7 +49,8 @@ def evaluate(
             "results": results.to_json(),
             "analyses": analyses,
         }
-        return _bounded(finite(report))
+        lost = not_finite(report["results"])
+        return _bounded({**finite(report), "not_finite": lost})
     except Exception:
         log.exception("the plug-in %s failed", spec.software, extra={"run": spec.run})
         return plugin_error(spec.software)
@@ -61,13 +63,18 @@ def plugin_error(software: str) -> dict[str, Any]:
         f"The plug-in {software} could not deal with this run.",
         "Show the agent's log to whoever looks after the plug-in; its traceback is there.",
     )
-    return {"outcome": outcome.to_json(), "results": EMPTY, "analyses": []}
+    return _sealed({"outcome": outcome.to_json(), "results": EMPTY, "analyses": []})
+
+
+def _sealed(report: dict[str, Any]) -> dict[str, Any]:
+    """Add the digest by which the portal knows that it stored what was found here."""
+    return {**report, "results_sha256": results_sha256(report["results"])}
 
 
 def failure(code: str, message: str, remedy: str) -> dict[str, Any]:
     """Return the report of a run that could not even be started, for a reason of its own."""
     outcome = Outcome(Verdict.FAILED, code, message, remedy)
-    return {"outcome": outcome.to_json(), "results": EMPTY, "analyses": []}
+    return _sealed({"outcome": outcome.to_json(), "results": EMPTY, "analyses": []})
 
 
 def _too_much_memory(evidence: str) -> Outcome:
@@ -129,7 +136,7 @@ def finite(document: Any) -> Any:
 def _bounded(report: dict[str, Any]) -> dict[str, Any]:
     size = len(canonical(report))
     if size <= MAX_REPORT:
-        return report
+        return _sealed(report)
     return failure(
         "results_too_large",
         f"The extracted results are {size / 2**20:.1f} MiB; at most {MAX_REPORT // 2**20} MiB fit.",

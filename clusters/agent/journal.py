@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS purges (run TEXT PRIMARY KEY, keep TEXT NOT NULL, freed INTEGER);
 """
+# Columns that journals of earlier versions lack.
+ADDED = {"purges": {"attempt": "INTEGER NOT NULL DEFAULT 0", "inventory": "TEXT"}}
 COLUMNS = [
     "run",
     "attempt",
@@ -67,9 +69,22 @@ class TakeIn:
     cancel: dict[tuple[str, int], str] = field(default_factory=dict)  # why
     abandon: dict[tuple[str, int], str] = field(default_factory=dict)
     close: list[tuple[str, int]] = field(default_factory=list)
-    purge: dict[str, list[str]] = field(default_factory=dict)  # patterns to keep
+    purge: dict[str, tuple[list[str], int]] = field(default_factory=dict)  # kept, newest attempt
     purge_done: list[str] = field(default_factory=list)  # no longer asked for
     settings: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class PurgeOrder:
+    """`keep`: patterns that stay; `attempt`: the newest whose files go, 0 for all; `inventory`:
+    what is to be deleted, None before it was looked at; `freed`: bytes, None before it is done.
+    """
+
+    run: str
+    keep: list[str]
+    attempt: int
+    inventory: dict[str, Any] | None
+    freed: int | None
 
 
 class Journal:
@@ -82,12 +97,20 @@ class Journal:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        self._add_columns()
         self.agent_id = self._identity()
         self.took_in = int(self._meta("took_in", "0"))
         self.settings: dict[str, int] = json.loads(self._meta("settings", "{}"))
         self._acknowledged = int(self._meta("acknowledged", "0"))
         self._seq = self._first_free_number()
         self.keep_reserve()
+
+    def _add_columns(self) -> None:
+        for table, columns in ADDED.items():
+            known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for name, kind in columns.items():
+                if name not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
     def close(self) -> None:
         self._db.close()
@@ -200,9 +223,10 @@ class Journal:
                 # Cancelled before it was ever told of: never to be executed, but to be confirmed.
                 record = Record(run, attempt, {}, Phase.CANCELLED, why=why, since=time.time())
                 created += [record] if _insert(db, record) else []
-            for run, keep in reply.purge.items():
+            for run, (keep, attempt) in reply.purge.items():
                 db.execute(
-                    "INSERT OR IGNORE INTO purges VALUES (?, ?, NULL)", (run, json.dumps(keep))
+                    "INSERT OR IGNORE INTO purges (run, keep, attempt) VALUES (?, ?, ?)",
+                    (run, json.dumps(keep), attempt),
                 )
             for run in reply.purge_done:
                 db.execute("DELETE FROM purges WHERE run = ? AND freed IS NOT NULL", (run,))
@@ -223,10 +247,17 @@ class Journal:
 
     # Purges
 
-    def purges(self) -> dict[str, tuple[list[str], int | None]]:
-        """Return {run: (patterns to keep, freed bytes or None while it is still to do)}."""
-        rows = self._db.execute("SELECT run, keep, freed FROM purges")
-        return {run: (json.loads(keep), freed) for run, keep, freed in rows}
+    def purges(self) -> list[PurgeOrder]:
+        """Return what is to be purged, and what was and is not known to the portal yet."""
+        rows = self._db.execute("SELECT run, keep, attempt, inventory, freed FROM purges")
+        return [
+            PurgeOrder(run, json.loads(keep), attempt, json.loads(found) if found else None, freed)
+            for run, keep, attempt, found, freed in rows
+        ]
+
+    def purge_begins(self, run: str, inventory: Mapping[str, Any]) -> None:
+        """Write what will be deleted, before any of it is. Raises JournalFull."""
+        self._write("UPDATE purges SET inventory = ? WHERE run = ?", (json.dumps(inventory), run))
 
     def purged(self, run: str, freed: int) -> None:
         self._write("UPDATE purges SET freed = ? WHERE run = ?", (freed, run))

@@ -78,6 +78,7 @@ class Record:
 
     progress: dict[str, Any] | None = None
     max_rss_mib: float = 0.0
+    disk_bytes: int | None = None
     on_disk: bool = True  # False where the journal could not take it for lack of space
 
     @property
@@ -108,6 +109,8 @@ class Record:
             "scheduler_id": self.scheduler_id,
             "progress": self.progress,
         }
+        if self.disk_bytes is not None:
+            entry["disk_bytes"] = self.disk_bytes
         if self.started_at is not None:
             entry["started_at"] = timestamp(self.started_at)
         if state in (AgentState.CANCELLED, AgentState.LOST):

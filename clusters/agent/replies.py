@@ -41,7 +41,8 @@ def _read_entry(entry: Mapping[str, Any], reply: TakeIn) -> None:
     verb = Verb(entry["verb"])
     run = check_part(entry["run"])
     if verb is Verb.PURGE:
-        reply.purge[run] = [str(pattern) for pattern in entry.get("keep") or ()]
+        keep = [str(pattern) for pattern in entry.get("keep") or ()]
+        reply.purge[run] = keep, _number(entry.get("attempt"))
         return
     attempt = _attempt(entry["attempt"])
     why = str(entry.get("why") or "")[:500]

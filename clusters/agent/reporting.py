@@ -33,11 +33,12 @@ class Reporting:
         found = record.report["exit"]
         memory = record.report.get("stopped", "") if record.stop is Stop.MEMORY else ""
         exit = Exit(found["code"], found["signal"], found["timed_out"])
-        folder = self.preparation.workspace.folder(*record.key)
-        software = self.preparation.software
+        workspace = self.preparation.workspace
+        folder, software = workspace.folder(*record.key), self.preparation.software
 
         def task() -> dict[str, Any]:
-            return evaluate(software, RunSpec.from_json(record.spec), folder, exit, memory)
+            report = evaluate(software, RunSpec.from_json(record.spec), folder, exit, memory)
+            return {**report, "disk_bytes": workspace.disk_bytes(record.run)}
 
         self.lifecycle.work(record, task, self._evaluated)
 

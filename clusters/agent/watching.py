@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LOGS_S = 0.25
 MEMORY_S = 3.0
+DISK_S = 60.0
 DEFAULT_WALLTIME_S, DEFAULT_MEMORY_MIB = 600, 1024
 
 
@@ -31,6 +32,7 @@ class Watching:
         self.config = lifecycle.config
         self._tails: dict[Key, Tail] = {}
         self._ticking: set[str] = set()
+        self._measuring = False
 
     def begin(self, record: Record, job: Job) -> None:
         budget = self.lifecycle.journal.settings.get(
@@ -47,6 +49,7 @@ class Watching:
         self.lifecycle.loop.later(left, lambda: self._out_of_time(record, job))
         self._tick("logs", LOGS_S)
         self._tick("memory", MEMORY_S)
+        self._tick("disk", DISK_S)
         if self.lifecycle.scheduler.poll_s:
             self._tick("poll", self.lifecycle.scheduler.poll_s)
 
@@ -63,7 +66,8 @@ class Watching:
         if what in self._ticking:
             return
         self._ticking.add(what)
-        look = {"logs": self._logs, "memory": self._memory, "poll": self._poll}[what]
+        looks = {"logs": self._logs, "memory": self._memory, "disk": self._disk, "poll": self._poll}
+        look = looks[what]
 
         def again() -> None:
             if not self._tails:
@@ -114,6 +118,27 @@ class Watching:
         if current and record.stop is Stop.NONE:
             log.warning("the walltime is over", extra={"run": record.run})
             self.lifecycle.stop(record, Stop.WALLTIME)
+
+    def _disk(self) -> None:
+        """Have a worker measure the folders of what runs, all in one go; not twice at once."""
+        if self._measuring:
+            return
+        self._measuring = True
+        workspace = self.lifecycle.preparation.workspace
+        runs = [run for run, _ in self._tails]
+
+        def measured(found: dict[str, int | None] | None, error: Exception | None) -> None:
+            self._measuring = False
+            if error is not None:
+                log.warning("the folders of runs cannot be measured: %s", error)
+            for key in self._tails:
+                record = self.lifecycle.records.get(key)
+                if record is not None and found and found.get(record.run) is not None:
+                    record.disk_bytes = found[record.run]
+
+        self.lifecycle.workers.submit(
+            lambda: {run: workspace.disk_bytes(run) for run in runs}, measured
+        )
 
     def _memory(self) -> None:
         """Note what programs hold, and end one that holds far more than it asked for."""

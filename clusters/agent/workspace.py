@@ -7,15 +7,23 @@ written, and no symbolic link is followed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+BLOCK = 512  # what st_blocks counts in
+CHUNK = 1024 * 1024
+HASHED_PER_S = 200 * 1024 * 1024  # bytes, so that programs keep the disk for themselves
+MOST_NAMED = 1000  # files of a purge that are named with their digests
+MOST_COUNTED = 100_000
 SAFE_PART = re.compile(r"[A-Za-z0-9_+=,@%~-][A-Za-z0-9_.+=,@%~ -]{0,199}")
 
 
@@ -87,21 +95,105 @@ class Workspace:
     def free_mib(self) -> int:
         return shutil.disk_usage(self.work).free // 2**20
 
-    def purge(self, run: str, keep: Sequence[str]) -> int:
-        """Delete a run's folders but for files that match `keep`; return the freed bytes."""
-        folder = self.run_folder(run)
-        if folder.is_symlink() or not folder.is_dir():
-            return 0
-        freed = 0
-        for path, name, status in walk(folder):
-            if matches(name.partition("/")[2], keep):
+    def inventory(self, run: str, keep: Sequence[str], *, attempt: int = 0) -> Inventory:
+        """Hash what `purge` would delete, at a bounded rate: this may take long, and runs in a
+        worker.
+        """
+        found = Inventory()
+        for path, name, status in self._files(run, attempt):
+            size = status.st_blocks * BLOCK
+            of_attempt, _, inner = name.partition("/")
+            if matches(inner, keep):
+                found.kept_bytes += size
                 continue
-            freed += status.st_blocks * 512
-            path.unlink()
+            found.freed_bytes += size
+            if not of_attempt.startswith(".") and stat.S_ISREG(status.st_mode):
+                found.count += 1
+                found.bytes += status.st_size
+                if found.count <= MOST_NAMED:
+                    about = {"attempt": _attempt(of_attempt), "name": inner}
+                    digest = _sha256(path)
+                    found.files.append({**about, "size": status.st_size, "sha256": digest})
+        return found
+
+    def purge(self, run: str, keep: Sequence[str], *, attempt: int = 0) -> int:
+        """Delete a run's folders but for files that match `keep`; return the freed bytes.
+
+        `attempt`: the newest that may go, 0 for all; what a later one has written stays.
+        """
+        freed = 0
+        for path, name, status in self._files(run, attempt):
+            if not matches(name.partition("/")[2], keep):
+                freed += status.st_blocks * BLOCK
+                path.unlink()
+        folder = self.run_folder(run)
         for parent, _, _ in os.walk(folder, topdown=False):
-            if not any(True for _ in os.scandir(parent)):
+            later = attempt and _newest(Path(parent).relative_to(folder).parts) > attempt
+            if not later and not any(True for _ in os.scandir(parent)):
                 Path(parent).rmdir()
         return freed
+
+    def disk_bytes(self, run: str) -> int | None:
+        """Return what a run's folders take on the disk; None where that cannot be told: too many
+        files, or they come and go.
+        """
+        taken = 0
+        try:
+            for number, (_, _, status) in enumerate(self._files(run, 0)):
+                if number >= MOST_COUNTED:
+                    return None
+                taken += status.st_blocks * BLOCK
+        except OSError:
+            return None
+        return taken
+
+    def _files(self, run: str, attempt: int) -> Iterator[tuple[Path, str, os.stat_result]]:
+        folder = self.run_folder(run)
+        if folder.is_symlink() or not folder.is_dir():
+            return
+        for path, name, status in walk(folder):
+            if not attempt or _newest(name.split("/")[:-1]) <= attempt:
+                yield path, name, status
+
+
+@dataclass
+class Inventory:
+    """What a purge deletes: the first files with their digests, how many there are, what they take
+    on the disk, and what stays.
+    """
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    bytes: int = 0
+    freed_bytes: int = 0
+    kept_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _attempt(folder: str) -> int:
+    number = folder.lstrip(".")
+    return int(number) if number.isdecimal() else 0
+
+
+def _newest(parts: Sequence[str]) -> int:
+    """The attempt to which a folder inside of a run's belongs, 0 for the run's own."""
+    return _attempt(parts[0]) if parts else 0
+
+
+def _sha256(path: Path) -> str:
+    """Return the digest of a file, "" where it cannot be read; slower than the disk by intent."""
+    digest = hashlib.sha256()
+    try:
+        with open_regular(path) as file:
+            while chunk := file.read(CHUNK):
+                began = time.monotonic()
+                digest.update(chunk)
+                time.sleep(max(0.0, len(chunk) / HASHED_PER_S - (time.monotonic() - began)))
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, str, os.stat_result]]:

@@ -26,8 +26,9 @@ class FakePortal:
         self.desired = 0
         self.execute: dict[tuple[str, int], dict[str, Any]] = {}
         self.verbs: dict[tuple[str, int], dict[str, Any]] = {}
-        self.purge: dict[str, list[str]] = {}
+        self.purge: dict[str, dict[str, Any]] = {}
         self.purged: dict[str, int] = {}
+        self.tombstones: dict[str, dict[str, Any]] = {}
         self.reports: list[dict[str, Any]] = []
         self.states: dict[tuple[str, int], str] = {}
         self.closed: set[tuple[str, int]] = set()
@@ -72,9 +73,11 @@ class FakePortal:
             self.verbs[key] = instruction(*key, verb, **details)
             self._say()
 
-    def want_purged(self, run: str, keep: list[str]) -> None:
+    def want_purged(self, run: str, keep: list[str], attempt: int | None = None) -> None:
+        """Without `attempt` as a portal of an earlier version asks."""
+        details = {} if attempt is None else {"attempt": attempt}
         with self.lock:
-            self.purge[run] = keep
+            self.purge[run] = {"run": run, "verb": "purge", "keep": keep, **details}
             self._say()
 
     def _say(self) -> None:
@@ -118,6 +121,7 @@ class FakePortal:
                     self.events.setdefault(event["seq"], event)
             for entry in request["purged"]:
                 self.purged[entry["run"]] = entry["freed_bytes"]
+                self.tombstones[entry["run"]] = entry
                 self.purge.pop(entry["run"], None)
             deadline = time.monotonic() + request["wait_s"]
             while True:
@@ -148,8 +152,7 @@ class FakePortal:
         for key, spec in self.execute.items():
             if key not in listed and key not in self.closed:
                 found.append(instruction(*key, Verb.EXECUTE, lease_s=300, spec=spec))
-        for run, keep in self.purge.items():
-            found.append({"run": run, "verb": "purge", "keep": keep})
+        found += self.purge.values()
         return found
 
     def _verb(self, key: tuple[str, int], entry: dict[str, Any]) -> dict[str, Any]:

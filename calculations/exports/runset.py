@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from calculations import selectors
+from calculations.findings.asking import Condition, Level, Unreadable, read_condition
+from calculations.findings.catalogue import catalogue
+from calculations.findings.rows import met
 from calculations.models import Dataset, Run
 from calculations.selectors import Filters
+from calculations.software.structure import SYMBOLS
 from calculations.states import CalculationState, RunState, Standing
 from labportal.accounts.models import User
 from labportal.common.errors import InvalidInput
@@ -23,6 +27,9 @@ TRUST = {
 MOST_RUNS = 1_000_000
 MOST_INCLUDED = 40
 MOST_NOTE = 500
+MOST_CONDITIONS = 12
+#: What a set may be narrowed by, beside the filters of the list.
+OF_STRUCTURE = ("formula", "elements")
 STRUCTURES = "structures"  # of what may be included, the one that is no dataset
 DEFAULT = (STRUCTURES,)
 
@@ -31,7 +38,8 @@ DEFAULT = (STRUCTURES,)
 class RunSet:
     """`include` names what each row holds beside its numbers: "structures", names of datasets.
 
-    `seen` gathers the keys of the projects whose runs were written.
+    `conditions` bound quantities; `words` are the filters as they were said; `seen` gathers the
+    keys of the projects whose runs were written.
     """
 
     user: User
@@ -39,6 +47,7 @@ class RunSet:
     standing: str = "validated"
     include: tuple[str, ...] = DEFAULT
     note: str = ""
+    conditions: tuple[Condition, ...] = ()
     words: dict[str, str] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
@@ -48,7 +57,7 @@ class RunSet:
         filters = asked.get("filters") or {}
         if not isinstance(filters, Mapping):
             raise InvalidInput("must be an object of filters", field="filters")
-        known = {*Filters.__slots__, "q"}
+        known = {*Filters.__slots__, *OF_STRUCTURE, "q"}
         unknown = sorted(str(name)[:40] for name in filters if name not in known)
         if unknown:
             raise InvalidInput(
@@ -62,11 +71,21 @@ class RunSet:
         if len(note) > MOST_NOTE:
             raise InvalidInput(f"may have {MOST_NOTE} characters at most", field="note")
         said = {str(name): str(value).strip()[:200] for name, value in filters.items() if value}
-        return cls(user, Filters.read(said), standing, _included(asked), note, said)
+        _elements(said.get("elements", ""))
+        return cls(
+            user,
+            Filters.read(said),
+            standing,
+            _included(asked),
+            note,
+            _conditions(asked.get("where"), user),
+            said,
+        )
 
     def stored(self) -> dict[str, Any]:
         return {
             "filters": self.words,
+            "where": [str(condition) for condition in self.conditions],
             "standing": self.standing,
             "include": list(self.include),
             "note": self.note,
@@ -74,17 +93,26 @@ class RunSet:
 
     def label(self) -> str:
         trust = "Validated runs" if self.standing == "validated" else "Checked and validated runs"
-        narrowed = ", ".join(f"{name} {value}" for name, value in self.words.items())
-        return f"{trust}: {narrowed}" if narrowed else f"{trust}: all"
+        narrowed = [f"{name} {value}" for name, value in self.words.items()]
+        narrowed += [condition.words for condition in self.conditions]
+        return f"{trust}: {', '.join(narrowed) or 'all'}"
 
     def runs(self) -> QuerySet[Run]:
         """The runs in the order of the file: by calculation, then by their number."""
         trusted = selectors.calculations(self.user, self.filters).filter(
             state=CalculationState.VALID, standing__in=TRUST[self.standing], doubt=""
         )
+        if formula := self.words.get("formula"):
+            trusted = trusted.filter(structure__formula__iexact=formula)
+        if elements := _elements(self.words.get("elements", "")):
+            trusted = trusted.filter(structure__elements__contains=elements)
         rows = Run.objects.filter(
             calculation__in=trusted.order_by().values("pk"), state=RunState.VALID
         )
+        for condition in self.conditions:
+            own = met(condition, Level.RUN).values("run")
+            across = met(condition, Level.CALCULATION).filter(run=None).values("calculation")
+            rows = rows.filter(Q(pk__in=own) | Q(calculation__in=across))
         return rows.order_by("calculation_id", "index")
 
     def count(self) -> int:
@@ -102,6 +130,27 @@ class RunSet:
         for name, label in rows.values_list("name", "label").distinct()[:500]:
             found.setdefault(name, label)
         return list(found.items())[:MOST_INCLUDED]
+
+
+def _conditions(said: Any, user: User) -> tuple[Condition, ...]:
+    """Bounds such as gap>5 eV. Raises InvalidInput."""
+    texts = [said] if isinstance(said, str) else list(said or ())
+    if len(texts) > MOST_CONDITIONS:
+        raise InvalidInput(f"may hold {MOST_CONDITIONS} conditions at most", field="where")
+    kinds = catalogue(user) if texts else {}
+    try:
+        return tuple(read_condition(str(text), kinds) for text in texts if str(text).strip())
+    except Unreadable as problem:
+        raise InvalidInput(str(problem), field="where") from None
+
+
+def _elements(said: str) -> list[str]:
+    """H, O or H-O: chemical symbols. Raises InvalidInput."""
+    found = [word.capitalize() for word in said.replace(",", " ").replace("-", " ").split()]
+    unknown = [word[:10] for word in found if word not in SYMBOLS]
+    if unknown:
+        raise InvalidInput(f"{', '.join(unknown)} is no chemical symbol", field="filters.elements")
+    return found
 
 
 def _included(asked: Mapping[str, Any]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def _speaking(level: Level) -> Q:
     return valid if level is Level.RUN else Q(run=None) | (valid & Q(calculation__run_count=1))
 
 
-def _met(condition: Condition, level: Level) -> QuerySet[Quantity]:
+def met(condition: Condition, level: Level) -> QuerySet[Quantity]:
     """The quantities that meet a condition, whatever unit they are in."""
     sign, bounds = SIGNS[condition.sign], Q(pk=None)
     for unit, by in condition.column.factors().items():
@@ -127,7 +127,7 @@ def _named(user: User, asked: Asked, column: Column) -> QuerySet[Quantity]:
     )
     key = _key(asked.level)
     for condition in asked.conditions:
-        rows = rows.filter(**{f"{key}__in": _met(condition, asked.level).values(key)})
+        rows = rows.filter(**{f"{key}__in": met(condition, asked.level).values(key)})
     return rows.annotate(key=_in_unit(column))
 
 
@@ -147,8 +147,8 @@ def _newest(user: User, asked: Asked) -> QuerySet[Any]:
     else:
         rows = _base(user, asked).select_related("project").order_by("-pk")
     for condition in asked.conditions:
-        met = _met(condition, asked.level).values(_key(asked.level))
-        rows = rows.filter(pk__in=met)
+        meeting = met(condition, asked.level).values(_key(asked.level))
+        rows = rows.filter(pk__in=meeting)
     return rows.filter(Exists(shown.filter(**{_key(asked.level): OuterRef("pk")})))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from calculations.exports.base import Asked
 from calculations.exports.registry import KINDS, kind_of, kinds_of
-from calculations.exports.runset import STRUCTURES, TRUST, RunSet
+from calculations.exports.runset import OF_STRUCTURE, STRUCTURES, TRUST, RunSet
 from calculations.models import Export
 from calculations.selectors import Filters
 from calculations.sending import send
@@ -85,20 +84,26 @@ def export_new(request: HttpRequest) -> HttpResponse:
     """
     if request.GET.get("calculation"):
         return _new_of_calculation(request)
-    filters = _filters(request.GET)
-    sets = {name: _set(request, filters, name) for name in TRUST}
+    filters, where = _filters(request.GET), _where(request.GET)
+    asked = {"filters": filters, "where": where}
+    sets = {name: RunSet.read({**asked, "standing": name}, request.user) for name in TRUST}
+    counts = {name: chosen.count() for name, chosen in sets.items()}
     chosen = request.GET.get("standing", "")
     if chosen not in sets:
-        chosen = next((name for name in sets if sets[name].count()), "validated")
+        chosen = next((name for name in sets if counts[name]), "validated")
     kinds = kinds_of("set")
-    asked = request.GET.get("kind", "")
+    wanted = request.GET.get("kind", "")
     context = {
         "kinds": kinds,
-        "kind": asked if asked in [kind.name for kind in kinds] else kinds[0].name,
+        "kind": wanted if wanted in [kind.name for kind in kinds] else kinds[0].name,
         "filters": filters,
-        "narrowed": [(name.replace("_", " "), value) for name, value in filters.items()],
+        "where": where,
+        "narrowed": [
+            *(f"{name}: {value}" for name, value in filters.items()),
+            *(condition.words for condition in sets["checked"].conditions),
+        ],
         "trust": [
-            {"name": name, "label": label, "count": sets[name].count(), "chosen": name == chosen}
+            {"name": name, "label": label, "count": counts[name], "chosen": name == chosen}
             for name, label in (
                 ("validated", "Validated by a second person"),
                 ("checked", "Validated, or checked by rule"),
@@ -109,10 +114,6 @@ def export_new(request: HttpRequest) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "calculations/export_new.html", context)
-
-
-def _set(request: HttpRequest, filters: Mapping[str, str], standing: str) -> RunSet:
-    return RunSet.read({"filters": filters, "standing": standing}, request.user)
 
 
 def _new_of_calculation(request: HttpRequest) -> HttpResponse:
@@ -146,6 +147,7 @@ def _asked(subject: str, said: QueryDict) -> dict[str, Any]:
         return said.dict()
     return {
         "filters": _filters(said),
+        "where": _where(said),
         "standing": said.get("standing", ""),
         "include": said.getlist("include") if "chosen" in said else [STRUCTURES],
         "note": said.get("note", ""),
@@ -154,8 +156,13 @@ def _asked(subject: str, said: QueryDict) -> dict[str, Any]:
 
 def _filters(said: QueryDict) -> dict[str, str]:
     """What narrows the list of calculations; how far results are trusted is asked apart."""
-    names = ({*Filters.__slots__} | {"q"}) - {"standing", "state"}
+    names = {*Filters.__slots__, *OF_STRUCTURE, "q"} - {"standing", "state"}
     return {name: said[name].strip() for name in sorted(names) if said.get(name, "").strip()}
+
+
+def _where(said: QueryDict) -> list[str]:
+    """Bounds of quantities, as the section Analyses writes them."""
+    return [text for text in said.getlist("where") if text.strip()]
 
 
 @require_safe

@@ -93,7 +93,6 @@ def result_list(request: HttpRequest) -> HttpResponse:
         "saved": _saved(request, asked),
         "query": asked.query(),
         "shown_query": request.GET.urlencode(),
-        "filter_query": urlencode(asked.filters.active()),
         "hidden": _hidden(asked),
         "outdated": reanalysis.outdated(selectors.calculations(request.user)).exists(),
     }

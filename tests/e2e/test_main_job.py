@@ -94,7 +94,7 @@ def _take_files(page: Page, address: str) -> None:
     with page.expect_download() as coming:
         page.get_by_role("link", name="results.json").first.click()
     assert json.loads(Path(coming.value.path()).read_text())["converged"]
-    report = page.get_by_role("link", name="Report", exact=True).get_attribute("href")
+    report = page.locator(".menu-item", has_text="PDF").get_attribute("href")
     answer = page.request.get(report)
     assert answer.status == 200
     assert answer.body().startswith(b"%PDF")

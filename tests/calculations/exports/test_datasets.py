@@ -216,3 +216,46 @@ def test_names_of_columns_are_harmless(water: Calculation, ada: Any, exported: E
     (first, *_) = rows_of(exported("dataset-parquet", ada, include=["a'b%s"]))
     assert first["dataset_a_b_s_drop"] == ["1", "two", None]
     assert first["quantity_b"] == 1.0
+
+
+def test_formula_elements_and_bounds_of_quantities_narrow_it(water: Calculation, ada: Any) -> None:
+    def count(**asked: Any) -> int:
+        return RunSet.read(asked, ada).count()
+
+    energies = sorted(run.main_value for run in water.runs.all())
+    bound = f"total_energy<{(energies[1] + energies[2]) / 2} eV"
+    assert count(where=[bound]) == 2
+    assert count(where=["total_energy>-1e9 Ha"]) == 5  # in another unit
+    assert count(where=["polarizability>1"]) == 5  # of all runs together
+    assert count(where=["polarizability>100"]) == 0
+    structure = Calculation.objects.get(pk=water.pk).structure
+    assert structure is not None
+    assert count(filters={"formula": "h2o"}) == count(filters={"elements": "H, O"}) == 5
+    assert count(filters={"formula": "CH4"}) == count(filters={"elements": "H-N"}) == 0
+    assert count(filters={"structure": structure.number}) == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"where": ["gap>"]}, "is no condition"),
+        ({"where": ["nothing>5"]}, "There is no quantity 'nothing'"),
+        ({"where": ["total_energy>1"] * 13}, "12 conditions at most"),
+        ({"filters": {"elements": "H, Xx"}}, "Xx is no chemical symbol"),
+        ({"filters": []}, ""),
+        ({"filters": "all"}, "must be an object"),
+        ({"standing": "retracted"}, "must be one of validated, checked"),
+        ({"include": ["x"] * 41}, "at most 40"),
+        ({"include": 7}, "must be a list"),
+        ({"note": "x" * 501}, "500 characters"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_its_field(
+    asked: dict[str, Any], words: str, water: Calculation, ada: Any
+) -> None:
+    if not words:
+        assert RunSet.read(asked, ada).count() == 5
+        return
+    with pytest.raises(InvalidInput, match=words) as refused:
+        RunSet.read(asked, ada)
+    assert {field.partition(".")[0] for field in refused.value.errors} == set(asked)

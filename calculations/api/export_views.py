@@ -50,6 +50,9 @@ class AskSerializer(serializers.Serializer):
     kind = serializers.CharField(max_length=30)
     calculation = serializers.IntegerField(required=False)
     filters = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    where = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, help_text="gap>5 eV"
+    )
     standing = serializers.CharField(required=False, help_text="validated (default) or checked")
     include = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
     files = serializers.CharField(required=False, help_text="of a crate: all, inputs or none")

@@ -48,6 +48,15 @@ class Fit:
         return self.slope * x + self.intercept
 
 
+# Å, eV, eV/Å, Debye, …: what lies beyond was read from a broken file, and its square overflows.
+LARGEST = 1e12
+
+
+def is_sane(value: Any) -> bool:
+    """Whether it is a number that a program may have meant."""
+    return is_number(value) and abs(value) < LARGEST
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 

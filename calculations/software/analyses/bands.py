@@ -7,6 +7,7 @@ from typing import Any
 
 from calculations.software.analysis import is_number, needed, number_of, rows_of
 from calculations.software.base import Analysis, NotComputable
+from calculations.software.reading import real
 from calculations.software.results import Chart, Column, Dataset, Quantity, Results
 
 SAME_ENERGY = 2e-4  # eV: levels are printed with four digits
@@ -129,8 +130,11 @@ def _place(distance: float, labels: Sequence[tuple[Any, ...]]) -> str:
 
 
 def point_name(label: str) -> str:
-    """Write a k-point's name as papers do: \\Gamma and gG are Γ."""
+    """Write a k-point's name as papers do: \\Gamma, gG and 0 0 0 are Γ."""
     plain = str(label).strip().lstrip("\\").strip("{}$")
+    numbers = [real(word) for word in plain.split()]
+    if len(numbers) == 3 and None not in numbers:
+        return " ".join(f"{value:g}" for value in numbers) if any(numbers) else "Γ"
     return "Γ" if plain.lower() in ("gamma", "gg", "g") else plain
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from calculations.software.analyses import distances
 from calculations.software.analyses.geometry import whole_rows
-from calculations.software.analysis import is_number, needed, rows_of
+from calculations.software.analysis import is_number, is_sane, needed, rows_of
 from calculations.software.base import Analysis, NotComputable
 from calculations.software.results import Chart, Column, Dataset, Quantity, Results
 from calculations.software.structure import Vector, volume
@@ -67,7 +67,7 @@ def change(results: Results, parameters: Mapping[str, Any]) -> Results:
         ("way", "Way", "Å"),
     )
     datasets = [table("displacements", "Ways of the atoms", "table", heads, rows)]
-    if len(cells) > 1:
+    if len(cells) > 1 and cells[0] != cells[-1]:
         found = _cell_change(first, last)
         quantities += found.quantities
         datasets += found.datasets
@@ -77,7 +77,7 @@ def change(results: Results, parameters: Mapping[str, Any]) -> Results:
 def _frames(dataset: Dataset) -> list[list[tuple[str, Vector]]]:
     frames: dict[Any, list[tuple[str, Vector]]] = {}
     for frame, symbol, *place in rows_of(dataset, "frame", "symbol", "x", "y", "z"):
-        if not all(map(is_number, place)):
+        if not all(map(is_sane, place)):
             return []
         frames.setdefault(frame, []).append((str(symbol), (place[0], place[1], place[2])))
     return [frames[frame] for frame in sorted(frames)]
@@ -91,7 +91,7 @@ def _cells(dataset: Dataset | None) -> list[list[Vector]]:
     return [
         [(row[1 + n], row[2 + n], row[3 + n]) for n in (0, 3, 6)]
         for row in rows
-        if all(map(is_number, row))
+        if all(map(is_sane, row))
     ]
 
 
@@ -140,6 +140,8 @@ def _cell_change(first: Sequence[Vector], last: Sequence[Vector]) -> Results:
 def cell_angle(cell: Sequence[Vector], of: int) -> float:
     """Return the angle (°) between the two other vectors: alpha, beta or gamma."""
     u, v = (cell[i] for i in range(3) if i != of)
+    if not (math.hypot(*u) and math.hypot(*v)):
+        raise NotComputable("a vector of the cell has no length")
     cosine = math.fsum(a * b for a, b in zip(u, v)) / (math.hypot(*u) * math.hypot(*v))
     return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
 

@@ -42,7 +42,7 @@ def dos(results: Results, parameters: Mapping[str, Any]) -> Results:
 
 
 def projected(results: Results, parameters: Mapping[str, Any]) -> Results:
-    """The parts of the density of states, and which of them is largest at the Fermi level."""
+    """The parts of the density of states, and which of them holds most below the Fermi level."""
     table = needed(results, "pdos", NO_PARTS)
     fermi = _fermi(results)
     shifted = tuple(
@@ -52,7 +52,8 @@ def projected(results: Results, parameters: Mapping[str, Any]) -> Results:
     columns = (Column("energy", "Energy from the Fermi level", "eV", shifted), *table.columns[1:])
     dataset = Dataset("pdos_from_fermi", "Projected density of states", "series", columns)
     below = {}
-    for column in table.columns[1:]:
+    shells = [column for column in table.columns[1:] if "_" in column.name]
+    for column in shells or table.columns[1:]:
         pairs = [(e, v) for e, v in zip(shifted, column.values) if is_number(e) and is_number(v)]
         below[column.label] = _integral([e for e, _ in pairs], [v for _, v in pairs], 0.0) or 0.0
     largest = max(below, key=lambda label: below[label], default="")

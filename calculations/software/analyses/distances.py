@@ -9,8 +9,7 @@ from itertools import product
 from calculations.software.structure import Vector
 
 MAX_ATOMS = 200  # each is compared with the images of each
-STRETCH = 1.25  # bonds are up to this much longer than the sum of covalent radii
-LARGEST_RADIUS = 2.6
+SLACK = 0.45  # Å; bonds are up to this much longer than the sum of covalent radii
 UNKNOWN_RADIUS = 1.5
 # Å. Cordero et al., Dalton Trans. 2832 (2008); elements 1 to 96, in order.
 RADII = (
@@ -90,5 +89,5 @@ def neighbours(
             for shift in shifts:
                 image = other[0] + shift[0], other[1] + shift[1], other[2] + shift[2]
                 distance = math.dist(place, image)
-                if distance <= reach and (j != i or distance > 1e-6):
+                if 1e-6 < distance <= reach:
                     yield i, j, distance, image

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from calculations.software.analysis import is_number, needed, rows_of
+from calculations.software.analysis import is_sane, needed, rows_of
 from calculations.software.base import Analysis, NotComputable
 from calculations.software.results import Chart, Column, Dataset, Quantity, Results
 
@@ -17,14 +17,14 @@ def forces(results: Results, parameters: Mapping[str, Any]) -> Results:
     """The size of each atom's force, their root mean square, and the net force, ideally 0."""
     table = needed(results, "forces", "the run computed no forces: switch them on")
     atoms = rows_of(table, "atom", "x", "y", "z")
-    whole = [row[1:] for row in atoms if all(map(is_number, row[1:]))]
+    whole = [row[1:] for row in atoms if all(map(is_sane, row[1:]))]
     if not whole:
         raise NotComputable("the output holds no whole row of forces")
     count = len(whole)
     rms = math.sqrt(math.fsum(value * value for row in whole for value in row) / (3 * count))
     net = math.sqrt(sum(math.fsum(row[i] for row in whole) ** 2 for i in range(3)))
     sizes = [
-        round(math.hypot(*row[1:]), 8) if all(map(is_number, row[1:])) else None for row in atoms
+        round(math.hypot(*row[1:]), 8) if all(map(is_sane, row[1:])) else None for row in atoms
     ]
     columns = (
         Column("atom", "Atom", "", tuple(row[0] for row in atoms)),

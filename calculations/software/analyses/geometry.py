@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calculations.software.analyses import distances
-from calculations.software.analysis import is_number, rows_of
+from calculations.software.analysis import is_sane, rows_of
 from calculations.software.base import Analysis, NotComputable
 from calculations.software.results import Dataset, Quantity, Results
 from calculations.software.structure import ATOMIC_NUMBERS, Structure, Vector
@@ -31,7 +31,7 @@ class Bond:
 def whole_rows(dataset: Dataset | None) -> list[Vector]:
     """Return x, y, z of each row; none where a number is missing."""
     rows = rows_of(dataset, "x", "y", "z") if dataset is not None else []
-    return [row for row in rows if all(map(is_number, row))] if rows else []
+    return [row for row in rows if all(map(is_sane, row))] if rows else []
 
 
 def geometry(read: Read | None = None) -> Analysis:
@@ -106,11 +106,11 @@ def bonds_of(
 ) -> list[Bond]:
     """Return each bond from both of its ends: atoms nearer than their radii allow."""
     radii = [distances.radius(ATOMIC_NUMBERS.get(symbol.capitalize(), 0)) for symbol in symbols]
-    reach = 2 * max(radii, default=0.0) * distances.STRETCH
+    reach = 2 * max(radii, default=0.0) + distances.SLACK
     return [
         Bond(i, j, length, image)
         for i, j, length, image in distances.neighbours(places, cell, reach)
-        if length <= (radii[i] + radii[j]) * distances.STRETCH
+        if length <= radii[i] + radii[j] + distances.SLACK
     ]
 
 

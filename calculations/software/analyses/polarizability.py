@@ -14,7 +14,7 @@ from typing import Any
 from calculations.software.analysis import (
     SWEPT,
     Run,
-    is_number,
+    is_sane,
     linear_fit,
     number_of,
     swept_parameters,
@@ -99,7 +99,8 @@ def _point(run: Run) -> tuple[Vector, Vector] | None:
     parameters, results = run
     field = [parameters.get(name) or 0.0 for name in FIELDS]
     dipole = [number_of(results, f"dipole_{axis}") for axis in AXES]
-    if not all(map(is_number, field)) or dipole == [None, None, None]:
+    known = [value for value in dipole if value is not None]
+    if not known or not all(map(is_sane, [*field, *known])):
         return None
     x, y, z = (math.nan if value is None else value for value in dipole)
     return (float(field[0]), float(field[1]), float(field[2])), (x, y, z)

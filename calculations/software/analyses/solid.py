@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from calculations.software.analyses.geometry import whole_rows
-from calculations.software.analysis import Run, number_of, swept_parameter
+from calculations.software.analysis import LARGEST, Run, number_of, swept_parameter
 from calculations.software.base import Analysis, NotComputable
-from calculations.software.equation_of_state import EquationOfState, fit
+from calculations.software.equation_of_state import VOLUMES, EquationOfState, fit
 from calculations.software.parameters import Parameter
 from calculations.software.results import Chart, Dataset, Quantity, Results
 from calculations.software.structure import Vector
@@ -23,6 +23,7 @@ from calculations.software.tables import table
 CURVE_POINTS = 41
 SHAPE = 2e-3  # how much the vectors of a stretched cell may differ from its multiple
 LEAST_POINTS = 3
+SMALLEST, LARGEST_VOLUME = VOLUMES
 NOT_STRETCHED = (
     "the runs do not stretch a whole crystal: vary its lattice parameter or scale, with the atoms "
     "in fractions of the cell"
@@ -87,7 +88,7 @@ def _points(runs: Sequence[Run]) -> list[Point]:
     points = []
     for _, results in runs:
         volume, energy = number_of(results, "volume"), number_of(results, "total_energy")
-        if volume is None or energy is None or volume <= 0:
+        if volume is None or energy is None or not SMALLEST < volume < LARGEST_VOLUME:
             continue
         first = first or results
         stretch = _stretch(first, results)
@@ -104,9 +105,12 @@ def _stretch(first: Results, results: Results) -> float | None:
     before, after = whole_rows(first.dataset("cell")), whole_rows(results.dataset("cell"))
     if len(before) != 3 or len(after) != 3:
         return None
-    scale = math.hypot(*(x for row in after for x in row)) / math.hypot(
-        *(x for row in before for x in row)
-    )
+    whole = math.hypot(*(x for row in before for x in row))
+    if whole == 0.0:
+        return None
+    scale = math.hypot(*(x for row in after for x in row)) / whole
+    if scale == 0.0:
+        return None
     size = max(abs(x) for row in after for x in row)
     off = max(abs(a[i] - scale * b[i]) for a, b in zip(after, before) for i in range(3))
     if off > SHAPE * size:
@@ -155,9 +159,10 @@ def _swept_at(
     known = [
         (value, volume)
         for value, (_, results) in zip(swept.values, runs)
-        if (volume := number_of(results, "volume")) is not None and volume > 0
+        if (volume := number_of(results, "volume")) is not None
+        and SMALLEST < volume < LARGEST_VOLUME
     ]
-    if any(value <= 0 for value, _ in known):
+    if not known or any(not 0 < value < LARGEST for value, _ in known):
         return []
     value, volume = min(known, key=lambda pair: abs(pair[1] - found.volume))
     if any(abs((v / value) ** 3 * volume / other - 1) > 5e-3 for v, other in known):

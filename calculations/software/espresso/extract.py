@@ -16,6 +16,7 @@ from calculations.software.espresso.levels import (
     eigenvalues,
     frontier,
 )
+from calculations.software.espresso.moves import moves
 from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.report import (
     FORCE_IN_EV_PER_ANGSTROM,
@@ -47,6 +48,7 @@ def extract(folder: Path, report: Report | None = None) -> Results:
         eigenvalues(report),
         path,
         band_labels(report, folder) if path else None,
+        *moves(report),
     )
     return Results(tuple(_quantities(report)), tuple(filter(None, datasets)))
 

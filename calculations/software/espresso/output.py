@@ -163,7 +163,7 @@ class _Reader:
             self._current().pressure = report.pressure
             report.stress, self._inside = [], self._stress_line
         elif text.startswith("ATOMIC_POSITIONS"):
-            report.positions_unit, report.atoms = text[16:].strip(" (){}").lower(), []
+            report.begin_frame(text[16:].strip(" (){}").lower())
             self._inside = self._position_line
         elif text.startswith("CELL_PARAMETERS"):
             self._unit, report.cell = text[15:].strip(" (){}").lower(), []
@@ -324,7 +324,7 @@ class _Reader:
         elif text.startswith("crystal axes:"):
             report.cell, self._inside = [], self._axis_line
         elif text.startswith("site n.") and "alat units" in text:
-            report.positions_unit, report.atoms = "alat", []
+            report.begin_frame("alat")
             self._inside = self._site_line
         elif text.startswith("cart. coord. in units 2pi/alat"):
             report.k_points, self._inside = [], self._k_line

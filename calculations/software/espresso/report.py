@@ -10,9 +10,12 @@ RYDBERG_IN_EV = 13.605693122994
 BOHR_IN_ANGSTROM = 0.529177210903
 FORCE_IN_EV_PER_ANGSTROM = RYDBERG_IN_EV / BOHR_IN_ANGSTROM
 MAX_ATOMS_KEPT = 5000
+MAX_FRAMES_KEPT = 200
 MAX_K_POINTS = 5000
 MAX_LEVELS_KEPT = 200_000
 MAX_ERRORS = 20
+
+Place = tuple[str, float, float, float]  # symbol, x, y, z
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,39 @@ class Levels:
     energies: tuple[float | None, ...]
 
 
+@dataclass(frozen=True)
+class Frame:
+    """A geometry in the units in which it was printed; the lists fill while it is read."""
+
+    unit: str
+    atoms: list[Place]
+    cell: list[tuple[float, ...]]
+    alat: float | None
+
+    @property
+    def places(self) -> list[Place]:
+        """The atoms in Å; none where the unit needs a cell that is not known."""
+        unit = self.unit.partition("=")[0].strip() or "alat"
+        if unit == "crystal":
+            return self._from_crystal() if len(self.cell) == 3 else []
+        lengths = {"angstrom": 1.0, "bohr": BOHR_IN_ANGSTROM}
+        if self.alat is not None:
+            lengths["alat"] = self.alat * BOHR_IN_ANGSTROM
+        factor = lengths.get(unit)
+        if factor is None:
+            return []
+        return [(symbol, x * factor, y * factor, z * factor) for symbol, x, y, z in self.atoms]
+
+    def _from_crystal(self) -> list[Place]:
+        a, b, c = self.cell
+        found = []
+        for symbol, *parts in self.atoms:
+            u, v, w = parts
+            x, y, z = (u * a[i] + v * b[i] + w * c[i] for i in range(3))
+            found.append((symbol, x, y, z))
+        return found
+
+
 @dataclass
 class Report:
     """Of several programs in one output, what the last of them said, but for the sums."""
@@ -122,25 +158,17 @@ class Report:
     band_levels: list[Levels] = field(default_factory=list)
     wall_seconds: float | None = None
 
-    @property
-    def positions(self) -> list[tuple[str, float, float, float]]:
-        """The atoms in Å; none where the unit needs a cell that is not known."""
-        unit = self.positions_unit.partition("=")[0].strip() or "alat"
-        if unit == "crystal":
-            return self._from_crystal() if len(self.cell) == 3 else []
-        lengths = {"angstrom": 1.0, "bohr": BOHR_IN_ANGSTROM}
-        if self.alat is not None:
-            lengths["alat"] = self.alat * BOHR_IN_ANGSTROM
-        factor = lengths.get(unit)
-        if factor is None:
-            return []
-        return [(symbol, x * factor, y * factor, z * factor) for symbol, x, y, z in self.atoms]
+    frames: Thinned[Frame] = field(default_factory=lambda: Thinned(MAX_FRAMES_KEPT, recent=1))
 
-    def _from_crystal(self) -> list[tuple[str, float, float, float]]:
-        a, b, c = self.cell
-        found = []
-        for symbol, *parts in self.atoms:
-            u, v, w = parts
-            x, y, z = (u * a[i] + v * b[i] + w * c[i] for i in range(3))
-            found.append((symbol, x, y, z))
-        return found
+    @property
+    def positions(self) -> list[Place]:
+        """The atoms in Å; none where the unit needs a cell that is not known."""
+        return self._frame().places
+
+    def begin_frame(self, unit: str) -> None:
+        """Forget the atoms, and note the place of those that are read next."""
+        self.positions_unit, self.atoms = unit, []
+        self.frames.append(self._frame())
+
+    def _frame(self) -> Frame:
+        return Frame(self.positions_unit, self.atoms, self.cell, self.alat)

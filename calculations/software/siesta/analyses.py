@@ -14,11 +14,16 @@ from calculations.software.analyses.geometry import geometry
 from calculations.software.analyses.polarizability import Scale, polarizability
 from calculations.software.analyses.solid import equation_of_state
 from calculations.software.base import Analysis
+from calculations.software.siesta.form_motion import SINGLE
 from calculations.software.siesta.parameters import PARAMETERS
 
 # The slope 1 Debye / (V/Å) as a polarizability volume in Å³:
 # 1e-18 statC·cm over 1e8/299.792458 statV/cm.
 VOLUME = Scale(2.99792458, "Å³")
+
+
+def still(parameters: Mapping[str, Any], swept: Sequence[str]) -> str:
+    return change.NOT_RELAXED if parameters.get("run_type") == SINGLE else ""
 
 
 def switched_off(name: str, remedy: str) -> Callable[[Mapping[str, Any], Sequence[str]], str]:
@@ -35,8 +40,8 @@ ANALYSES: tuple[Analysis, ...] = (
     EIGENVALUES,
     FORCES,
     geometry(),
-    replace(change.RELAXATION, lacks=switched_off("optimise", change.NOT_RELAXED)),
-    replace(change.CHANGE, lacks=switched_off("optimise", change.NOT_RELAXED)),
+    replace(change.RELAXATION, lacks=still),
+    replace(change.CHANGE, lacks=still),
     replace(
         density_of_states.DOS,
         default=False,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calculations.software.espresso.output import read_output
 from calculations.software.espresso.report import MAX_K_POINTS, MAX_LEVELS_KEPT
+from calculations.software.execution import FAILED, execute, execute_across
 from calculations.software.results import Exit, Results, Verdict
 from tests.calculations.software.espresso.recorded import DATA, ESPRESSO, SILICON, checked
 
@@ -39,16 +40,17 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 def examine(folder: Path, ending: Exit = ENDED) -> tuple[Verdict, Results]:
     outcome = ESPRESSO.judge(folder, ending)
     results = ESPRESSO.extract(folder)
-    for analysis in ESPRESSO.analyses:
-        if analysis.scope == "run":
-            results = results + analysis.compute(results, {})
-    for analysis in ESPRESSO.analyses:
-        if analysis.scope == "calculation":
-            runs = [
-                (checked(**SILICON, scale=scale), results if scale < 1.1 else Results())
-                for scale in (0.9, 1.0, 1.05, 1.1)
-            ]
-            json.dumps(analysis.compute(runs).to_json(), allow_nan=False)
+    for item in execute([a for a in ESPRESSO.analyses if a.scope == "run"], results, {}):
+        assert item.status != FAILED, item.problem
+        results = results + item.results
+    runs = [
+        (checked(**SILICON, scale=scale), results if scale < 1.1 else Results())
+        for scale in (0.9, 1.0, 1.05, 1.1)
+    ]
+    across = [a for a in ESPRESSO.analyses if a.scope == "calculation"]
+    for item in execute_across(across, runs, troubled={}):
+        assert item.status != FAILED, item.problem
+        json.dumps(item.results.to_json(), allow_nan=False)
     json.dumps([outcome.to_json(), results.to_json()], allow_nan=False)
     assert Results.from_json(results.to_json()) == results
     return outcome.verdict, results

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calculations.software.execution import FAILED, execute
 from calculations.software.reading import LONGEST_LINE, Thinned, lines, real, reals
 from calculations.software.results import Exit, Results, Verdict
 from calculations.software.siesta import Siesta
@@ -33,9 +34,9 @@ def examine(folder: Path, ending: Exit = ENDED) -> tuple[Verdict, Results]:
     siesta = Siesta()
     outcome = siesta.judge(folder, ending)
     results = siesta.extract(folder)
-    for analysis in siesta.analyses:
-        if analysis.scope == "run":
-            results = results + analysis.compute(results, {})
+    for item in execute([a for a in siesta.analyses if a.scope == "run"], results, {}):
+        assert item.status != FAILED, item.problem
+        results = results + item.results
     json.dumps([outcome.to_json(), results.to_json()], allow_nan=False)
     assert Results.from_json(results.to_json()) == results
     return outcome.verdict, results

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calculations.software.base import Resources, order_analyses
+from calculations.software.base import Resources
+from calculations.software.graph import order_analyses
 from calculations.software.parameters import InvalidParameters, Kind
 from calculations.software.siesta import Siesta, fdf, raw
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from calculations.exports.base import Asked
@@ -52,7 +53,10 @@ class Row:
 @require_safe
 @needs()
 def export_list(request: HttpRequest) -> HttpResponse:
-    page = page_of(exports.exports_of(request.user), request)
+    after = request.GET.get("after", "")
+    if after and parse_datetime(after[:150]) is None:
+        raise InvalidInput("is no place in the list; open the list anew", field="after")
+    page = page_of(exports.exports_of(request.user), request, field="created_at")
     made = request.GET.get("made", "")
     context = {
         "page": page,

@@ -307,6 +307,22 @@ def test_the_list_costs_the_same_however_long(
         client.get(reverse("export-list"))
 
 
+def test_the_newest_stands_first_and_older_ones_are_a_page_away(
+    slow: Slow, ada: Any, water: Calculation, client: Client, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("labportal.accounts.paging.SIZE", 2)
+    for number in range(3):
+        export = made(ada, water)
+        Export.objects.filter(pk=export.pk).update(label=f"number {number}")
+    client.force_login(ada)
+    first = client.get(reverse("export-list"))
+    page = first.content.decode()
+    assert page.index("number 2") < page.index("number 1") and "number 0" not in page
+    older = client.get(first.context["page"].older_url).content.decode()
+    assert "number 0" in older and "number 1" not in older
+    assert client.get(f"{reverse('export-list')}?after=never").status_code == 400
+
+
 def test_a_label_is_never_mark_up(slow: Slow, ada: Any, client: Client) -> None:
     made(ada, submitted(ada, name='<img src=x onerror="alert(1)">'))
     client.force_login(ada)

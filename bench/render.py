@@ -1,5 +1,5 @@
-"""Renders pages in one process and counts their queries; started by bench.pages inside a stack's
-environment.
+"""Renders pages in one process and counts their queries; started by bench.pages and bench.results
+inside a stack's environment, with the pages as {name: address} in JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import django
 
 
 def main() -> None:
-    newest, rounds = int(sys.argv[1]), int(sys.argv[2])
+    pages, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
     django.setup()
     from django.test import Client
 
@@ -23,14 +23,6 @@ def main() -> None:
 
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username=os.environ["BENCH_PERSON"]))
-    pages = {
-        "dashboard": "/",
-        "list": "/calculations/",
-        "list, filtered": "/calculations/?state=valid&text=Water",
-        "detail": f"/calculations/{newest}/",
-        "API list": "/api/v1/calculations/",
-        "API detail": f"/api/v1/calculations/{newest}/",
-    }
     print(json.dumps([_render(client, name, path, rounds) for name, path in pages.items()]))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from calculations.software.base import Resources
+from calculations.software.execution import execute
 from calculations.software.results import Exit, Outcome, Results
 from tests.calculations.software.espresso.recorded import ESPRESSO, HYDROGEN, SILICON
 
@@ -117,8 +118,30 @@ def test_too_few_iterations_are_not_valid(tmp_path):
     assert (done.outcome.verdict.value, done.outcome.code) == ("not_valid", "scf_not_converged")
 
 
+def image(done: Done, index: Any = -1) -> Any:
+    """What ASE reads in the same output."""
+    ase_io = pytest.importorskip("ase.io")
+    return ase_io.read(done.folder / "output.out", index=index, format="espresso-out")
+
+
+def analysed(done: Done) -> Results:
+    """Every analysis of one run, in order."""
+    chosen = [analysis for analysis in ESPRESSO.analyses if analysis.scope == "run"]
+    return sum((item.results for item in execute(chosen, done.results, {})), done.results)
+
+
 def test_hydrogen_relaxes_with_pseudopotentials_of_the_cluster(tmp_path):
     done = solve(tmp_path / "run", **HYDROGEN)
+    images = image(done, slice(None))
+    found = analysed(done)
+    way = images[-1].get_distance(0, 1) - images[0].get_distance(0, 1)
+    assert found.quantity("rmsd").value == pytest.approx(abs(way) / 2, abs=1e-5)
+    assert found.quantity("energy_gained").value > 0
+    frames = done.results.dataset("trajectory").column("frame").values
+    assert max(frames) == done.value("geometries") - 1
+    assert done.results.dataset("final_geometry").column("z").values == (
+        done.results.dataset("geometry").column("z").values
+    )
     assert done.outcome.code == "converged"
     assert done.value("total_energy_ry") == pytest.approx(-2.252146, abs=1e-5)
     z = done.results.dataset("geometry").column("z").values
@@ -137,6 +160,11 @@ def test_the_cell_of_silicon_is_optimised(tmp_path):
     assert done.outcome.code == "converged"
     assert abs(done.value("pressure")) < 5
     assert done.value("volume") > (10 * 0.529177210903) ** 3 / 4
+    atoms = image(done)
+    assert done.value("volume") == pytest.approx(atoms.get_volume(), rel=1e-5)
+    before = image(done, 0).get_volume()
+    percent = 100 * (atoms.get_volume() / before - 1)
+    assert analysed(done).quantity("volume_change").value == pytest.approx(percent, abs=1e-2)
 
 
 def test_a_sweep_of_silicon_has_its_equation_of_state(tmp_path):
@@ -151,6 +179,19 @@ def test_a_sweep_of_silicon_has_its_equation_of_state(tmp_path):
     found = compute["equation_of_state"](runs)
     assert found.quantity("eos_celldm").value == pytest.approx(10.211, abs=0.005)
     assert found.quantity("bulk_modulus").value == pytest.approx(94.3, abs=2)
+    images = [
+        image(Done(tmp_path / str(a), Exit(0), before.outcome, before.results))
+        for a in (10.0, 10.1, 10.2, 10.3, 10.4)
+    ]
+    eos = pytest.importorskip("ase.eos").EquationOfState(
+        [each.get_volume() for each in images],
+        [each.get_potential_energy() for each in images],
+        "birchmurnaghan",
+    )
+    volume, energy, modulus = eos.fit()
+    assert found.quantity("eos_volume").value == pytest.approx(volume, rel=1e-3)
+    assert found.quantity("eos_energy").value == pytest.approx(energy, abs=1e-4)
+    assert found.quantity("bulk_modulus").value == pytest.approx(modulus * 160.21766, rel=1e-2)
     # Another way to the same: the pressure passes through 0 near the minimum.
     pressures = [results.quantity("pressure").value for _, results in runs]
     assert pressures == sorted(pressures, reverse=True)

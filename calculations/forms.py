@@ -22,6 +22,7 @@ from calculations.axis_fields import (
 )
 from calculations.models import Calculation, LabSettings, Structure
 from calculations.services.drafts import DraftSpec, clusters
+from calculations.services.pseudopotentials import Family, families
 from calculations.software.base import Software
 from calculations.software.parameters import Kind, Parameter
 from labportal.accounts.models import Project, User
@@ -88,6 +89,11 @@ class DraftForm(forms.Form):
         label="Priority", initial=0, required=False, widget=_text(inputmode="numeric")
     )
     keep_files = forms.BooleanField(label="Keep the raw files on the cluster", required=False)
+    pseudo_family = forms.ChoiceField(
+        label="Pseudopotentials",
+        required=False,
+        widget=forms.Select({"class": "form-select"}),
+    )
     automatic_retries = forms.TypedChoiceField(
         label="Try again by itself",
         required=False,
@@ -110,12 +116,25 @@ class DraftForm(forms.Form):
         self.fields["cluster"].label_from_instance = _cluster_label
         self.fields.update(fields_of(software, user))
         self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
+        self._offer_families()
         if not software.retried:
             del self.fields["automatic_retries"]
         if not can(user, Can.PRIORITISE):
             self.fields["priority"].help_text = "0 or less; moderators give more."
         for parameter in software.parameters:
             self.fields[PARAMETER + parameter.name] = _field_of(parameter)
+
+    def _offer_families(self) -> None:
+        """The library's families, for programs that take pseudopotentials."""
+        wanted = set(self.software.pseudo_formats)
+        self.families = [f for f in families() if wanted & set(f.formats)] if wanted else []
+        if not wanted:
+            del self.fields["pseudo_family"]
+            return
+        self.fields["pseudo_family"].choices = [
+            ("", "my own files"),
+            *((family.name, _family_label(family)) for family in self.families),
+        ]
 
     def groups(self, *, structure: bool) -> list[Group]:
         """The first group (the structure's own), or all the others, in the form's order."""
@@ -161,6 +180,7 @@ class DraftForm(forms.Form):
             priority=said.get("priority") or 0,
             keep_files=said.get("keep_files", False),
             automatic_retries=said.get("automatic_retries") or 0,
+            pseudo_family=said.get("pseudo_family") if "pseudo_family" in self.fields else None,
             copied_from=copied_from,
             structure=said.get("structure"),
         )
@@ -176,6 +196,11 @@ class DraftForm(forms.Form):
                 field = field_of_error(self.cleaned_data, name)
             known = field in self.fields
             self.add_error(field if known else None, text if known else f"{name} {text}")
+
+
+def _family_label(family: Family) -> str:
+    words = ", ".join([*family.functionals, f"{len(family.elements)} elements"])
+    return f"{family.name} ({words})"
 
 
 def _cluster_label(cluster: Any) -> str:

@@ -27,6 +27,7 @@ def register() -> None:
         NavEntry("Calculations", "calculation-list", "c", count=overviews.count_active, order=10),
         NavEntry("Analyses", "analyses", key="a", order=20),
         NavEntry("Exports", "export-list", section=Section.PERSON, order=30),
+        NavEntry("Pseudopotentials", "pseudopotential-list", section=Section.PERSON, order=31),
         NavEntry("Molecules", "molecule-list", key="m", order=30),
         NavEntry(
             "Reviews",

@@ -19,7 +19,7 @@ from calculations.models import (
     SavedFilter,
     Structure,
 )
-from calculations.services import structures
+from calculations.services import pseudopotentials, structures
 from calculations.software.structure import WATER
 from clusters import keys
 from clusters.models import Cluster, LogLine
@@ -28,6 +28,7 @@ from labportal.common.clock import now
 from labportal.common.storage import storage
 from labportal.notifications.models import Notification
 from tests.calculations.factories import draft, submitted
+from tests.calculations.pseudopotentials import psf
 from tests.clusters.factories import cluster
 from tests.factories import NotificationFactory, ProjectFactory, UserFactory
 from tests.matrix import Route, World
@@ -180,6 +181,14 @@ def always(value: Any) -> Callable[[World], Any]:
     return lambda world: value
 
 
+def pseudopotential(world: World) -> Any:
+    def make(_: World) -> Any:
+        file = BytesIO(psf("Si"))
+        return pseudopotentials.add("PBE", [("Si.psf", file)], actor=world.people["ada"]).rows[0]
+
+    return world.thing("pseudopotential", make)
+
+
 VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("project-member-remove", "user_id", pk(mia)),
     ("api-project-member", "user_id", pk(mia)),
@@ -199,6 +208,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("molecule-from-run", "run", pk(run)),
     ("molecule-*", "pk", pk(structure)),
     ("api-structure-*", "pk", pk(structure)),
+    ("pseudopotential-*", "pk", pk(pseudopotential)),
+    ("api-pseudopotential-*", "pk", pk(pseudopotential)),
     ("api-run-*", "pk", pk(run)),
     ("api-run-files", "file_id", pk(output_file)),
     ("calculation-input-file", "file_id", pk(input_file)),

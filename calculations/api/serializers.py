@@ -63,6 +63,9 @@ class DraftSerializer(serializers.Serializer):
     structure = serializers.IntegerField(
         required=False, allow_null=True, default=None, help_text="one of the library, by its id"
     )
+    pseudo_family = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, default=None, max_length=80
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()

@@ -38,3 +38,8 @@ class Pseudopotential(StoredFile):
 
     def __str__(self) -> str:
         return f"{self.family} {self.name}"
+
+    @property
+    def dialog(self) -> str:
+        """The id of the question before it is deleted."""
+        return f"delete-{self.pk}"

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile, Structure
-from calculations.services import structures
+from calculations.services import pseudopotentials, structures
 from calculations.services.retries import MOST_RETRIES
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
@@ -53,6 +53,7 @@ class DraftSpec:
     description: str = ""
     keep_files: bool = False
     automatic_retries: int = 0
+    pseudo_family: str | None = None  # of the library; "": own files, None: leave them as they are
     copied_from: Calculation | None = None
     structure: Structure | None = None  # of the library; its atoms replace those of `parameters`
 
@@ -183,6 +184,7 @@ def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
     ]
     structures.link(drafts, actor=actor)
     Calculation.objects.bulk_create(drafts)
+    _take_pseudopotentials(zip(drafts, specs, strict=True))
     Event.objects.bulk_create(
         Event(
             calculation=draft,
@@ -210,6 +212,7 @@ def change(calculation: Calculation, spec: DraftSpec, *, actor: User) -> Calcula
         setattr(calculation, name, value)
     structures.link([calculation], actor=actor)
     calculation.save(update_fields=list(columns))
+    _take_pseudopotentials([(calculation, spec)])
     return calculation
 
 
@@ -283,6 +286,7 @@ def attach(calculation: Calculation, name: str, content: BinaryIO, *, actor: Use
     key = f"inputs/{calculation.pk}/{int(now().timestamp() * 1e6)}-{name}"
     size, sha256 = storage().save(key, _AtMost(content))
     try:
+        pseudopotentials.check_upload(name, key)
         with transaction.atomic():
             _check_room(calculation, name)
             before = list(calculation.input_files.filter(name=name).values_list("key", flat=True))
@@ -314,10 +318,17 @@ def detach(calculation: Calculation, name: str, *, actor: User) -> None:
     _forget(keys)
 
 
+def _take_pseudopotentials(pairs: Iterable[tuple[Calculation, DraftSpec]]) -> None:
+    """Stage the files of the families that were chosen, in a fixed number of queries."""
+    chosen = [(c, s.pseudo_family) for c, s in pairs if s.pseudo_family is not None]
+    if chosen:
+        known = {c.pk: get_software(c.software) for c, _ in chosen}
+        pseudopotentials.stage(chosen, software_of=known)
+
+
 def _forget(keys: Sequence[str]) -> None:
-    """Delete stored files that no calculation names any more (copies share them), on commit."""
-    used = set(InputFile.objects.filter(key__in=keys).values_list("key", flat=True))
-    transaction.on_commit(lambda: [storage().delete(key) for key in keys if key not in used])
+    """Delete stored files that nothing names any more (copies and the library share them)."""
+    pseudopotentials.forget(keys)
 
 
 def check_file_name(name: str) -> None:

@@ -10,8 +10,10 @@ from django.db import transaction
 from calculations.models import Calculation, InputFile, LabSettings, Run
 from calculations.policy import may_review, review_reason
 from calculations.services.advance import Move, advance, advance_all
-from calculations.services.sweeps import PlannedRun, needed_files, plan_of
+from calculations.services.pseudopotentials import families, missing_words
+from calculations.services.sweeps import PlannedRun, needed_files, plan_of, pseudopotentials_of
 from calculations.signals import work_queued
+from calculations.software.registry import get_software
 from calculations.states import RunState
 from labportal.accounts.models import User
 from labportal.audit.services import record
@@ -74,9 +76,19 @@ def check_ready(calculations: Sequence[Calculation]) -> None:
             n for n in with_files[calculation.pk] if n not in present.get(calculation.pk, ())
         ]
         if missing:
-            errors["files"] = f"{', '.join(missing)} must be uploaded first"
+            errors["files"] = _what_to_do(calculation, missing)
         if errors:
             raise InvalidInput(errors=errors)
+
+
+def _what_to_do(calculation: Calculation, missing: Sequence[str]) -> str:
+    software = get_software(calculation.software)
+    needed = pseudopotentials_of(software, calculation.parameters, calculation.sweep)
+    of_library = [one.name for one in needed]
+    other = [name for name in missing if name not in of_library]
+    words = missing_words(needed, missing, families()) if len(other) < len(missing) else []
+    words += [f"{', '.join(other)} must be uploaded first"] if other else []
+    return "; ".join(words)
 
 
 def _cluster_errors(calculation: Calculation) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from calculations.models import Calculation, Run, Structure
 from calculations.software.base import Software
+from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.software.structure import Structure as Atoms
 from calculations.software.structure import StructureError, read_xyz
@@ -153,6 +154,18 @@ def needed_of(
         name: None
         for full in _kinds(software, parameters, sweep)
         for name in software.needed_files(full)
+    }
+    return tuple(found)
+
+
+def pseudopotentials_of(
+    software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None
+) -> tuple[NeededPseudopotential, ...]:
+    """Those that any of the runs needs."""
+    found = {
+        needed: None
+        for full in _kinds(software, parameters, sweep)
+        for needed in software.pseudopotentials(full)
     }
     return tuple(found)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from calculations.software.parameters import Parameter, check_parameters
 from calculations.software.plausible import Plausible
+from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.structure import Structure
 
@@ -130,6 +131,7 @@ class Software(ABC):
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
     `plausible`   bounds beyond which a number is not believed
+    `pseudo_formats` formats of pseudopotentials that it reads; none where it needs none
     `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
     """
 
@@ -146,6 +148,7 @@ class Software(ABC):
     retrieve: tuple[str, ...] = ()
     main_result: str = ""
     plausible: tuple[Plausible, ...] = ()
+    pseudo_formats: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +172,10 @@ class Software(ABC):
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of the files that the scientist must supply (pseudopotentials, say)."""
+        return ()
+
+    def pseudopotentials(self, parameters: Mapping[str, Any]) -> tuple[NeededPseudopotential, ...]:
+        """Of the needed files those that a library of pseudopotentials may supply."""
         return ()
 
     @abstractmethod

@@ -18,6 +18,7 @@ from calculations.forms import DraftForm, initial_of
 from calculations.models import Calculation, LabSettings
 from calculations.services import drafts, submission
 from calculations.services.preview import PreviewFile, input_files
+from calculations.services.pseudopotentials import families, family_of
 from calculations.services.sweeps import needed_of, swept_names
 from calculations.software.base import Software
 from calculations.software.graph import suited
@@ -27,7 +28,11 @@ from calculations.sweeps.planner import chain_depth
 from calculations.views.analysing import SCOPES, nodes
 from calculations.views.choosing import chosen, fills, first_structure
 from calculations.views.finding import find
+<<<<<<< HEAD
 from calculations.views.plan import Experience, Plan, experience, plan_of
+=======
+from calculations.views.pseudo_choice import Choice, choice_of, first_family
+>>>>>>> 7c25919 (calculations: Keep a library of pseudopotentials)
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
@@ -53,6 +58,7 @@ class Estimate:
     errors: list[str]
     missing_files: list[str]
     needed_files: list[str]
+    pseudo: Choice
     files: list[PreviewFile]
     run_number: int
     notes: list[str]
@@ -117,8 +123,17 @@ def _first_values(request: HttpRequest) -> dict[str, Any]:
     return {
         "project": project or projects.filter(is_default=True).first(),
         "analyses": _usual_analyses(software),
+<<<<<<< HEAD
         **first_structure(request, software),
+=======
+        "pseudo_family": _usual_family(software),
+>>>>>>> 7c25919 (calculations: Keep a library of pseudopotentials)
     }
+
+
+def _usual_family(software: Software) -> str:
+    defaults = {p.name: p.default for p in software.parameters}
+    return first_family(software, defaults, families()) if software.pseudo_formats else ""
 
 
 def _usual_analyses(software: Software) -> list[str]:
@@ -201,6 +216,8 @@ def _context(
     request: HttpRequest, form: DraftForm, draft: Calculation | None, source: Calculation | None
 ) -> dict[str, Any]:
     present = list((draft or source).input_files.all()) if draft or source else []
+    if present and not form.is_bound and "pseudo_family" in form.fields:
+        form.initial["pseudo_family"] = family_of(present, form.families)
     names = [file.name for file in present]
     software = form.software
     return {
@@ -240,6 +257,8 @@ def _estimate(
     depth = chain_depth(sweep)
     seen = experience(form.user, software, parameters, trial.cores, depth) if parameters else None
     number = max(1, min(run_number, trial.run_count))
+    family = form["pseudo_family"].value() or "" if "pseudo_family" in form.fields else ""
+    pseudo = choice_of(software, columns, form.families, family, present)
     return Estimate(
         runs=trial.run_count,
         plan=plan_of(software, sweep),
@@ -250,8 +269,9 @@ def _estimate(
         review=policy.review_reason(trial, LabSettings.current()) if columns else "",
         start=_start(columns.get("cluster")),
         errors=errors,
-        missing_files=[name for name in needed if name not in present],
+        missing_files=[n for n in needed if n not in present and n not in pseudo.names],
         needed_files=needed,
+        pseudo=pseudo,
         files=input_files(software, parameters, sweep, number - 1) if parameters else [],
         run_number=number,
         notes=_notes(software, columns),

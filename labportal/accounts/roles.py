@@ -26,6 +26,7 @@ class Can(StrEnum):
     VALIDATE = "validate results of others"
     RETRACT = "retract results of others"
     VIEW_STORAGE = "see what fills the disks"
+    MANAGE_PSEUDOPOTENTIALS = "replace, rename and delete pseudopotentials"
     VIEW_ALL_PROJECTS = "see all projects"
     MANAGE_CLUSTERS = "manage clusters"
     DELETE_LOGS = "delete logs"
@@ -48,6 +49,7 @@ _MODERATOR = _USER | {
     Can.PRIORITISE,
     Can.RETRACT,
     Can.VIEW_STORAGE,
+    Can.MANAGE_PSEUDOPOTENTIALS,
     Can.VIEW_ALL_PROJECTS,
     Can.VIEW_USERS,
     Can.BLOCK_USERS,

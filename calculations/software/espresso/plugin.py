@@ -19,6 +19,7 @@ from calculations.software.espresso.analyses import ANALYSES
 from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.parameters import PARAMETERS
 from calculations.software.plausible import ELECTRONIC, PERIODIC
+from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.reading import real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.structure import Structure
@@ -76,6 +77,7 @@ class Espresso(Software):
         f"{inputs.PREFIX}.xml",
     )
     main_result = "total_energy"
+    pseudo_formats = ("upf",)
     retried = ("scf_not_converged", "geometry_not_converged")
     plausible = (*ELECTRONIC, *PERIODIC)
 
@@ -91,8 +93,18 @@ class Espresso(Software):
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         if parameters["pseudopotentials"] != "uploaded":
             return ()
+        return tuple(dict.fromkeys(one.name for one in self.pseudopotentials(parameters)))
+
+    def pseudopotentials(self, parameters: Mapping[str, Any]) -> tuple[NeededPseudopotential, ...]:
+        """The files that are supplied; the cluster's own are not looked into."""
+        if parameters["pseudopotentials"] != "uploaded":
+            return ()
+        wanted = parameters["functional"]
+        functional = "" if wanted == "pseudopotential" else wanted
         files = inputs.pseudo_files(parameters, inputs.structure_of(parameters))
-        return tuple(dict.fromkeys(files.values()))
+        return tuple(
+            NeededPseudopotential(symbol, name, "upf", functional) for symbol, name in files.items()
+        )
 
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         files = inputs.render(parameters, carried)

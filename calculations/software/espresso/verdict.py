@@ -205,7 +205,8 @@ def _aborted(case: Case) -> Outcome | None:
     for box in report.errors[:3]:
         case.quote_box(box)
     note = next((note for note in case.stderr if not NOISE.search(note)), "")
-    code = "aborted"
+    silent = case.exit.code in (0, None) and not case.stopped and not report.errors
+    code = "cut_output" if silent and len(report.done) < case.steps else "aborted"
     if report.errors:
         said = f" in {report.errors[0].routine or 'a routine'}: {_reason(report.errors[0])}"
         message = f"pw.x stopped{said}"
@@ -215,7 +216,6 @@ def _aborted(case: Case) -> Outcome | None:
         message = f"The step of the bands did not reach its end: {case.ending}."
     elif case.exit.code in (0, None) and not case.exit.signal:
         message = "The output ends before pw.x reported its end."
-        code = "cut_output"
     else:
         message = f"pw.x stopped with {case.ending}."
     if note and not report.errors:

@@ -14,6 +14,7 @@ from typing import Any
 
 from calculations.software.base import Resources, Software
 from calculations.software.plausible import ELECTRONIC, PERIODIC, Plausible
+from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.siesta import checking, extract, inputs, transport, verdict
@@ -83,6 +84,7 @@ class Siesta(Software):
         "*.STRUCT_OUT",
     )
     main_result = "total_energy"
+    pseudo_formats = ("psf", "psml")
     retried = ("scf_not_converged", "geometry_not_converged")
     plausible = (*ELECTRONIC, *PERIODIC, Plausible("polarizability", 0.0, 1e5, "Å³"))
 
@@ -97,9 +99,15 @@ class Siesta(Software):
         return {"structure": write_xyz(structure), "cell": ""}
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        structure = inputs.structure_of(parameters)
-        pseudopotentials = (f"{s}.{parameters['pseudo_format']}" for s in structure.species)
-        return (*pseudopotentials, *transport.electrode_files(parameters))
+        names = (needed.name for needed in self.pseudopotentials(parameters))
+        return (*names, *transport.electrode_files(parameters))
+
+    def pseudopotentials(self, parameters: Mapping[str, Any]) -> tuple[NeededPseudopotential, ...]:
+        kind, functional = parameters["pseudo_format"], parameters["functional"]
+        return tuple(
+            NeededPseudopotential(symbol, f"{symbol}.{kind}", kind, functional)
+            for symbol in inputs.structure_of(parameters).species
+        )
 
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         return {inputs.INPUT: inputs.render(parameters, carried)}

@@ -1,0 +1,403 @@
+"""The lab's library of pseudopotentials: families of files, and which of them a calculation takes.
+
+The same content is stored once. Files that calculations took stay as long as one names them.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from calculations.models import Calculation, InputFile, Pseudopotential
+from calculations.services.sweeps import pseudopotentials_of
+from calculations.software.base import Software
+from calculations.software.pseudopotential import (
+    HEAD,
+    Head,
+    NeededPseudopotential,
+    PseudopotentialError,
+    format_of,
+    read_head,
+    same_functional,
+)
+from calculations.states import TERMINAL
+from labportal.accounts.models import User
+from labportal.accounts.roles import Can, can, require
+from labportal.audit.services import record
+from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
+from labportal.common.storage import storage
+
+MAX_FILE = 20 * 2**20
+MAX_FILES = 200
+MAX_TOTAL = 400 * 2**20
+MAX_RATIO = 200  # of a zip's entry: what it promises against what it takes
+FOLDER = "pseudopotentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of it: new rows, replaced ones, and what was there already or was left out."""
+
+    rows: list[Pseudopotential]
+    replaced: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The files of one name; `functionals` are those that their heads name."""
+
+    name: str
+    files: list[Pseudopotential]
+
+    @property
+    def elements(self) -> frozenset[str]:
+        return frozenset(file.element for file in self.files)
+
+    @property
+    def formats(self) -> list[str]:
+        return sorted({file.format for file in self.files})
+
+    @property
+    def functionals(self) -> list[str]:
+        return sorted({file.functional for file in self.files if file.functional})
+
+    def has(self, needed: NeededPseudopotential) -> Pseudopotential | None:
+        return next(
+            (f for f in self.files if (f.element, f.format) == (needed.element, needed.format)),
+            None,
+        )
+
+
+def library() -> QuerySet[Pseudopotential]:
+    """Every file; the library belongs to the lab, and all who may sign in see it."""
+    return Pseudopotential.objects.select_related("added_by")
+
+
+def families() -> list[Family]:
+    """All families by name, in one query."""
+    found: dict[str, list[Pseudopotential]] = {}
+    for row in library():
+        found.setdefault(row.family, []).append(row)
+    return [Family(name, rows) for name, rows in found.items()]
+
+
+def add(family: str, uploads: Sequence[tuple[str, BinaryIO]], *, actor: User) -> Added:
+    """Add files, or a zip of them, to a family: all or none.
+
+    Raises InvalidInput naming each file at fault, NotAllowed where one would be replaced by
+    somebody who may not.
+    """
+    require(actor, Can.CREATE_CALCULATION)
+    family = " ".join(family.split())
+    if not 0 < len(family) <= 80 or not family.isprintable():
+        raise InvalidInput(errors={"family": "needs a name of at most 80 characters"})
+    notes: list[str] = []
+    files = _unpacked(uploads, notes)
+    if not files:
+        raise InvalidInput(errors={"files": "choose at least one psf, psml or UPF file, or a zip"})
+    heads: dict[str, Head] = {}
+    errors = []
+    for name, data in files.items():
+        try:
+            heads[name] = read_head(name, data[:HEAD])
+        except PseudopotentialError as error:
+            errors.append(f"{name} {error}")
+    errors += _doubled(heads)
+    if errors:
+        raise InvalidInput(errors={"files": "; ".join(errors[:10])})
+    return _store(family, files, heads, notes, actor)
+
+
+def _unpacked(uploads: Sequence[tuple[str, BinaryIO]], notes: list[str]) -> dict[str, bytes]:
+    """Return the files by their plain names; folders in a zip are left out of the names."""
+    found: dict[str, bytes] = {}
+    for name, stream in uploads:
+        if name.lower().endswith(".zip"):
+            entries = _entries(name, stream, notes)
+        else:
+            entries = [(_plain(name), stream.read(MAX_FILE + 1))]
+        for plain, data in entries:
+            if len(data) > MAX_FILE:
+                limit = MAX_FILE // 2**20
+                raise InvalidInput(errors={"files": f"{plain} is larger than {limit} MiB"})
+            if plain in found:
+                raise InvalidInput(errors={"files": f"{plain} comes twice; leave one out"})
+            found[plain] = data
+    if len(found) > MAX_FILES or sum(map(len, found.values())) > MAX_TOTAL:
+        raise InvalidInput(errors={"files": f"at most {MAX_FILES} files at once"})
+    return found
+
+
+def _plain(name: str) -> str:
+    plain = PurePosixPath(name.replace("\\", "/")).name
+    good = 0 < len(plain) <= 120 and plain.isprintable() and not plain.startswith((".", "-"))
+    if not good or not all(c.isalnum() or c in "._-+" for c in plain) or not plain.isascii():
+        raise InvalidInput(errors={"files": f"{name!r:.80} is not a plain file name; rename it"})
+    return plain
+
+
+def _entries(name: str, stream: BinaryIO, notes: list[str]) -> list[tuple[str, bytes]]:
+    """Read a zip in memory: nothing of it is ever written under the names that it holds."""
+    found = []
+    try:
+        with zipfile.ZipFile(BytesIO(stream.read(MAX_TOTAL + 1))) as packed:
+            infos = [info for info in packed.infolist() if not info.is_dir()]
+            if len(infos) > 4 * MAX_FILES:
+                raise InvalidInput(errors={"files": f"{name} holds {len(infos)} files, too many"})
+            total = 0
+            for info in infos:
+                base = PurePosixPath(info.filename.replace("\\", "/")).name
+                if base.startswith(".") or not _is_wanted(base):
+                    notes.append(f"{base[:80]} is no pseudopotential and is left out")
+                    continue
+                total += info.file_size
+                if info.file_size > MAX_FILE or total > MAX_TOTAL:
+                    raise InvalidInput(errors={"files": f"{base[:80]} in {name} is too large"})
+                if info.file_size > MAX_RATIO * max(1, info.compress_size):
+                    raise InvalidInput(errors={"files": f"{base[:80]} in {name} is no honest zip"})
+                with packed.open(info) as content:
+                    found.append((_plain(base), content.read(MAX_FILE + 1)))
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+        raise InvalidInput(errors={"files": f"{name[:80]} is no zip that can be read"}) from None
+    return found
+
+
+def _is_wanted(name: str) -> bool:
+    try:
+        format_of(name)
+    except PseudopotentialError:
+        return False
+    return True
+
+
+def _doubled(heads: Mapping[str, Head]) -> list[str]:
+    seen: dict[tuple[str, str], str] = {}
+    errors = []
+    for name, head in heads.items():
+        other = seen.setdefault((head.format, head.element), name)
+        if other != name:
+            errors.append(f"{name} and {other} are both of {head.element}; a family has one")
+    return errors
+
+
+@transaction.atomic
+def _store(
+    family: str,
+    files: Mapping[str, bytes],
+    heads: Mapping[str, Head],
+    notes: list[str],
+    actor: User,
+) -> Added:
+    present = {
+        (row.format, row.element): row
+        for row in Pseudopotential.objects.select_for_update().filter(family=family)
+    }
+    rows, replaced = [], []
+    for name, data in files.items():
+        head = heads[name]
+        size, sha256, key = _keep(name, data)
+        old = present.get((head.format, head.element))
+        if old is not None and old.sha256 == sha256:
+            notes.append(f"{name} is there already")
+            continue
+        if old is not None:
+            if not can(actor, Can.MANAGE_PSEUDOPOTENTIALS):
+                raise NotAllowed(
+                    f"{family} has another file for {head.element} already; only moderators "
+                    "replace it. Choose another name for the family."
+                )
+            replaced.append(old.name)
+            forget([old.key])
+            old.delete()
+        rows.append(
+            Pseudopotential(
+                name=name,
+                size=size,
+                sha256=sha256,
+                key=key,
+                family=family,
+                format=head.format,
+                element=head.element,
+                functional=head.functional,
+                valence=head.valence,
+                relativistic=head.relativistic,
+                source=head.source.replace("\0", ""),
+                added_by=actor,
+            )
+        )
+    Pseudopotential.objects.bulk_create(rows)
+    if replaced:
+        record(actor, "pseudopotential.replace", target=family, detail={"files": replaced})
+    return Added(rows, replaced, notes)
+
+
+def _keep(name: str, data: bytes) -> tuple[int, str, str]:
+    """Store under the content's own digest, so that the same content is there once."""
+    from hashlib import sha256
+
+    digest = sha256(data).hexdigest()
+    key = f"{FOLDER}/{digest[:2]}/{digest}-{name}"
+    held = Pseudopotential.objects.filter(sha256=digest).values_list("key", flat=True).first()
+    if held is None:
+        storage().save(key, BytesIO(data))
+    return len(data), digest, held or key
+
+
+@transaction.atomic
+def rename(family: str, name: str, *, actor: User) -> None:
+    """Give a family another name; what calculations took stays as it is."""
+    require(actor, Can.MANAGE_PSEUDOPOTENTIALS)
+    name = " ".join(name.split())
+    if not 0 < len(name) <= 80 or not name.isprintable():
+        raise InvalidInput(errors={"name": "needs at most 80 characters"})
+    if name != family and Pseudopotential.objects.filter(family=name).exists():
+        raise InvalidInput(errors={"name": f"{name} is there already; choose another name"})
+    Pseudopotential.objects.filter(family=family).update(family=name)
+    record(actor, "pseudopotential.rename", target=family, detail={"name": name})
+
+
+@transaction.atomic
+def delete(file: Pseudopotential, *, actor: User) -> None:
+    """Take a file out of the library. Raises WrongMoment while a calculation still needs it."""
+    require(actor, Can.MANAGE_PSEUDOPOTENTIALS)
+    using = InputFile.objects.filter(key=file.key).exclude(calculation__state__in=TERMINAL)
+    first = using.select_related("calculation").first()
+    if first is not None:
+        raise WrongMoment(
+            f"{file.name} is used by {first.calculation.number}, which has not ended; "
+            "wait for it, or give that calculation another family."
+        )
+    key = file.key
+    file.delete()
+    forget([key])
+    record(actor, "pseudopotential.delete", target=str(file), detail={"sha256": file.sha256})
+
+
+def forget(keys: Iterable[str]) -> None:
+    """Delete stored files that neither the library nor a calculation names, on commit."""
+    wanted = list(keys)
+
+    def remove() -> None:
+        used = set(InputFile.objects.filter(key__in=wanted).values_list("key", flat=True))
+        used |= set(Pseudopotential.objects.filter(key__in=wanted).values_list("key", flat=True))
+        for key in wanted:
+            if key not in used:
+                storage().delete(key)
+
+    transaction.on_commit(remove)
+
+
+def best_family(needed: Sequence[NeededPseudopotential], known: Sequence[Family]) -> Family | None:
+    """Return the family that has all that is needed, made with the same functional."""
+    for family in known:
+        files = [(family.has(one), one.functional) for one in needed]
+        if needed and all(
+            file is not None and file.functional and same_functional(file.functional, functional)
+            for file, functional in files
+        ):
+            return family
+    return None
+
+
+def stage(pairs: Sequence[tuple[Calculation, str]], *, software_of: Mapping[int, Software]) -> None:
+    """Give drafts the files of their families, which share the library's content.
+
+    An empty family takes out what the library gave before. Raises InvalidInput for one that is
+    not there; a missing element is told when the calculation is submitted.
+    """
+    wanted = {family for _, family in pairs if family}
+    known = {family.name: family for family in families()} if wanted else {}
+    unknown = wanted - set(known)
+    if unknown:
+        text = f"{sorted(unknown)[0]!r:.60} is not in the library; choose another"
+        raise InvalidInput(errors={"pseudo_family": text})
+    calculations = [calculation for calculation, _ in pairs]
+    given = InputFile.objects.filter(calculation__in=calculations, key__startswith=f"{FOLDER}/")
+    given.delete()
+    rows = []
+    for calculation, name in pairs:
+        if not name:
+            continue
+        software = software_of[calculation.pk]
+        for needed in pseudopotentials_of(software, calculation.parameters, calculation.sweep):
+            file = known[name].has(needed)
+            if file is not None:
+                rows.append(
+                    InputFile(
+                        calculation=calculation,
+                        name=needed.name,
+                        size=file.size,
+                        sha256=file.sha256,
+                        key=file.key,
+                    )
+                )
+    # A file of the same name that the scientist has uploaded comes first.
+    own = InputFile.objects.filter(calculation__in=calculations)
+    taken = set(own.values_list("calculation_id", "name"))
+    each = {(row.calculation_id, row.name): row for row in rows}
+    InputFile.objects.bulk_create(row for place, row in each.items() if place not in taken)
+
+
+def family_of(files: Iterable[InputFile], known: Sequence[Family]) -> str:
+    """Return the family from which a calculation's files come; empty where from none."""
+    keys = {file.key for file in files if file.key.startswith(f"{FOLDER}/")}
+    if not keys:
+        return ""
+    matching = [f for f in known if keys <= {file.key for file in f.files}]
+    return matching[0].name if matching else ""
+
+
+def missing_words(
+    needed: Sequence[NeededPseudopotential], names: Iterable[str], known: Sequence[Family]
+) -> list[str]:
+    """Say what to do about each pseudopotential that is not there."""
+    absent = set(names)
+    words = []
+    for one in needed:
+        if one.name not in absent:
+            continue
+        holders = [family.name for family in known if family.has(one)]
+        if holders:
+            words.append(f"{one.name} is missing: choose the family {holders[0]}, or upload it")
+        else:
+            words.append(f"no family has {one.element} in {one.format}: upload {one.name}")
+    return words
+
+
+def warnings(needed: Sequence[NeededPseudopotential], family: Family | None) -> list[str]:
+    """What does not stop a calculation, but is seldom meant: files of another functional."""
+    if family is None:
+        return []
+    other = {}
+    for one in needed:
+        file = family.has(one)
+        if file is not None and not same_functional(file.functional, one.functional):
+            other.setdefault((file.functional, one.functional), []).append(one.element)
+    return [
+        f"{', '.join(elements)}: made with {made}, but the functional is {asked}"
+        for (made, asked), elements in other.items()
+    ]
+
+
+def check_upload(name: str, key: str) -> None:
+    """Raises InvalidInput where a supplied file is a pseudopotential of another element.
+
+    A file whose head cannot be read is the scientist's own affair: other programs have other files.
+    """
+    if not _is_wanted(name):
+        return
+    with storage().open(key) as stream:
+        data = stream.read(HEAD)
+    try:
+        read_head(name, data)
+    except PseudopotentialError as error:
+        if "another element" in str(error):
+            raise InvalidInput(errors={"files": f"{name} {error}"}) from None

@@ -22,7 +22,7 @@ from calculations.axis_fields import (
 )
 from calculations.models import Calculation, LabSettings, Structure
 from calculations.services.drafts import DraftSpec, clusters
-from calculations.services.pseudopotentials import Family, families
+from calculations.services.pseudo_families import Family, families
 from calculations.software.base import Software
 from calculations.software.parameters import Kind, Parameter
 from labportal.accounts.models import Project, User

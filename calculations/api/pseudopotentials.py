@@ -17,6 +17,8 @@ from rest_framework.response import Response
 from calculations.models import Pseudopotential
 from calculations.sending import send
 from calculations.services import pseudopotentials as service
+from calculations.services.pseudo_families import library
+from labportal.accounts.roles import Can, require
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")
@@ -78,7 +80,7 @@ class PseudopotentialViewSet(
     def get_queryset(self) -> QuerySet[Pseudopotential]:
         asked = self.request.query_params
         wanted = {n: asked[n][:80] for n in ("family", "element", "format") if asked.get(n)}
-        return service.library().filter(**wanted)
+        return library().filter(**wanted)
 
     @extend_schema(parameters=FILTERS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -106,6 +108,7 @@ class PseudopotentialViewSet(
     @action(detail=False, methods=["post"])
     def rename(self, request: Request) -> Response:
         """Give a family another name."""
+        require(request.user, Can.MANAGE_PSEUDOPOTENTIALS)
         asked = RenameSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         service.rename(**asked.validated_data, actor=request.user)

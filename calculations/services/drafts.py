@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile, Structure
-from calculations.services import pseudopotentials, structures
+from calculations.services import pseudo_families, pseudopotentials, structures
 from calculations.services.retries import MOST_RETRIES
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
@@ -323,7 +323,7 @@ def _take_pseudopotentials(pairs: Iterable[tuple[Calculation, DraftSpec]]) -> No
     chosen = [(c, s.pseudo_family) for c, s in pairs if s.pseudo_family is not None]
     if chosen:
         known = {c.pk: get_software(c.software) for c, _ in chosen}
-        pseudopotentials.stage(chosen, software_of=known)
+        pseudo_families.stage(chosen, software_of=known)
 
 
 def _forget(keys: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from calculations.models import Calculation, InputFile, LabSettings, Run
 from calculations.policy import may_review, review_reason
 from calculations.services.advance import Move, advance, advance_all
-from calculations.services.pseudopotentials import families, missing_words
+from calculations.services.pseudo_families import families, missing_words
 from calculations.services.sweeps import PlannedRun, needed_files, plan_of, pseudopotentials_of
 from calculations.signals import work_queued
 from calculations.software.registry import get_software

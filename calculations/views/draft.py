@@ -18,7 +18,7 @@ from calculations.forms import DraftForm, initial_of
 from calculations.models import Calculation, LabSettings
 from calculations.services import drafts, submission
 from calculations.services.preview import PreviewFile, input_files
-from calculations.services.pseudopotentials import families, family_of
+from calculations.services.pseudo_families import families, family_of
 from calculations.services.sweeps import needed_of, swept_names
 from calculations.software.base import Software
 from calculations.software.graph import suited
@@ -28,11 +28,8 @@ from calculations.sweeps.planner import chain_depth
 from calculations.views.analysing import SCOPES, nodes
 from calculations.views.choosing import chosen, fills, first_structure
 from calculations.views.finding import find
-<<<<<<< HEAD
 from calculations.views.plan import Experience, Plan, experience, plan_of
-=======
 from calculations.views.pseudo_choice import Choice, choice_of, first_family
->>>>>>> 7c25919 (calculations: Keep a library of pseudopotentials)
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
@@ -123,11 +120,8 @@ def _first_values(request: HttpRequest) -> dict[str, Any]:
     return {
         "project": project or projects.filter(is_default=True).first(),
         "analyses": _usual_analyses(software),
-<<<<<<< HEAD
         **first_structure(request, software),
-=======
         "pseudo_family": _usual_family(software),
->>>>>>> 7c25919 (calculations: Keep a library of pseudopotentials)
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calculations.services import pseudopotentials
-from calculations.services.pseudopotentials import Family
+from calculations.services import pseudo_families
+from calculations.services.pseudo_families import Family
 from calculations.services.sweeps import pseudopotentials_of
 from calculations.software.base import Software
 
@@ -38,16 +38,16 @@ def choice_of(
     family = next((f for f in known if f.name == chosen), None)
     given = frozenset(one.name for one in needed if family and family.has(one))
     absent = [one.name for one in needed if one.name not in given and one.name not in present]
-    words = pseudopotentials.missing_words(needed, absent, known)
+    words = pseudo_families.missing_words(needed, absent, known)
     return Choice(
         given,
         frozenset(one.name for one in needed),
         tuple(words),
-        tuple(pseudopotentials.warnings(needed, family)),
+        tuple(pseudo_families.warnings(needed, family)),
     )
 
 
 def first_family(software: Software, parameters: Mapping[str, Any], known: Sequence[Family]) -> str:
     """The family to begin with: it has every element, made with the functional."""
-    family = pseudopotentials.best_family(software.pseudopotentials(parameters), known)
+    family = pseudo_families.best_family(software.pseudopotentials(parameters), known)
     return family.name if family else ""

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from calculations.models import Pseudopotential
 from calculations.sending import send
 from calculations.services import pseudopotentials
-from calculations.services.pseudopotentials import Family
+from calculations.services.pseudo_families import Family, families, library
 from calculations.software.structure import SYMBOLS
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
@@ -45,7 +45,7 @@ class Shown:
 def pseudopotential_list(request: HttpRequest) -> HttpResponse:
     shown = [
         Shown(family, periodic_table(family), sum(file.size for file in family.files))
-        for family in pseudopotentials.families()
+        for family in families()
     ]
     context = {
         "shown": shown,
@@ -116,7 +116,7 @@ def pseudopotential_rename(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Can.MANAGE_PSEUDOPOTENTIALS)
 def pseudopotential_delete(request: HttpRequest, pk: int) -> HttpResponse:
-    file = get_object_or_404(pseudopotentials.library(), pk=pk)
+    file = get_object_or_404(library(), pk=pk)
     name = str(file)
     try:
         pseudopotentials.delete(file, actor=request.user)
@@ -129,5 +129,5 @@ def pseudopotential_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @needs()
 def pseudopotential_file(request: HttpRequest, pk: int) -> HttpResponseBase:
-    file = get_object_or_404(pseudopotentials.library(), pk=pk)
+    file = get_object_or_404(library(), pk=pk)
     return send(file.key, file.name)

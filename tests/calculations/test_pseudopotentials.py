@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from calculations.models import InputFile, Pseudopotential
 from calculations.services import drafts, pseudopotentials, submission
-from calculations.services.pseudopotentials import families
+from calculations.services.pseudo_families import best_family, families, warnings
 from calculations.software.siesta import Siesta
 from calculations.views.pseudopotentials import place_of
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
@@ -179,11 +179,9 @@ def test_the_best_family_has_all_elements_with_the_functional(ada: Any) -> None:
     add(ada, "An LDA", functional="ca")
     add(ada, "The right one")
     needed = Siesta().pseudopotentials(Siesta().check({}))
-    assert pseudopotentials.best_family(needed, families()).name == "The right one"
+    assert best_family(needed, families()).name == "The right one"
     lda = next(family for family in families() if family.name == "An LDA")
-    assert pseudopotentials.warnings(needed, lda) == [
-        "O, H: made with LDA, but the functional is PBE"
-    ]
+    assert warnings(needed, lda) == ["O, H: made with LDA, but the functional is PBE"]
 
 
 def test_the_form_begins_with_the_best_family_and_tells_what_is_wrong(

@@ -8,11 +8,11 @@ import argparse
 import json
 import sys
 
-from bench import exchange, lifecycle, pages, parse, records
+from bench import exchange, export, lifecycle, pages, parse, records, results
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (lifecycle, records, exchange, pages, parse)
+    for module in (lifecycle, records, exchange, pages, parse, export, results)
 }
 
 

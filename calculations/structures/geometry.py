@@ -23,6 +23,7 @@ class Facts:
     volume: float | None = None
     density: float | None = None
     extent: tuple[float, ...] = ()
+    directions: str = ""
 
 
 def facts(structure: Structure) -> Facts:
@@ -41,7 +42,14 @@ def facts(structure: Structure) -> Facts:
         volume=size,
         density=mass * GRAMS_PER_CM3 / size if structure.periodic == "TTT" else None,
         extent=extent,
+        directions=_directions(structure.periodic),
     )
+
+
+def _directions(periodic: str) -> str:
+    """Say along which vectors it repeats: a, b and c."""
+    names = [axis for axis, letter in zip("abc", periodic, strict=True) if letter == "T"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _angle(a: Vector, b: Vector) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 from calculations.software.structure import Structure, Vector
 from calculations.structures.geometry import bonds, colours, radii
@@ -15,6 +17,7 @@ from calculations.structures.geometry import bonds, colours, radii
 WIDTH, HEIGHT, MARGIN = 320.0, 200.0, 16.0
 TURN, TILT = math.radians(28), math.radians(20)  # of the view: corners do not hide one another
 MOST_DRAWN = 600
+FEW_ATOMS = 24
 BALL = 0.62  # of the covalent radius
 LINE = "#8a94a6"
 EDGES = ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7))
@@ -25,10 +28,13 @@ Point = tuple[float, float, float]
 
 def svg(structure: Structure) -> str:
     """Return the whole picture; of many atoms only as many as can be told apart are drawn."""
+    corners = [_turned(corner) for corner in _corners(structure)]
+    structure = _repeated(structure)
+    if not corners:
+        structure = _facing(structure)
     every = max(1, math.ceil(len(structure.atoms) / MOST_DRAWN))
     drawn = list(range(0, len(structure.atoms), every))
     places = {i: _turned(structure.atoms[i].position) for i in drawn}
-    corners = [_turned(corner) for corner in _corners(structure)]
     sizes = radii(structure.species)
     reach = BALL * max(sizes.values())
     scale, shift = _fitted([*places.values(), *corners], reach)
@@ -54,6 +60,39 @@ def svg(structure: Structure) -> str:
     )
 
 
+def _facing(structure: Structure) -> Structure:
+    """Lay a molecule or a sheet so that its broadest side is seen, the longest way across."""
+    import numpy as np
+
+    places = np.array([atom.position for atom in structure.atoms], float)
+    centred = places - places.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=True)[2]
+    # The view is along the second axis, tilted: across, depth, height.
+    laid = centred @ np.array([axes[0], axes[2], axes[1]]).T
+    atoms = (replace(a, position=tuple(p)) for a, p in zip(structure.atoms, laid, strict=True))
+    return replace(structure, atoms=tuple(atoms))
+
+
+def _repeated(structure: Structure) -> Structure:
+    """Show more than one cell of a crystal or a sheet of few atoms, or one sees no pattern."""
+    times = max(1, math.floor((FEW_ATOMS / len(structure.atoms)) ** 0.5))
+    along = structure.periodic.count("T")
+    if times == 1 or structure.cell is None or not along:
+        return structure
+    times = min(times, 4 if along < 3 else 2)
+    a, b, c = structure.cell
+    steps = product(*(range(times if letter == "T" else 1) for letter in structure.periodic))
+    atoms = [
+        replace(
+            atom,
+            position=tuple(x + i * a[n] + j * b[n] + k * c[n] for n, x in enumerate(atom.position)),
+        )
+        for i, j, k in steps
+        for atom in structure.atoms
+    ]
+    return replace(structure, atoms=tuple(atoms))
+
+
 def _turned(point: Sequence[float]) -> Point:
     """Turn about the vertical, tilt forward; the third number is the depth."""
     x, y, z = point
@@ -62,8 +101,8 @@ def _turned(point: Sequence[float]) -> Point:
 
 
 def _corners(structure: Structure) -> list[Vector]:
-    if structure.cell is None:
-        return []
+    if structure.cell is None or structure.periodic != "TTT":
+        return []  # along the others the vector says nothing but how much is empty
     a, b, c = structure.cell
     return [
         (
@@ -83,7 +122,7 @@ def _fitted(points: Sequence[Point], reach: float) -> tuple[float, tuple[float, 
     """Return scale and shift that put all points with their balls amid the picture."""
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     wide, high = max(xs) - min(xs) + 2 * reach, max(ys) - min(ys) + 2 * reach
-    scale = min((WIDTH - 2 * MARGIN) / wide, (HEIGHT - 2 * MARGIN) / high, 42.0)
+    scale = min((WIDTH - 2 * MARGIN) / wide, (HEIGHT - 2 * MARGIN) / high, 62.0)
     middle = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
     return scale, (WIDTH / 2 - scale * middle[0], HEIGHT / 2 + scale * middle[1])
 

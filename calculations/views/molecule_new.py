@@ -130,13 +130,13 @@ def _save(
 
 def _seen(found: Found, project: Project) -> dict[str, Any]:
     atoms = found.structure
-    picture: SafeString = mark_safe(svg(atoms))  # noqa: S308  (drawn by us; no text of the file)
+    drawing: SafeString = mark_safe(svg(atoms))  # noqa: S308  (drawn by us; no text of the file)
     return {
         "found": found,
         "atoms": atoms,
         "facts": geometry.facts(atoms),
         "format": FORMATS[found.format],
-        "picture": picture,
+        "drawing": drawing,
         "document": geometry.document(atoms),
         "there": service.identical(fingerprints(atoms), project),
     }

@@ -120,7 +120,6 @@ def molecule_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "structure": structure,
         "facts": geometry.facts(atoms),
-        "directions": _directions(structure.periodic),
         "atoms": atoms.atoms[:MOST_ATOM_ROWS],
         "more_atoms": max(0, len(atoms.atoms) - MOST_ATOM_ROWS),
         "properties": [
@@ -135,11 +134,6 @@ def molecule_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "tags": ", ".join(structure.tags),
     }
     return render(request, "molecules/detail.html", context)
-
-
-def _directions(periodic: str) -> str:
-    names = [axis for axis, letter in zip("abc", periodic, strict=True) if letter == "T"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 @needs(Can.CREATE_CALCULATION)
@@ -200,7 +194,7 @@ def _kept(structure: Structure, is_new: bool) -> str:
 @needs()
 def molecule_picture(request: HttpRequest, pk: int) -> HttpResponse:
     visible = Structure.objects.visible_to(request.user).filter(pk=pk)
-    key = f"structure-picture:1:{pk}"
+    key = f"structure-picture:3:{pk}"
     drawn = cache.get(key)
     if drawn is None or not visible.exists():
         drawn = svg(service.atoms_of(find(request.user, pk)))

@@ -10,6 +10,8 @@ const MOST_ATOMS = 20000; // of all repeated cells together
 const MOST_LABELS = 400;
 const FRAME_MS = 120;
 const STEP_DEGREES = 8;
+const FILLED = 0.86; // of the stage
+const MOST_PIXELS = 85; // for an Å: small molecules need not fill it
 const viewers = new Map();
 
 const minus = (a, b) => a.map((x, i) => x - b[i]);
@@ -40,17 +42,53 @@ class StructureViewer {
 
   begin() {
     this.draw();
-    this.viewer.zoomTo();
-    this.viewer.rotate(20, "x");
-    this.viewer.rotate(-25, "y");
-    this.viewer.zoom(this.data.cell ? 0.85 : 0.8);
-    this.viewer.render();
-    this.home = this.viewer.getView();
+    this.fit(true);
     this.box.classList.add("is-drawn");
     this.box.querySelector("[data-tools]").hidden = false;
     for (const part of this.box.querySelectorAll("[data-cell-only]")) part.hidden = !this.data.cell;
     this.bind();
     this.showFrame();
+  }
+
+  // Turn a little, so that corners do not hide one another, and fill the stage.
+  fit(turned = false) {
+    const { viewer } = this;
+    viewer.zoomTo();
+    if (turned) {
+      viewer.rotate(-25, "y");
+      viewer.rotate(this.data.cell ? 15 : 25, "x");
+    }
+    const points = this.outline();
+    const middle = ["x", "y", "z"].map((axis) => {
+      const values = points.map((p) => p[axis]);
+      return (Math.min(...values) + Math.max(...values)) / 2;
+    });
+    viewer.setView([...middle.map((x) => -x), ...viewer.getView().slice(3)]);
+    viewer.render();
+    const { width, height } = this.stage.getBoundingClientRect();
+    for (let pass = 0; pass < 3; pass += 1) {
+      const seen = viewer.modelToScreen(points);
+      const [wide, high] = ["x", "y"].map((axis) => Math.max(...seen.map((p) => p[axis])) - Math.min(...seen.map((p) => p[axis])));
+      const [origin, ...units] = viewer.modelToScreen([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]].map(point));
+      const scale = Math.hypot(...units.flatMap((p) => [p.x - origin.x, p.y - origin.y])) / Math.SQRT2; // pixels of an Å
+      const factor = Math.min((FILLED * width) / wide, (FILLED * height) / high, MOST_PIXELS / scale);
+      if (Number.isFinite(factor) && factor > 0) viewer.zoom(factor);
+      viewer.render();
+    }
+    this.home = viewer.getView();
+  }
+
+  // The corners of a box around each ball of some atoms, and those of the cells.
+  outline() {
+    const every = Math.ceil(this.drawn.length / 500);
+    const balls = this.drawn.filter((_, i) => i % every === 0).flatMap(({ symbol, place }) => {
+      const r = this.data.radii[symbol] ?? 0.7;
+      return [-r, r].map((step) => plus(place, [step, step, step]));
+    });
+    if (!this.cell || !this.on.cell) return balls.map(point);
+    const [na, nb, nc] = this.repeats;
+    const corners = [0, na].flatMap((i) => [0, nb].flatMap((j) => [0, nc].map((k) => plus(plus(this.cell[0].map((x) => x * i), this.cell[1], j), this.cell[2], k))));
+    return [...balls, ...corners].map(point);
   }
 
   get positions() {
@@ -209,7 +247,7 @@ class StructureViewer {
     slider.value = this.frame;
     const number = this.data.numbers?.[this.frame] ?? this.frame;
     const energy = this.data.energies?.[this.frame];
-    const words = `step ${number} of ${this.data.numbers?.at(-1) ?? this.data.frames.length - 1}${typeof energy === "number" ? `  ${energy.toFixed(5)} eV` : ""}`;
+    const words = `step ${number} of ${this.data.numbers?.at(-1) ?? this.data.frames.length - 1}${typeof energy === "number" ? `  ${energy.toFixed(5).replace("-", "−")} eV` : ""}`;
     play.querySelector("[data-frame-words]").textContent = words;
     slider.setAttribute("aria-valuetext", words);
   }
@@ -249,9 +287,7 @@ class StructureViewer {
       this.cells = Number(event.target.value);
       this.picked = [];
       this.draw();
-      this.viewer.zoomTo();
-      this.viewer.zoom(0.85);
-      this.viewer.render();
+      this.fit();
     });
     this.stage.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("fullscreenchange", () => this.viewer.resize());

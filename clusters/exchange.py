@@ -16,12 +16,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from calculations.models import Attempt, Run
+from calculations.models import Attempt, OrphanResult, Run
 from calculations.services import execution
 from calculations.services.following import lock_calculations
+from calculations.services.integrity import arrived_intact
+from calculations.services.reports import DAMAGED, damaged_report
 from calculations.services.specs import specs_of
 from calculations.states import LEASED_RUNS
-from clusters import rows
+from clusters import retention, rows, tombstones
 from clusters.agent.protocol import (
     PROTOCOL,
     TERMINAL,
@@ -74,6 +76,7 @@ class _Sorted:
     cancelled: list[Run] = field(default_factory=list)
     lost: list[tuple[Run, str]] = field(default_factory=list)
     orphans: list[tuple[Run, Mapping[str, Any], str]] = field(default_factory=list)
+    damaged: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
     verbs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -158,11 +161,15 @@ def _sort(cluster: Cluster, entries: Sequence[Mapping[str, Any]]) -> _Sorted:
         else:
             old.append((run, entry))
     _sort_old(found, cluster, old)
+    _sort_damaged(found, cluster)
     return found
 
 
 def _sort_current(found: _Sorted, run: Run, entry: Mapping[str, Any]) -> None:
     state = entry.get("state")
+    if state == AgentState.FINISHED and not arrived_intact(entry):
+        found.damaged.append((run, entry))
+        return
     if state == AgentState.FINISHED:
         found.finished.append((run, entry))
     elif state == AgentState.CANCELLED and run.cancel_reason:
@@ -198,6 +205,24 @@ def _sort_old(
         if entry.get("state") == AgentState.FINISHED:
             found.orphans.append((run, entry, why))
         _answer(found, entry, Verb.ABANDON, why=why)
+
+
+def _sort_damaged(found: _Sorted, cluster: Cluster) -> None:
+    """Results that are not what the agent hashed: asked for once more; damaged again, the run has
+    failed by that, and the report is kept for an admin to adopt.
+    """
+    if not found.damaged:
+        return
+    runs = [run.pk for run, _ in found.damaged]
+    before = OrphanResult.objects.filter(cluster=cluster, run__in=runs, why=DAMAGED)
+    asked = set(before.values_list("run", "attempt"))
+    for run, entry in found.damaged:
+        if (run.pk, entry["attempt"]) in asked:
+            found.finished.append((run, {**entry, **damaged_report()}))
+            _answer(found, entry, Verb.CLOSE)
+        else:
+            found.orphans.append((run, entry, DAMAGED))
+            _answer(found, entry, Verb.KEEP)
 
 
 def _stored(cluster: Cluster, run_ids: Sequence[uuid.UUID]) -> set[tuple[uuid.UUID, int]]:
@@ -269,28 +294,14 @@ def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
 
 
 def _purges(cluster: Cluster, purged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    if not cluster.purges_pending:
+    if not cluster.purges_pending and not purged:
         return []
-    pending = {
-        str(p.run_id): p
-        for p in Purge.objects.filter(cluster=cluster, done_at=None).order_by("pk")[:MAX_EXECUTE]
-    }
-    done = [
-        (pending.pop(str(item.get("run"))), item)
-        for item in purged
-        if str(item.get("run")) in pending
-    ]
-    moment = now()
-    for purge, item in done:
-        purge.done_at = moment
-        purge.freed_bytes = max(0, int(item.get("freed_bytes") or 0))
-    if done:
-        Purge.objects.bulk_update([p for p, _ in done], ["done_at", "freed_bytes"])
-        Run.objects.filter(pk__in=[p.run_id for p, _ in done]).update(purged_at=moment)
+    tombstones.take(cluster, purged)
+    wanted = retention.pending(cluster, MAX_EXECUTE)
     cluster.purges_pending = Purge.objects.filter(cluster=cluster, done_at=None).count()
     return [
-        {"run": run_id, "attempt": 0, "verb": Verb.PURGE.value, "keep": purge.keep}
-        for run_id, purge in pending.items()
+        {"run": str(p.run_id), "attempt": p.attempt, "verb": Verb.PURGE.value, "keep": p.keep}
+        for p in wanted
     ]
 
 

@@ -181,7 +181,9 @@ class Purge(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["run"], name="purge_wanted_once", condition=models.Q(done_at=None)
+                fields=["run", "cluster"],
+                name="purge_wanted_once",
+                condition=models.Q(done_at=None),
             )
         ]
 

@@ -12,6 +12,7 @@ from calculations import signals
 from clusters import panels
 from clusters.models import Cluster
 from clusters.placement import call
+from clusters.retention import withdraw
 from clusters.tasks import want_place
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
@@ -33,6 +34,7 @@ def register() -> None:
     register_panel("calculation.overview", "log", panels.short_run_log, order=80)
     signals.work_queued.connect(want_place, dispatch_uid="clusters.place")
     signals.settled.connect(want_place, dispatch_uid="clusters.place_next")
+    signals.files_kept.connect(withdraw, dispatch_uid="clusters.withdraw_purges")
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
 
 

@@ -48,6 +48,8 @@ def assign(pairs: Iterable[tuple[Run, Any]], *, expires_at: datetime) -> None:
                 "lease_expires_at": expires_at,
                 "started_at": None,
                 "progress": None,
+                "purged_at": None,
+                "purge_held": "",
                 "reason": f"handed to {cluster.name}",
             },
         )
@@ -67,12 +69,16 @@ def record_running(
         for run in runs
         if run.state == RunState.ASSIGNED and told[run.pk]["state"] != "preparing"
     ]
-    changed = {
+    changed: dict[Any, dict[str, Any]] = {
         run.pk: {"progress": with_trail(run.progress, progress)}
         for run in runs
         if (progress := read_progress(told[run.pk].get("progress")))
         and progress != told_before(run.progress)
     }
+    for run in runs:
+        taken = told[run.pk].get("disk_bytes")
+        if type(taken) is int and 0 <= taken < 2**63 and taken != run.disk_bytes:
+            changed.setdefault(run.pk, {})["disk_bytes"] = taken
     touched = {run.calculation_id for run in runs if run in begun or run.pk in changed}
     if touched:
         lock_calculations(touched)
@@ -93,7 +99,7 @@ def record_running(
     if changed:
         compare_and_set(Run, {r.pk: r.state for r in runs if r.pk in changed}, changed)
         for run in runs:
-            if run.pk in changed:
+            if "progress" in changed.get(run.pk, ()):
                 publish(
                     f"calculation:{run.calculation_id}",
                     "run.progress",
@@ -165,6 +171,7 @@ def _finish_move(run: Run, report: FinishReport) -> Move:
             "finished_at": report.finished_at or now(),
             "lease_expires_at": None,
             "main_value": main_value(run, report),
+            "disk_bytes": report.disk_bytes if report.disk_bytes is not None else run.disk_bytes,
         },
     )
 
@@ -186,6 +193,8 @@ def _attempt(run: Run, report: FinishReport, advice: Advice | None) -> Attempt:
         elapsed_s=report.elapsed_s,
         cpu_s=report.cpu_s,
         max_rss_mib=report.max_rss_mib,
+        results_sha256=report.results_sha256,
+        not_finite=list(report.not_finite),
         changes=run.changes,
         advice=advice.to_json() if advice else {},
     )

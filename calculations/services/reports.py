@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from calculations.software.canonical import MAX_NAME, MOST_LOST, results_sha256
 from calculations.software.execution import COMPUTED, FAILED, MAX_PROBLEM, MISSING
 from calculations.software.results import Outcome, Results, Verdict
 
@@ -50,6 +51,25 @@ class FinishReport:
     results: Results
     analyses: tuple[AnalysisReport, ...]
     files: tuple[FileReport, ...]
+    results_sha256: str = ""
+    not_finite: tuple[str, ...] = ()
+    disk_bytes: int | None = None
+
+
+DAMAGED = "its results are not what the agent hashed"
+
+
+def damaged_report() -> dict[str, Any]:
+    """What takes the place of results that arrived damaged, twice."""
+    outcome = Outcome(
+        Verdict.FAILED,
+        "results_damaged",
+        "The results arrived, but not as the agent had found them.",
+        "Update the cluster's agent, then retry; or let an admin adopt what arrived.",
+        (DAMAGED,),
+    )
+    empty: dict[str, Any] = {"quantities": [], "datasets": []}
+    return {"outcome": outcome.to_json(), "results": empty, "analyses": [], "files": []}
 
 
 def read_report(document: Mapping[str, Any]) -> FinishReport:
@@ -94,6 +114,11 @@ def _read(document: Mapping[str, Any]) -> FinishReport:
             FileReport(str(item["name"])[:200], int(item["size"]), str(item["sha256"])[:64])
             for item in document.get("files") or ()
         ),
+        results_sha256=results_sha256(document.get("results") or {}),
+        not_finite=tuple(str(name)[:MAX_NAME] for name in document.get("not_finite") or ())[
+            :MOST_LOST
+        ],
+        disk_bytes=_bytes(document.get("disk_bytes")),
     )
 
 
@@ -121,6 +146,12 @@ def _integer(value: Any) -> int | None:
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def _bytes(value: Any) -> int | None:
+    """A size as the database bears it; anything else is not known."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 2**63 else None
 
 
 def _moment(value: Any) -> datetime | None:

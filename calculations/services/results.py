@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from calculations.services.sweeps import swept_values
 from calculations.software import results as software_results
 from calculations.software.analysis import AXES
 from calculations.software.base import Analysis
+from calculations.software.canonical import MAX_LABEL, MAX_NAME, MAX_UNIT, stored_value, text
 from calculations.software.execution import Executed, execute_across
 from calculations.software.graph import order_analyses
 from calculations.software.registry import get_software
@@ -92,19 +92,19 @@ def collect(
     """Add the rows for what was found to `quantities` and `datasets`; nothing is stored yet."""
     place = {"calculation_id": calculation_id, "run": run, "analysis": analysis}
     for quantity in found.quantities:
-        value = quantity.value
+        value = stored_value(quantity.value)
+        if value is None:
+            continue
         kind = (
             "truth" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
         )
-        if kind == "number" and (value is None or not math.isfinite(value)):
-            continue
         quantities.append(
             StoredQuantity(
                 **place,
-                name=quantity.name[:80],
-                label=quantity.label[:120],
-                unit=quantity.unit[:30],
-                **{kind: value[:500] if isinstance(value, str) else value},
+                name=text(quantity.name, MAX_NAME),
+                label=text(quantity.label, MAX_LABEL),
+                unit=text(quantity.unit, MAX_UNIT),
+                **{kind: value},
             )
         )
     for dataset in found.datasets:
@@ -112,8 +112,8 @@ def collect(
         datasets.append(
             Dataset(
                 **place,
-                name=dataset.name[:80],
-                label=dataset.label[:120],
+                name=text(dataset.name, MAX_NAME),
+                label=text(dataset.label, MAX_LABEL),
                 kind=dataset.kind,
                 columns=document["columns"],
             )
@@ -123,8 +123,8 @@ def collect(
 def main_value(run: Run, report: FinishReport) -> float | None:
     """Return the number that stands for the run in lists."""
     found = report.results.quantity(get_software(run.calculation.software).main_result)
-    number = isinstance(found.value, (int, float)) if found else False
-    return float(found.value) if number and math.isfinite(found.value) else None
+    number = stored_value(found.value) if found else None
+    return number if isinstance(number, float) else None
 
 
 def across_runs(calculation: Calculation) -> list[Analysis]:

@@ -19,7 +19,7 @@ EXIT_CODE = {"name": "exit_code", "label": "Exit code", "value": 0, "unit": ""}
 
 def report(*quantities: dict[str, Any], **details: Any) -> dict[str, Any]:
     found = [EXIT_CODE, *(quantities or (ENERGY,))]
-    return finished(results={"quantities": found, "datasets": []}, **details)
+    return finished(**{"results": {"quantities": found, "datasets": []}, **details})
 
 
 def executed(

@@ -256,6 +256,7 @@ EVENT_WORDS = {
     "validate": "validated",
     "retract": "retracted",
     "restore": "restored",
+    "order_purge": "raw files to be deleted",
     "keep_files": "raw files are kept",
     "let_files_go": "raw files go when their time is over",
 }

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "labportal.env": (),
     "labportal.settings": ("labportal.env", "labportal.common.logs"),
     "labportal.embedded": (),
+    "labportal.client": (),
     "labportal.common": (),
     "labportal.accounts": ("labportal.common",),
     "labportal.audit": ("labportal.common", "labportal.accounts"),

@@ -1,0 +1,201 @@
+"""New calculations: from a file, from options, from a template; and what may be set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from labportal.client import spec
+from labportal.client.cli.base import App, cell, common, operation_of, state_words
+from labportal.client.cli.files import Bar
+from labportal.client.cli.following import follow
+from labportal.client.errors import Invalid
+from labportal.client.words import numeral
+
+RESOURCES = ("cores", "memory_mib", "walltime_s", "priority", "automatic_retries")
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--name", "-N", default="", help="In a few words what it is.")
+@click.option("--description", default="")
+@click.option("--software", "-s", default="", help="siesta, espresso, pyscf, …; see: software.")
+@click.option("--template", default="", help="Begin with a template; see: templates.")
+@click.option("--structure", default="", metavar="FILE|NUMBER", help="Kept in the library.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter.")
+@click.option("--sweep", multiple=True, metavar="NAME=FROM:TO:POINTS", help="Or NAME=A,B,C.")
+@click.option("--chain", is_flag=True, help="Each run begins with files of the one before.")
+@click.option("--along", default="", help="Of several axes: the one of the chain.")
+@click.option("--carry", multiple=True, metavar="PATTERN", help="Files that are handed on.")
+@click.option("--analyses", default="", help="Names, by commas; what they require is added.")
+@click.option("--file", "files", multiple=True, type=click.Path(path_type=Path), help="An input.")
+@click.option("--project", default="")
+@click.option("--cluster", default="")
+@click.option("--cores", type=int)
+@click.option("--memory", "memory_mib", type=int, metavar="MIB")
+@click.option("--walltime", "walltime_s", type=int, metavar="SECONDS")
+@click.option("--priority", type=int)
+@click.option("--retries", "automatic_retries", type=int, help="With the change a verdict advises.")
+@click.option("--keep-files", is_flag=True, default=None)
+@click.option("--draft", is_flag=True, help="Store it, but do not submit it.")
+@click.option("--dry-run", is_flag=True, help="Only say what would run, and what it would cost.")
+@click.option("--wait", "-w", is_flag=True, help="Watch it to its end; exit code 0 if valid.")
+@common
+def submit(app: App, file: Path | None, draft: bool, dry_run: bool, wait: bool, **options: Any):
+    """Submit a calculation: of a TOML or JSON file, of options, or both (options win).
+
+    labportal submit --software siesta --structure water.xyz --set mixing_weight=0.1
+    --sweep field_y=0:0.4:5 --chain --wait
+    """
+    asked = _merged(app, file, options)
+    files = [Path(each) for each in [*asked.pop("files", []), *options["files"]]]
+    missing = [str(each) for each in files if not each.is_file()]
+    if missing:
+        raise Invalid(f"There is no file {', '.join(missing)}.")
+    if dry_run:
+        return _preview(app, asked, files)
+    size = sum(each.stat().st_size for each in files)
+    with Bar(app, "uploading", size) as bar:
+        made = app.portal.submit(files=files, draft=draft, progress=bar, **asked)
+    if wait and not draft:
+        app.say(f"{made.number}: {made.url}")
+        return follow(app, made)
+    state = state_words(made.state)
+    app.say(f"{state}{': ' + cell(made.reason) if made.reason else ''} {made.url}")
+    app.print(made.document, lambda: click.echo(made.number))
+    return None
+
+
+def _merged(app: App, file: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """What the template, the file and the options say, the later before the earlier."""
+    asked: dict[str, Any] = _template(app, options["template"]) if options["template"] else {}
+    if file is not None:
+        said = spec.read(file)
+        parameters = {**asked.get("parameters", {}), **said.get("parameters", {})}
+        asked = {**asked, **said, "parameters": parameters}
+    plain = ("name", "description", "software", "project", "cluster", "keep_files", *RESOURCES)
+    asked |= {name: options[name] for name in plain if options[name] not in ("", None)}
+    asked["parameters"] = {**asked.get("parameters", {}), **spec.settings(options["settings"])}
+    swept = spec.sweep(
+        options["sweep"], chain=options["chain"], along=options["along"], carry=options["carry"]
+    )
+    if swept is not None:
+        asked["sweep"] = swept
+    if options["analyses"]:
+        asked |= {"analyses": _names(options["analyses"]), "complete": True}
+    if options["structure"]:
+        asked["structure"] = options["structure"]
+    if not asked.get("software"):
+        raise Invalid("Which program? Name it by --software, in the file, or by --template.")
+    asked.setdefault("name", _name(file, asked))
+    return _with_structure(app, asked)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _name(file: Path | None, asked: dict[str, Any]) -> str:
+    if file is not None:
+        return file.stem
+    structure = asked.get("structure")
+    stem = Path(str(structure)).stem if structure else ""
+    return f"{stem} {asked['software']}".strip()
+
+
+def _with_structure(app: App, asked: dict[str, Any]) -> dict[str, Any]:
+    """A file goes into the library first; a number names what is there."""
+    structure = asked.get("structure")
+    if not isinstance(structure, str):
+        return asked
+    if Path(structure).is_file():
+        about = {"project": asked["project"]} if asked.get("project") else {}
+        asked["structure"] = app.portal.add_structure(structure, **about)["id"]
+    elif spec.looks_like_file(structure):
+        raise Invalid(f"There is no file {structure}.")
+    else:
+        asked["structure"] = numeral(structure)
+    return asked
+
+
+def _preview(app: App, asked: dict[str, Any], files: list[Path]) -> None:
+    operation_of(app, "calculation_preview")
+    found = app.portal.call("calculation_preview", **asked)
+    present = {each.name for each in files}
+    missing = [name for name in found["needed_files"] if name not in present]
+
+    def words() -> None:
+        for file in found["files"]:
+            click.echo(f"--- {file['name']}")
+            click.echo(file["text"])
+        axes = [f"{a['label']} / {a['unit']}".rstrip(" /") for a in found["axes"]]
+        if axes:
+            rows = [[run["number"], *run["point"], run["continues"]] for run in found["runs"]]
+            app.table(["run", *axes, "continues"], rows)
+        click.echo(
+            f"{len(found['runs'])} runs, at most {found['core_hours']:.3g} core-hours, "
+            f"{found['longest_s'] / 3600:.3g} h on a free cluster."
+        )
+        if found["review"]:
+            click.echo(f"A moderator must agree: it {cell(found['review'])}.")
+        if missing:
+            click.echo(f"Missing: {', '.join(missing)}. Add them with --file.")
+
+    app.print({**found, "missing_files": missing}, words)
+
+
+def _template(app: App, name: str) -> dict[str, Any]:
+    operation_of(app, "template_list")
+    known = list(app.portal.pages("template_list"))
+    found = [each for each in known if name in (str(each["id"]), each["name"])]
+    if len(found) != 1:
+        names = ", ".join(str(each["name"]) for each in known) or "none"
+        raise Invalid(f"{len(found)} templates are called {name!r}; known are {names}.")
+    return _begun(app.portal.call("template_retrieve", id=found[0]["id"]))
+
+
+def _begun(template: dict[str, Any]) -> dict[str, Any]:
+    fields = ("software", "parameters", "sweep", "analyses", *RESOURCES)
+    return {name: template[name] for name in fields if template.get(name) is not None}
+
+
+@click.command()
+@common
+def templates(app: App) -> None:
+    """List the templates that a calculation may begin with."""
+    operation_of(app, "template_list")
+    rows = list(app.portal.pages("template_list"))
+    heads = ["id", "name", "software", "description"]
+    shown = [[row.get(head) for head in heads] for row in rows]
+    app.print(rows, lambda: app.table(heads, shown, "None yet."))
+
+
+@click.command()
+@click.argument("name", default="")
+@common
+def software(app: App, name: str) -> None:
+    """List the programs, or the parameters of one."""
+    if not name:
+        rows = app.portal.call("software_list")
+        heads = ["name", "label", "description"]
+        return app.print(rows, lambda: app.table(heads, [[r[h] for h in heads] for r in rows]))
+    described = app.portal.call("software_retrieve", id=name)
+    sweepable = set(described["sweepable"])
+    rows = [
+        [
+            key,
+            shape.get("type") or "/".join(map(str, shape.get("enum", ()))),
+            shape.get("default"),
+            shape.get("unit") or shape.get("x-unit"),
+            key in sweepable,
+            shape.get("title"),
+        ]
+        for key, shape in described["parameters"]["properties"].items()
+    ]
+    heads = ["parameter", "kind", "default", "unit", "sweepable", "label"]
+    return app.print(described, lambda: app.table(heads, rows))
+
+
+GROUP = {"submit": submit, "templates": templates, "software": software}

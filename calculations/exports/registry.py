@@ -6,6 +6,7 @@ from calculations.exports.all_tables import Tables
 from calculations.exports.base import Kind
 from calculations.exports.crate import Crate
 from calculations.exports.dataset import JsonLines, Parquet
+from calculations.exports.geometries import Structures
 from calculations.exports.report import ReportHtml, ReportJson, ReportPdf
 from labportal.common.errors import InvalidInput
 
@@ -19,6 +20,7 @@ KINDS: dict[str, Kind] = {
         Crate(),
         Parquet(),
         JsonLines(),
+        Structures(),
     )
 }
 

@@ -13,6 +13,7 @@ from calculations.services import drafts, execution, results, specs, submission
 from calculations.software.registry import get_software
 from calculations.software.results import Exit
 from clusters.agent.evaluation import evaluate
+from clusters.models import Cluster
 from labportal.accounts.models import User
 from tests.calculations.factories import draft
 from tests.calculations.outcomes import begin
@@ -48,7 +49,8 @@ def _reported(
     for name in supplied:
         drafts.attach(made, name, BytesIO(b"pseudo"), actor=actor)
     submission.submit(made, actor=actor)
-    site = cluster("metis", capacity={"software": {"siesta": {"version": "4.1-b4", "ok": True}}})
+    offers = {"software": {"siesta": {"version": "4.1-b4", "ok": True}}}
+    site = Cluster.objects.filter(name="metis").first() or cluster("metis", capacity=offers)
     for index, folder in enumerate(folders):
         run = begin(Run.objects.get(calculation=made, index=index), site)
         _end(run, folder)

@@ -175,6 +175,7 @@ CALCULATIONS: dict[str, Rules] = {
     "api-run-detail": MEMBERS,
     "api-run-files": MEMBERS,
     "calculation-geometry": MEMBERS,
+    "api-software-read-input": SIGNED_IN,
     "pseudopotential-list": SIGNED_IN,
     "pseudopotential-add": may(Can.CREATE_CALCULATION),
     "pseudopotential-rename": may(Can.MANAGE_PSEUDOPOTENTIALS),

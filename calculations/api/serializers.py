@@ -377,6 +377,10 @@ class ExtensionSerializer(serializers.Serializer):
     note = serializers.CharField()
 
 
+class InputTextSerializer(serializers.Serializer):
+    input = serializers.CharField(max_length=5_000_000, trim_whitespace=False)
+
+
 class PrioritySerializer(serializers.Serializer):
     priority = serializers.IntegerField()
 

@@ -22,7 +22,7 @@ from calculations.api import software
 from calculations.api.standing import StandingActions
 from calculations.models import Calculation, OutputFile, Quantity, Run
 from calculations.sending import send
-from calculations.services import drafts, extension, lifecycle, reanalysis, submission
+from calculations.services import drafts, extension, inputs, lifecycle, reanalysis, submission
 from labportal.common.errors import InvalidInput
 
 FILTERS = [
@@ -285,3 +285,16 @@ class SoftwareViewSet(viewsets.ViewSet):
         if not isinstance(request.data, dict):
             raise InvalidInput("must be an object of parameters")
         return Response(software.preview(pk, request.data))
+
+    @extend_schema(
+        parameters=[OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)],
+        request=shapes.InputTextSerializer,
+        responses=OpenApiTypes.OBJECT,
+    )
+    @action(detail=True, methods=["post"], url_path="read-input")
+    def read_input(self, request: Request, pk: str) -> Response:
+        """Return what a whole input file says, as parameters, with notes on what was assumed."""
+        asked = shapes.InputTextSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        found = inputs.read(software.find(pk), asked.validated_data["input"])
+        return Response({"parameters": found.parameters, "notes": found.notes})

@@ -120,6 +120,14 @@ class RunSpec:
         )
 
 
+@dataclass(frozen=True)
+class InputRead:
+    """What an input file says: parameters of the form, and notes for the reader."""
+
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
 class Software(ABC):
     """One program. Instances hold no state; one serves all runs.
 
@@ -131,6 +139,7 @@ class Software(ABC):
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
     `plausible`   bounds beyond which a number is not believed
+    `input_format` the structure format of a whole input file that `read_input` takes; none where ""
     `pseudo_formats` formats of pseudopotentials that it reads; none where it needs none
     `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
     """
@@ -148,6 +157,7 @@ class Software(ABC):
     retrieve: tuple[str, ...] = ()
     main_result: str = ""
     plausible: tuple[Plausible, ...] = ()
+    input_format: str = ""
     pseudo_formats: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
 
@@ -169,6 +179,10 @@ class Software(ABC):
     def structure_parameters(self, structure: Structure) -> dict[str, Any]:
         """Return the parameters that describe `structure`; empty where the program has none."""
         return {}
+
+    def read_input(self, text: str) -> InputRead:
+        """Return what a whole input file says, but for its atoms. Raises ValueError with lines."""
+        return InputRead({})
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of the files that the scientist must supply (pseudopotentials, say)."""

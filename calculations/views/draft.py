@@ -28,6 +28,7 @@ from calculations.sweeps.planner import chain_depth
 from calculations.views.analysing import SCOPES, nodes
 from calculations.views.choosing import chosen, fills, first_structure
 from calculations.views.finding import find
+from calculations.views.input_file import filled_from_file
 from calculations.views.plan import Experience, Plan, experience, plan_of
 from calculations.views.pseudo_choice import Choice, choice_of, first_family
 from calculations.views.verbs import said
@@ -146,6 +147,9 @@ def _take(
     """Store what was entered, and submit it if asked to; errors stand beside their fields."""
     form = DraftForm(request.POST, software=software, user=request.user)
     verb = request.POST.get("verb", "")
+    if verb == "read":
+        form, error = filled_from_file(request, software)
+        return _page(request, form, draft, source, status=400 if error else 200, unread=error)
     if verb == "check" or not form.is_valid():
         return _page(request, form, draft, source, status=200 if verb == "check" else 400)
     stored = None
@@ -201,8 +205,10 @@ def _page(
     source: Calculation | None,
     *,
     status: int = 200,
+    unread: str = "",
 ) -> HttpResponse:
-    context = _context(request, form, draft, source)
+    """`unread` says why an input file could not be read."""
+    context = {**_context(request, form, draft, source), "unread": unread}
     return render(request, "calculations/new.html", context, status=status)
 
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calculations.software.base import Resources, Software
+from calculations.software.base import InputRead, Resources, Software
 from calculations.software.plausible import ELECTRONIC, PERIODIC, Plausible
 from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.reading import FIXED_6, real
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
-from calculations.software.siesta import checking, extract, inputs, transport, verdict
+from calculations.software.siesta import checking, extract, importing, inputs, transport, verdict
 from calculations.software.siesta.analyses import ANALYSES
 from calculations.software.siesta.output import OUTPUT, read_output
 from calculations.software.siesta.parameters import PARAMETERS
@@ -84,6 +84,7 @@ class Siesta(Software):
         "*.STRUCT_OUT",
     )
     main_result = "total_energy"
+    input_format = "fdf"
     pseudo_formats = ("psf", "psml")
     retried = ("scf_not_converged", "geometry_not_converged")
     plausible = (*ELECTRONIC, *PERIODIC, Plausible("polarizability", 0.0, 1e5, "Å³"))
@@ -97,6 +98,9 @@ class Siesta(Software):
 
     def structure_parameters(self, structure: Structure) -> dict[str, Any]:
         return {"structure": write_xyz(structure), "cell": ""}
+
+    def read_input(self, text: str) -> InputRead:
+        return importing.read_input(text)
 
     def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         names = (needed.name for needed in self.pseudopotentials(parameters))

@@ -11,9 +11,9 @@ from calculations.software.analysis import thin
 from calculations.software.espresso.inputs import BANDS_INPUT
 from calculations.software.espresso.namelists import NamelistError, read
 from calculations.software.espresso.report import Levels, Report
-from calculations.software.espresso.tables import table
 from calculations.software.reading import integer, lines
 from calculations.software.results import Dataset
+from calculations.software.tables import table
 
 MAX_LEVELS = 3000
 MAX_BAND_ROWS = 12_000

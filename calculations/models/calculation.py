@@ -10,6 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from calculations.models.words import word_index
 from calculations.states import ACTIVE, TERMINAL, TRUSTED, CalculationState, Standing
 from labportal.accounts.models import Project
 
@@ -93,6 +94,7 @@ class Calculation(models.Model):
             models.Index(fields=["standing", "-id"], name="calculation_standing"),
             models.Index(fields=["created_by", "-id"]),
             models.Index(fields=["-finished_at"], name="calculation_finished"),
+            word_index("calculation_words"),
             models.Index(
                 fields=["finished_at"],
                 name="calculation_unannounced",

@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from calculations.models.words import word_index
 from calculations.states import Standing
 from labportal.accounts.models import Project
 
@@ -61,6 +62,7 @@ class Structure(models.Model):
             models.Index(fields=["formula"]),
             GinIndex(fields=["elements"], name="structure_elements"),
             GinIndex(fields=["tags"], name="structure_tags"),
+            word_index("structure_words"),
         ]
 
     def __str__(self) -> str:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from django.test import RequestFactory
 
+from calculations.services import structures
 from clusters import keys
 from clusters.agent import config
 from clusters.agent_file import build
 from clusters.models import Cluster
-from labportal.accounts.models import User
+from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Role
 from labportal.accounts.services import tokens, users
+from labportal.demo.structures import STRUCTURES
 
 CLUSTER = "laptop"
 PEOPLE = (
@@ -56,6 +58,7 @@ def prepare(home: Path, url: str) -> Lab:
             )
     _prepare_agent(home, url, admin)
     ada = User.objects.get(username=PEOPLE[0][0])
+    _prepare_structures(ada)
     request = RequestFactory(headers={"user-agent": "make demo"}).get("/")
     return Lab(tokens.issue(ada, request=request).access, passwords)
 
@@ -68,6 +71,22 @@ def _prepare_agent(home: Path, url: str, admin: User) -> None:
     )
     slots = min(4, os.cpu_count() or 1)
     config.write(settings, url=url, key=_key(settings, cluster, admin), work=str(work), slots=slots)
+
+
+def _prepare_structures(ada: User) -> None:
+    """Fill the library once: what was deleted since does not come back."""
+    project = Project.objects.get(is_default=True)
+    if project.structures.exists():
+        return
+    for sample in STRUCTURES:
+        structures.create(
+            project,
+            name=sample.name,
+            content=sample.content,
+            description=sample.description,
+            tags=sample.tags,
+            actor=ada,
+        )
 
 
 def _key(settings: Path, cluster: Cluster, admin: User) -> str:

@@ -167,7 +167,7 @@ class StructureViewer {
   }
 
   label(text, position, fontColor) {
-    this.viewer.addLabel(text, { position, fontColor, fontSize: 12, backgroundOpacity: 0, inFront: true, alignment: "center", font: "Inter Variable, sans-serif" });
+    this.viewer.addLabel(text, { position, fontColor, fontSize: 12, backgroundColor: token("surface"), backgroundOpacity: 0.6, inFront: true, alignment: "center", font: "Inter Variable, sans-serif" });
   }
 
   drawLabels() {
@@ -186,7 +186,7 @@ class StructureViewer {
     const chosen = this.picked.map((index) => this.drawn[index]).filter(Boolean);
     const color = token("accent");
     for (const { symbol, place } of chosen) {
-      this.viewer.addSphere({ center: point(place), radius: (this.data.radii[symbol] ?? 0.7) * 0.75, color, opacity: 0.35 });
+      this.viewer.addSphere({ center: point(place), radius: 0.25 + 0.5 * (this.data.radii[symbol] ?? 0.7), color, opacity: 0.35 });
     }
     for (let i = 1; i < chosen.length; i += 1) {
       this.viewer.addCylinder({ start: point(chosen[i - 1].place), end: point(chosen[i].place), radius: 0.04, color, dashed: true });

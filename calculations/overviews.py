@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum, Window
+from django.db.models.functions import RowNumber
 
 from calculations.models import Attempt, Calculation, Event, OutputFile, Run
 from calculations.software.registry import UnknownSoftware, get_software
@@ -32,6 +33,7 @@ from labportal.common.templatetags.labportal import NOTHING, duration, number
 RECENT = timedelta(days=7)
 USE_SECONDS = 60
 MOST_NEEDS = 3
+MOST_MOVING = 8  # of one calculation; the others are counted
 APPROVED = frozenset(CalculationState) - {CalculationState.DRAFT, CalculationState.IN_REVIEW}
 UNSURE = ~Q(doubt="") | (Q(standing=UNCHECKED) & ~Q(standing_reason=""))
 NOT_GOOD = (CalculationState.NOT_VALID, CalculationState.FAILED)
@@ -75,11 +77,15 @@ def needs_of(user: User) -> list[Need]:
 
 
 def moving_runs(calculations: Iterable[Calculation]) -> dict[int, list[Run]]:
-    """Return the runs that execute now by calculation, with cluster and progress."""
+    """Return the first runs that execute now by calculation, with cluster and progress."""
     runs: dict[int, list[Run]] = {}
     ids = [c.pk for c in calculations]
-    moving = Run.objects.filter(calculation__in=ids, state=RunState.RUNNING) if ids else ()
-    for run in moving and moving.select_related("cluster").order_by("index"):
+    if not ids:
+        return runs
+    place = Window(RowNumber(), partition_by="calculation_id", order_by="index")
+    moving = Run.objects.filter(calculation__in=ids, state=RunState.RUNNING)
+    first = moving.annotate(place=place).filter(place__lte=MOST_MOVING)
+    for run in first.select_related("cluster").defer("parameters").order_by("index"):
         runs.setdefault(run.calculation_id, []).append(run)
     return runs
 

@@ -357,6 +357,19 @@ class ExtendSerializer(serializers.Serializer):
     preview = serializers.BooleanField(default=False)
 
 
+class CellSerializer(serializers.Serializer):
+    number = serializers.IntegerField()
+    state = serializers.CharField()
+    state_words = serializers.CharField()
+    value = serializers.FloatField(allow_null=True)
+    words = serializers.CharField()
+    why = serializers.CharField()
+
+
+class CellsSerializer(serializers.Serializer):
+    cells = CellSerializer(many=True)
+
+
 class NewRunSerializer(serializers.Serializer):
     """`continues` is the number of the run whose files it takes, null for a start of its own or
     where that run is new too.

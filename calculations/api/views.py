@@ -20,14 +20,25 @@ from calculations import selectors
 from calculations.api import serializers as shapes
 from calculations.api import software
 from calculations.api.standing import StandingActions
+from calculations.matrix import changed_cells
 from calculations.models import Calculation, OutputFile, Quantity, Run
 from calculations.sending import send
 from calculations.services import drafts, extension, inputs, lifecycle, reanalysis, submission
+from calculations.services.sweeps import run_numbers
 from labportal.common.errors import InvalidInput
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")
-    for name in ("state", "software", "project", "person", "cluster", "structure", "standing", "text")
+    for name in (
+        "state",
+        "software",
+        "project",
+        "person",
+        "cluster",
+        "structure",
+        "standing",
+        "text",
+    )
 ]
 
 
@@ -217,6 +228,20 @@ class CalculationViewSet(
             raise InvalidInput("Send the header Content-Length.", code="length", status=411)
         stored = drafts.attach(calculation, name, request._request, actor=request.user)
         return Response(shapes.InputFileSerializer(stored).data, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("of", OpenApiTypes.STR, description="the quantity; else the main one"),
+            OpenApiParameter("runs", OpenApiTypes.STR, description="numbers, such as 3,7-9"),
+        ],
+        responses=shapes.CellsSerializer,
+    )
+    @action(detail=True)
+    def cells(self, request: Request, pk: str) -> Response:
+        """State and one quantity of each run: what the matrix of a sweep shows."""
+        numbers = run_numbers(request.query_params.get("runs"))
+        found = changed_cells(self.get_object(), request.query_params.get("of", ""), numbers)
+        return Response({"cells": found})
 
     @extend_schema(responses=shapes.CreatedSerializer)
     @action(detail=True)

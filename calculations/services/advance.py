@@ -176,6 +176,7 @@ def _publish(subject: Subject) -> None:
         payload = {
             "calculation": subject.calculation_id,
             "run": str(subject.pk),
+            "index": subject.index,
             "state": subject.state,
         }
         publish(f"calculation:{subject.calculation_id}", "run.changed", payload)

@@ -51,6 +51,29 @@ def input_files(
     return sorted(found, key=lambda file: len(file.text))  # the short ones are the scientist's own
 
 
+def files_of_run(
+    software: Software, run: Run, before: Run | None, against: Mapping[str, str] | None = None
+) -> list[PreviewFile]:
+    """As input_files, for a run that was made: with what an automatic retry has changed."""
+    files = _of_run(software, run)
+    if against is None:
+        against = _of_run(software, before) if before is not None else files
+    found = [
+        PreviewFile(name, text, changed_lines(against.get(name, ""), text))
+        for name, text in files.items()
+    ]
+    return sorted(found, key=lambda file: len(file.text))
+
+
+def _of_run(software: Software, run: Run) -> dict[str, str]:
+    full = run.full_parameters()
+    carried = _carried(run.calculation.sweep, full) if run.predecessor_id else ()
+    try:
+        return software.prepare(full, carried)
+    except (InvalidParameters, ValueError, KeyError, TypeError):
+        return {}
+
+
 def prepared(
     software: Software, parameters: Mapping[str, Any], sweep: Mapping[str, Any] | None, index: int
 ) -> dict[str, str]:

@@ -14,9 +14,13 @@ from calculations.software.structure import StructureError, read_xyz
 from calculations.sweeps import planner
 from calculations.sweeps.axes import Axis, axes_of_sweep, stored_axes
 from calculations.sweeps.planner import PlannedRun, count_of
+from calculations.sweeps.ranges import InvalidAxis
 from calculations.sweeps.reading import InvalidSweep, KnownStructure, read_sweep
+from calculations.sweeps.rotation import read_selection, selected
 from labportal.accounts.models import Project, User
 from labportal.common.errors import InvalidInput
+
+MOST_RUN_NUMBER = 10_000
 
 __all__ = [
     "Axis",
@@ -30,6 +34,7 @@ __all__ = [
     "plan",
     "plan_at",
     "plan_of",
+    "run_numbers",
     "structures_of",
     "varied",
 ]
@@ -183,6 +188,17 @@ def _kinds(
         if all(isinstance(value, str) for value in axis["values"]) and "structures" not in axis:
             for value in axis["values"]:
                 yield {**parameters, axis["parameter"]: value}
+
+
+def run_numbers(text: str | None) -> list[int] | None:
+    """Read 3, 7-9; None where no runs are named. Raises InvalidInput."""
+    if text is None or not text.strip():
+        return None
+    try:
+        return [place + 1 for place in selected(read_selection(text), MOST_RUN_NUMBER)]
+    except InvalidAxis:
+        words = f"{text[:40]!r} names no runs; write their numbers, such as 3, 7-9"
+        raise InvalidInput(errors={"runs": words}) from None
 
 
 def swept_names(sweep: Mapping[str, Any] | None) -> list[str]:

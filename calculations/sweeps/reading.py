@@ -101,7 +101,8 @@ def read_sweep(software: Software, said: Mapping[str, Any], *, find: Finder) -> 
     "along", "direction", "carry"}. Raises InvalidSweep.
 
     An axis holds "parameter" and "values"; a rotation also "axis", "about" and "atoms", a field its
-    "direction", structures their keys in "structures". Nothing is checked here across parameters; planner.check does that.
+    "direction", structures their keys in "structures". Nothing is checked here across parameters;
+    planner.check does that.
     """
     asked = asked_of(said)
     errors: dict[str, str] = {}

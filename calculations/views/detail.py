@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from calculations import policy, selectors
+from calculations import overviews, policy, selectors
 from calculations.models import Calculation, Run
 from calculations.services.retries import common_advice
 from calculations.states import RunState
@@ -28,6 +28,7 @@ TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]
     "files": ("Files", tabs.files),
     "use": ("Use", tabs.use),
 }
+MANY_RUNS = 60
 LAST_VERBS = ("retract", "cancel", "delete", "approve", "send_back")
 
 
@@ -41,10 +42,8 @@ def calculation_detail(request: HttpRequest, pk: int, tab: str = "overview") -> 
 
 
 def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[str, Any]:
-    ordered = Run.objects.order_by("index").prefetch_related("cluster")
-    prefetch_related_objects([calculation], Prefetch("runs", ordered))
-    runs = list(calculation.runs.all())
-    moving = [run for run in runs if run.state == RunState.RUNNING]
+    runs = _load_runs(calculation)
+    moving = overviews.moving_runs([calculation]).get(calculation.pk, [])
     verbs = sorted(policy.verbs_for(request.user, calculation), key=_place)
     return {
         "calculation": calculation,
@@ -58,8 +57,20 @@ def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[st
         "valid_runs": sum(run.state == RunState.VALID for run in runs),
         "tabs": _tabs(calculation, tab),
         "tab": tab,
+        "many_runs": MANY_RUNS,
         "here": request.get_full_path(),
     }
+
+
+def _load_runs(calculation: Calculation) -> list[Run]:
+    """The runs for every tab; of many only what a list of them shows, chosen_run reads the rest."""
+    ordered = Run.objects.order_by("index")
+    if calculation.run_count > MANY_RUNS:
+        ordered = ordered.only("calculation_id", "index", "state", "point", "main_value")
+    else:
+        ordered = ordered.prefetch_related("cluster")
+    prefetch_related_objects([calculation], Prefetch("runs", ordered))
+    return list(calculation.runs.all())
 
 
 def _place(verb: str) -> int:

@@ -57,9 +57,9 @@ def _row(calculation: Calculation, seen: RunsSeen, moving: Sequence[Run]) -> Row
         calculation=calculation,
         about=about(calculation),
         why=why(calculation),
-        done=_done(seen.ended, moving),
+        done=_done(seen, moving),
         of=total * 100,
-        words=progress_words(seen.ended, total, moving),
+        words=progress_words(seen, total, moving),
         spark=spark,
         spark_log=log,
         clusters=", ".join(names) or (calculation.cluster.name if calculation.cluster else ""),
@@ -122,11 +122,13 @@ def run_label(calculation: Calculation, run: Run) -> str:
     return point_words(axes_of(calculation), run.point)
 
 
-def progress_words(ended: int, total: int, moving: Sequence[Run]) -> str:
+def progress_words(seen: RunsSeen, total: int, moving: Sequence[Run]) -> str:
+    """`moving` are the first of those that execute."""
+    running = max(len(moving), seen.counts.get(RunState.RUNNING, 0))
     if not moving:
-        return f"{ended} of {total} ended" if total > 1 else "starting"
-    if len(moving) > 1:
-        return f"{len(moving)} running, {ended} of {total} ended"
+        return f"{seen.ended} of {total} ended" if total > 1 else "starting"
+    if running > 1:
+        return f"{running} running, {seen.ended} of {total} ended"
     run = moving[0]
     words = [f"run {run.index + 1} of {total}"] if total > 1 else []
     told = run.progress or {}
@@ -136,14 +138,15 @@ def progress_words(ended: int, total: int, moving: Sequence[Run]) -> str:
     return ", ".join(words) or "started"
 
 
-def _done(ended: int, moving: Sequence[Run]) -> int:
+def _done(seen: RunsSeen, moving: Sequence[Run]) -> int:
     """Hundredths of runs that are done, so that one long run moves its bar too."""
+    running = max(len(moving), seen.counts.get(RunState.RUNNING, 0))
     inside = 0.0
     for run in moving:
         told = run.progress or {}
         if told.get("of"):
             inside += min(1.0, (told.get("done") or 0) / told["of"])
-    return round(100 * (ended + inside))
+    return round(100 * (seen.ended + inside * running / max(len(moving), 1)))
 
 
 def _spark(seen: RunsSeen, moving: Sequence[Run]) -> tuple[list[float], bool]:

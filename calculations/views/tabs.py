@@ -11,9 +11,11 @@ from django.urls import reverse
 from calculations import overviews, selectors
 from calculations.charts import charts_of
 from calculations.forms import shown
+from calculations.matrix import Matrix, matrix_of
 from calculations.models import Calculation, Run
-from calculations.services.preview import input_files, prepared
+from calculations.services.preview import PreviewFile, files_of_run, input_files, prepared
 from calculations.services.sweeps import varied
+from calculations.software.base import Software
 from calculations.states import RunState
 from calculations.views import figures as drawing
 from calculations.views.analysing import SCOPES, graph_of
@@ -21,10 +23,11 @@ from calculations.views.geometries import viewer_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import analysis_cards, quantity_table, tables_of
 from calculations.wording import column_words, tries_words
+from labportal.accounts.roles import Can, can
 
 LAST_EVENTS = 7
 MOST_FIGURES = 4
-MOST_CELLS = 120  # a larger sweep is drawn as squares
+FEW_CARDS = 8  # so many stand in one row
 MOST_CHIPS = 30  # a larger sweep is entered by its number
 STEPS = "scf_iterations"  # what a plug-in calls how many iterations a run took
 MOST_LINES = 400  # of events, files, attempts on one page
@@ -49,13 +52,13 @@ def _runs(calculation: Calculation) -> list[Run]:
 def chosen_run(request: HttpRequest, runs: list[Run]) -> Run | None:
     """The run that ?run= names; else the one that executes, or the last that ended."""
     said = request.GET.get("run", "")
-    if said.isdecimal() and len(said) < 7:
-        for run in runs:
-            if run.index + 1 == int(said):
-                return run
+    named = [run for run in runs if said.isdecimal() and str(run.index + 1) == said]
     moving = [run for run in runs if run.state == RunState.RUNNING]
     ended = [run for run in runs if run.state not in selectors.OPEN_RUNS]
-    return next(iter([*moving, *ended[::-1], *runs]), None)
+    found = next(iter([*named, *moving, *ended[::-1], *runs]), None)
+    if found is None or not found.get_deferred_fields():
+        return found
+    return Run.objects.select_related("calculation", "cluster").get(pk=found.pk)
 
 
 def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -> list[Any]:
@@ -79,10 +82,13 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     focus = chosen_run(request, runs)
     live = drawing.convergence(calculation, focus) if focus and _moves(focus) else None
     drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if runs else [])]
+    matrix = matrix_of(calculation, request.GET) if len(runs) > 1 else None
+    few = [] if matrix and matrix.look != "cards" else runs
     return {
-        "cells": _cells(calculation, runs[:MOST_CELLS]),
-        "many": len(runs) > 8,
-        "too_many": len(runs) > MOST_CELLS,
+        "matrix": matrix,
+        "cells": _cells(calculation, few, matrix),
+        "many": len(runs) > FEW_CARDS,
+        "may_change_runs": can(request.user, Can.CREATE_CALCULATION),
         "focus": focus,
         "figures": drawn[:MOST_FIGURES],
         "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
@@ -93,14 +99,20 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     }
 
 
-def _cells(calculation: Calculation, runs: list[Run]) -> list[Cell]:
-    """One for each run; their values are written alike."""
+def _cells(calculation: Calculation, runs: list[Run], matrix: Matrix | None) -> list[Cell]:
+    """One for each of a few runs, in the order of the matrix and with its values."""
+    if not runs:
+        return []
     software = software_of(calculation)
     main = software.main_result if software else ""
     found = calculation.quantities.filter(name__in=(main, STEPS), run__in=runs)
     steps = {q.run_id: q.number for q in found if q.name == STEPS}
     unit = next((q.unit for q in found if q.name == main), "")
-    words = column_words([run.main_value for run in runs], unit)
+    words = dict(zip(runs, column_words([run.main_value for run in runs], unit), strict=True))
+    if matrix is not None:
+        by_number = {run.index + 1: run for run in runs}
+        words = {by_number[cell.number]: cell.words for cell in matrix.cells}
+        unit = matrix.quantity.unit if matrix.quantity else ""
     return [
         Cell(
             run,
@@ -110,7 +122,7 @@ def _cells(calculation: Calculation, runs: list[Run]) -> list[Cell]:
             _note(run, steps.get(run.pk)),
             tries_words(calculation, run),
         )
-        for run, value in zip(runs, words, strict=True)
+        for run, value in words.items()
     ]
 
 
@@ -120,7 +132,7 @@ def _note(run: Run, steps: float | None) -> str:
         done = told.get("done")
         return "" if done is None else f"{told.get('what') or 'step'} {done}"
     if run.state == RunState.WAITING:
-        return f"after run {run.index}"
+        return f"after run {run.predecessor.index + 1}" if run.predecessor else ""
     if run.state == RunState.VALID:
         return f"{steps:.0f} iterations" if steps else ""
     return run.reason
@@ -191,9 +203,7 @@ def inputs(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         against = None
         if source is not None and source.software == calculation.software:
             against = prepared(software, source.parameters, source.sweep, index)
-        files = input_files(
-            software, calculation.parameters, calculation.sweep, index, against=against
-        )
+        files = _input_files(software, calculation, run, against)
     return {
         "run": run,
         "chips": run_chips(request, calculation, run),
@@ -206,6 +216,18 @@ def inputs(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "structure_url": f"{reverse('calculation-geometry', args=[calculation.pk])}"
         f"?of=start&run={index + 1}",
     }
+
+
+def _input_files(
+    software: Software, calculation: Calculation, run: Run | None, against: dict[str, str] | None
+) -> list[PreviewFile]:
+    """Of a run as it was made; of a draft as it would be."""
+    if run is None:
+        return input_files(software, calculation.parameters, calculation.sweep, against=against)
+    before = run.predecessor
+    if before is None:
+        before = calculation.runs.filter(index__lt=run.index).order_by("-index").first()
+    return files_of_run(software, run, before, against)
 
 
 def _parameters(calculation: Calculation) -> list[dict[str, Any]]:

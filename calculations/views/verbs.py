@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from calculations.models import Calculation
 from calculations.services import drafts, lifecycle, submission
+from calculations.services.sweeps import run_numbers
 from calculations.states import CalculationState
 from calculations.views.finding import find
 from calculations.views.safe import safe_next
@@ -65,7 +66,9 @@ def withdraw(request: HttpRequest, calculation: Calculation) -> str:
 
 @verb
 def cancel(request: HttpRequest, calculation: Calculation) -> str:
-    lifecycle.cancel(calculation, actor=request.user, why=request.POST.get("note", "")[:2000])
+    numbers = run_numbers(request.POST.get("runs"))
+    why = request.POST.get("note", "")[:2000]
+    lifecycle.cancel(calculation, actor=request.user, why=why, numbers=numbers)
     messages.success(
         request,
         f"{calculation.number}: what has not started is cancelled, the rest is asked to stop.",
@@ -76,7 +79,8 @@ def cancel(request: HttpRequest, calculation: Calculation) -> str:
 @verb
 def retry(request: HttpRequest, calculation: Calculation) -> str:
     advised = request.POST.get("advised") == "1"
-    lifecycle.retry(calculation, actor=request.user, advised=advised)
+    numbers = run_numbers(request.POST.get("runs"))
+    lifecycle.retry(calculation, actor=request.user, advised=advised, numbers=numbers)
     how = ", with the advised change" if advised else ""
     messages.success(request, f"{calculation.number}: what was not valid is queued again{how}.")
     return safe_next(request, "calculation-detail", calculation.pk)

@@ -1,5 +1,5 @@
 // Regions that are fetched anew when their topic speaks:
-//   <section data-live-url="/path/" data-topic="project:3" data-live-on="run.changed calculation.changed">
+//   <section data-live-url="/path/" data-topic="project:3" data-live-on="run.changed calculation.changed" data-live-every="10000">
 // What came is morphed in place: focus, scroll, open folds and typed text stay, what changed is lit shortly.
 // Nothing moves under the pointer: while it rests on a list, rows are only changed, and moved once it leaves.
 
@@ -30,7 +30,7 @@ function refreshSoon(region) {
     state.timer = 0;
     state.last = Date.now();
     refresh(region);
-  }, Math.max(60, state.last + AT_MOST_EVERY_MS - Date.now()));
+  }, Math.max(60, state.last + (Number(region.dataset.liveEvery) || AT_MOST_EVERY_MS) - Date.now()));
 }
 
 // Regions of one page often share an address: it is asked once for all of them.

@@ -72,6 +72,8 @@ class Portal:
         answer = self.call(operation, **arguments)
         count = 0
         while True:
+            if isinstance(answer, list):  # a list without pages
+                answer = {"results": answer}
             for item in answer["results"]:
                 if limit and count >= limit:
                     return

@@ -62,6 +62,8 @@ class Operation:
         for name, value in arguments.items():
             parameter = self.parameters.get(name)
             shape = parameter["schema"] if parameter else properties.get(name)
+            if parameter and isinstance(value, int | float) and not isinstance(value, bool):
+                value = str(value) if shape.get("type") == "string" else value
             if shape is None and not open_body:
                 errors[name] = [self._unknown(name)]
             elif shape is not None and (problem := schema.problem(shape, value)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,32 +46,46 @@ def looks_like_file(text: str) -> bool:
     )
 
 
-def settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read name=value; a value that is JSON is taken as such, everything else as text."""
+Shapes = Mapping[str, Mapping[str, Any]]  # JSON Schema of each parameter
+
+
+def settings(pairs: Iterable[str], shapes: Shapes) -> dict[str, Any]:
+    """Read name=value as the parameter's kind wants it; name=@file takes the text of a file."""
     found = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign or not name.strip():
             raise Invalid(f"--set {pair}: expected NAME=VALUE, such as mixing_weight=0.1")
-        found[name.strip()] = value(text)
+        found[name.strip()] = value(text, shapes.get(name.strip(), {}))
     return found
 
 
-def value(text: str) -> Any:
+def value(text: str, shape: Mapping[str, Any]) -> Any:
+    """A text where the parameter is one, else what it is in JSON; the portal has the last word."""
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise Invalid(f"{text[1:]} cannot be read as text.") from None
+    kinds = shape.get("type")
+    if "string" in (kinds if isinstance(kinds, list) else [kinds]):
+        return text
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def sweep(axes: Iterable[str], *, chain: bool, along: str = "", carry: Iterable[str] = ()) -> Any:
+def sweep(
+    axes: Iterable[str],
+    shapes: Shapes,
+    *,
+    chain: bool,
+    along: str = "",
+    carry: Iterable[str] = (),
+) -> Any:
     """Read name=from:to:points or name=a,b,c of each axis; None where nothing is swept."""
-    found = [axis(text) for text in axes]
+    found = [axis(text, shapes) for text in axes]
     if not found:
         if chain:
             raise Invalid("--chain needs a --sweep.")
@@ -87,7 +101,7 @@ def sweep(axes: Iterable[str], *, chain: bool, along: str = "", carry: Iterable[
     return document
 
 
-def axis(text: str) -> dict[str, Any]:
+def axis(text: str, shapes: Shapes) -> dict[str, Any]:
     name, sign, rest = text.partition("=")
     if not sign or not name.strip() or not rest.strip():
         raise Invalid(
@@ -102,4 +116,6 @@ def axis(text: str) -> dict[str, Any]:
                 f"--sweep {text}: from and to are numbers, points is a whole one."
             ) from None
         return {"parameter": name.strip(), "from": first, "to": last, "points": points}
-    return {"parameter": name.strip(), "values": [value(each.strip()) for each in rest.split(",")]}
+    shape = shapes.get(name.strip(), {})
+    values = [value(each.strip(), shape) for each in rest.split(",")]
+    return {"parameter": name.strip(), "values": values}

@@ -18,6 +18,7 @@ import httpx
 
 from labportal.client import errors
 from labportal.client.profiles import Profile, Profiles
+from labportal.client.words import version
 
 API = "/api/v1/"
 TRIES = 5
@@ -34,16 +35,6 @@ HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 def user_agent() -> str:
     """What the portal's list of sign-ins shows."""
     return f"labportal-client/{version()} ({platform.node()[:60]}; {platform.system()})"
-
-
-def version() -> str:
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("labportal")
-    except PackageNotFoundError:
-        return "0"
 
 
 def checked_url(url: str, *, allow_http: bool = False) -> str:

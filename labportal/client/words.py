@@ -6,6 +6,8 @@ import re
 
 from labportal.client.errors import Invalid
 
+UNINSTALLED = "0.1.0"  # of a checkout
+
 TERMINAL = frozenset({"valid", "not_valid", "failed", "cancelled"})
 ENDED_RUNS = TERMINAL | {"skipped"}
 
@@ -16,3 +18,13 @@ def numeral(number: int | str) -> int:
     if found is None:
         raise Invalid(f"{str(number)[:80]!r} is no number such as 17 or C-17.")
     return int(found.group(1))
+
+
+def version() -> str:
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("labportal")
+    except PackageNotFoundError:
+        return UNINSTALLED

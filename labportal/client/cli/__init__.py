@@ -7,7 +7,6 @@ Exit codes: 0 done (valid), 1 failed (not valid), 2 wrong use, 3 not signed in o
 from __future__ import annotations
 
 import importlib
-import sys
 
 import click
 
@@ -77,9 +76,9 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from labportal.client.words import version
 
-        click.echo(f"labportal {version('labportal')}")
+        click.echo(f"labportal {version()}")
         ctx.exit()
 
 
@@ -95,8 +94,4 @@ def program() -> None:
 
 
 def main() -> None:
-    program(prog_name="labportal", auto_envvar_prefix="LABPORTAL")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    program(prog_name="labportal")

@@ -157,7 +157,11 @@ def complain(error: ClientError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(error.to_json(), ensure_ascii=False), err=True)
         return
-    click.echo(f"labportal: {cell(error.message)}", err=True)
+    said = " ".join(" ".join(texts) for texts in error.fields.values())
+    if error.message != said:
+        click.echo(f"labportal: {cell(error.message)}", err=True)
+    else:
+        click.echo("labportal: this was refused", err=True)
     for name, texts in error.fields.items():
         place = "" if name == "non_field_errors" else f"{name}: "
         click.echo(f"  {place}{cell(' '.join(texts))}", err=True)

@@ -313,18 +313,17 @@ def clusters(app: App, name: str) -> None:
         one = app.portal.call("cluster_retrieve", name=name)
         return app.print(one, lambda: app.table(["", name], [[k, v] for k, v in one.items()]))
     rows = list(app.portal.pages("cluster_list"))
-    heads = ["name", "state", "slots", "software", "heard"]
+    heads = ["name", "state", "slots used", "software", "heard"]
     return app.print(rows, lambda: app.table(heads, map(_cluster, rows)))
 
 
 def _cluster(row: dict[str, Any]) -> list[Any]:
-    slots = row.get("slots") or {}
     return [
         row["name"],
-        row.get("state", ""),
-        f"{slots.get('free', '?')} of {slots.get('total', '?')} free" if slots else "",
-        ", ".join(row.get("software") or ()),
-        str(row.get("last_exchange_at") or "never")[:19].replace("T", " "),
+        state_words(row["state"]),
+        f"{row['slots_used']} of {row['slots']}",
+        ", ".join(each["label"] for each in row["software"] if each["ok"]),
+        str(row["last_exchange_at"] or "never")[:19].replace("T", " "),
     ]
 
 

@@ -14,6 +14,7 @@ from labportal.client.cli.following import follow
 from labportal.client.errors import Invalid
 from labportal.client.words import numeral
 
+MOST_LINES = 60  # of an input file in a preview
 RESOURCES = ("cores", "memory_mib", "walltime_s", "priority", "automatic_retries")
 
 
@@ -77,20 +78,33 @@ def _merged(app: App, file: Path | None, options: dict[str, Any]) -> dict[str, A
         asked = {**asked, **said, "parameters": parameters}
     plain = ("name", "description", "software", "project", "cluster", "keep_files", *RESOURCES)
     asked |= {name: options[name] for name in plain if options[name] not in ("", None)}
-    asked["parameters"] = {**asked.get("parameters", {}), **spec.settings(options["settings"])}
-    swept = spec.sweep(
-        options["sweep"], chain=options["chain"], along=options["along"], carry=options["carry"]
-    )
-    if swept is not None:
-        asked["sweep"] = swept
+    if not asked.get("software"):
+        raise Invalid("Which program? Name it by --software, in the file, or by --template.")
+    asked |= _varied(app, asked, options)
     if options["analyses"]:
         asked |= {"analyses": _names(options["analyses"]), "complete": True}
     if options["structure"]:
         asked["structure"] = options["structure"]
-    if not asked.get("software"):
-        raise Invalid("Which program? Name it by --software, in the file, or by --template.")
     asked.setdefault("name", _name(file, asked))
     return _with_structure(app, asked)
+
+
+def _varied(app: App, asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The parameters and the sweep, read as the kinds of the program's parameters want it."""
+    shapes: spec.Shapes = {}
+    if options["settings"] or options["sweep"]:
+        program = app.portal.call("software_retrieve", id=asked["software"])
+        shapes = program["parameters"]["properties"]
+    given = spec.settings(options["settings"], shapes)
+    found: dict[str, Any] = {"parameters": {**asked.get("parameters", {}), **given}}
+    swept = spec.sweep(
+        options["sweep"],
+        shapes,
+        chain=options["chain"],
+        along=options["along"],
+        carry=options["carry"],
+    )
+    return found if swept is None else {**found, "sweep": swept}
 
 
 def _names(text: str) -> list[str]:
@@ -128,8 +142,11 @@ def _preview(app: App, asked: dict[str, Any], files: list[Path]) -> None:
 
     def words() -> None:
         for file in found["files"]:
+            lines = file["text"].splitlines()
             click.echo(f"--- {file['name']}")
-            click.echo(file["text"])
+            click.echo("\n".join(lines[:MOST_LINES]))
+            if len(lines) > MOST_LINES:
+                click.echo(f"… {len(lines) - MOST_LINES} more lines")
         axes = [f"{a['label']} / {a['unit']}".rstrip(" /") for a in found["axes"]]
         if axes:
             rows = [[run["number"], *run["point"], run["continues"]] for run in found["runs"]]

@@ -72,7 +72,8 @@ def retry(app: App, numbers: tuple[str, ...], runs: tuple[int, ...], advised: bo
 @common
 def extend(app: App, number: str, axes: tuple[str, ...], dry_run: bool) -> None:
     """Add values to a sweep: labportal extend C-17 field_y=0.5:0.8:4"""
-    asked = [axis(text) for text in axes]
+    program = app.portal.call("software_retrieve", id=app.portal.calculation(number).software)
+    asked = [axis(text, program["parameters"]["properties"]) for text in axes]
     answer = app.portal.call("calculation_extend", id=numeral(number), axes=asked, preview=dry_run)
     rows = [[run["point"], run["continues"]] for run in answer["runs"]]
 

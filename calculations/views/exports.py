@@ -188,8 +188,9 @@ def export_delete(request: HttpRequest, export_id: UUID) -> HttpResponse:
 @require_POST
 @needs()
 def export_again(request: HttpRequest, export_id: UUID) -> HttpResponse:
+    before = exports.find(request.user, export_id)
     try:
-        export = exports.again(exports.find(request.user, export_id), actor=request.user)
+        export = exports.again(before, actor=request.user)
     except DomainError as problem:
         messages.warning(request, problem.message)
         return redirect("export-list")

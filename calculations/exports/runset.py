@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from calculations import selectors
+from calculations import search, selectors
 from calculations.findings.asking import Condition, Level, Unreadable, read_condition
 from calculations.findings.catalogue import catalogue
 from calculations.findings.rows import met
@@ -38,8 +38,8 @@ DEFAULT = (STRUCTURES,)
 class RunSet:
     """`include` names what each row holds beside its numbers: "structures", names of datasets.
 
-    `conditions` bound quantities; `words` are the filters as they were said; `seen` gathers the
-    keys of the projects whose runs were written.
+    `words` are the filters as they were said, `query` the search among them, understood;
+    `conditions` bound quantities; `seen` gathers the keys of the projects whose runs were written.
     """
 
     user: User
@@ -48,6 +48,7 @@ class RunSet:
     include: tuple[str, ...] = DEFAULT
     note: str = ""
     conditions: tuple[Condition, ...] = ()
+    query: search.Query = field(default_factory=search.Query)
     words: dict[str, str] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
@@ -74,11 +75,12 @@ class RunSet:
         _elements(said.get("elements", ""))
         return cls(
             user,
-            Filters.read(said),
+            Filters.read({name: value for name, value in said.items() if name != "q"}),
             standing,
             _included(asked),
             note,
             _conditions(asked.get("where"), user),
+            search.parse(said.get("q", ""), user=user),
             said,
         )
 
@@ -93,9 +95,15 @@ class RunSet:
 
     def label(self) -> str:
         trust = "Validated runs" if self.standing == "validated" else "Checked and validated runs"
-        narrowed = [f"{name} {value}" for name, value in self.words.items()]
-        narrowed += [condition.words for condition in self.conditions]
-        return f"{trust}: {', '.join(narrowed) or 'all'}"
+        return f"{trust}: {', '.join(self.narrowed()) or 'all'}"
+
+    def narrowed(self) -> list[str]:
+        """What narrows it, in words."""
+        return [
+            *(f"{name} {value}" for name, value in self.words.items() if name != "q"),
+            *(condition.said for condition in self.query.conditions),
+            *(condition.words for condition in self.conditions),
+        ]
 
     def runs(self) -> QuerySet[Run]:
         """The runs in the order of the file: by calculation, then by their number."""
@@ -109,6 +117,8 @@ class RunSet:
         rows = Run.objects.filter(
             calculation__in=trusted.order_by().values("pk"), state=RunState.VALID
         )
+        if self.query.conditions:
+            rows = search.apply(self.query, rows)
         for condition in self.conditions:
             own = met(condition, Level.RUN).values("run")
             across = met(condition, Level.CALCULATION).filter(run=None).values("calculation")

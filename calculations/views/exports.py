@@ -102,10 +102,7 @@ def export_new(request: HttpRequest) -> HttpResponse:
         "kind": wanted if wanted in [kind.name for kind in kinds] else kinds[0].name,
         "filters": filters,
         "where": where,
-        "narrowed": [
-            *(f"{name}: {value}" for name, value in filters.items()),
-            *(condition.words for condition in sets["checked"].conditions),
-        ],
+        "narrowed": sets["checked"].narrowed(),
         "trust": [
             {"name": name, "label": label, "count": counts[name], "chosen": name == chosen}
             for name, label in (

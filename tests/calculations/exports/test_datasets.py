@@ -233,6 +233,9 @@ def test_formula_elements_and_bounds_of_quantities_narrow_it(water: Calculation,
     assert count(filters={"formula": "h2o"}) == count(filters={"elements": "H, O"}) == 5
     assert count(filters={"formula": "CH4"}) == count(filters={"elements": "H-N"}) == 0
     assert count(filters={"structure": structure.number}) == 5
+    assert count(filters={"q": "valid water runs"}) == 5
+    assert count(filters={"q": f"formula:H2O {bound}"}) == 2
+    assert count(filters={"q": "software:siesta"}) == 0
 
 
 @pytest.mark.parametrize(

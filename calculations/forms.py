@@ -279,6 +279,10 @@ class SettingsForm(forms.ModelForm):
         )
         widgets = {name: forms.TextInput({"class": "form-control"}) for name in fields}
         help_texts = {
+            "retention_days": (
+                "Counted from the end of the calculation, where its project says nothing else. "
+                "They go only once what was extracted is stored and verified; that stays for good."
+            ),
             "log_retention_days": "Older lines are deleted every night.",
             "announcement": "Stands on top of every page until the person puts it away.",
         }

@@ -1,13 +1,15 @@
-"""What clusters show on other pages: cards and what is silent on the dashboard, a run's log."""
+"""What clusters show on other pages: cards and what is silent on the dashboard, a run's log,
+raw files and what they take."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from calculations.models import Run
+from calculations.models import Calculation, Run
 from clusters.selectors import clusters as selectors
-from clusters.selectors import logs
+from clusters.selectors import logs, storage
+from labportal.accounts.models import Project
 
 MOST_CARDS = 6
 
@@ -44,3 +46,23 @@ def _log(request: HttpRequest, run: Run | None, **more: object) -> str:
         return ""
     context = {"run": run, **logs.shown(request.user, run), **more}
     return render_to_string("clusters/_run_log.html", context, request)
+
+
+def raw_files(request: HttpRequest, *, calculation: Calculation, **_: object) -> str:
+    """What a calculation left on its clusters, and what was deleted of it."""
+    context = {
+        "raw": storage.raw_files(calculation, request.user),
+        "calculation": calculation,
+        "here": request.get_full_path(),
+    }
+    return render_to_string("clusters/_raw_files.html", context, request)
+
+
+def project_storage(request: HttpRequest, *, project: Project, **_: object) -> str:
+    context = {"use": storage.of_project(project), "title": "Storage"}
+    return render_to_string("clusters/_storage_card.html", context, request)
+
+
+def own_storage(request: HttpRequest, **_: object) -> str:
+    context = {"use": storage.of_person(request.user), "title": "Your storage"}
+    return render_to_string("clusters/_storage_card.html", context, request)

@@ -16,7 +16,7 @@ from clusters.retention import withdraw
 from clusters.tasks import want_place
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
-from labportal.common.navigation import NavEntry, register_nav
+from labportal.common.navigation import NavEntry, Section, register_nav
 from labportal.common.panels import register_panel
 from labportal.realtime.topics import register_topic
 
@@ -27,9 +27,19 @@ def register() -> None:
     register_nav(
         NavEntry("Clusters", "cluster-list", key="k", order=60),
         NavEntry("Logs", "log-list", key="l", order=70),
+        NavEntry(
+            "Storage",
+            "storage",
+            needs=lambda user: can(user, Can.VIEW_STORAGE),
+            section=Section.ADMINISTRATION,
+            order=80,
+        ),
     )
     register_panel("dashboard.needs", "clusters", panels.needs, order=60)
     register_panel("dashboard.side", "clusters", panels.cards, order=10)
+    register_panel("calculation.files", "raw", panels.raw_files)
+    register_panel("project.side", "storage", panels.project_storage)
+    register_panel("profile.side", "storage", panels.own_storage)
     register_panel("calculation.log", "run", panels.run_log)
     register_panel("calculation.overview", "log", panels.short_run_log, order=80)
     signals.work_queued.connect(want_place, dispatch_uid="clusters.place")

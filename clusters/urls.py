@@ -4,7 +4,7 @@ from django.urls import path
 
 from clusters import agent_download
 from clusters.agent.protocol import DOWNLOAD_PATH
-from clusters.views import agent, clusters, logs
+from clusters.views import agent, clusters, logs, storage
 
 AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 
@@ -36,6 +36,8 @@ urlpatterns = [
         agent.orphan_adopt,
         name="cluster-orphan-adopt",
     ),
+    path("storage/", storage.storage, name="storage"),
+    path("storage/calculations/<int:pk>/purge/", storage.purge, name="calculation-purge"),
     path("logs/", logs.log_list, name="log-list"),
     path("logs/lines/", logs.log_lines, name="log-lines"),
     path("logs/delete/", logs.log_delete, name="log-delete"),

@@ -11,6 +11,7 @@ from clusters.api.agent_files import RetrievedFileView, StagedFileView
 from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
 from clusters.api.logs import LineView, LogCountView, LogsView
 from clusters.api.orphans import OrphanViewSet
+from clusters.api.storage import PurgeView, StorageView
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
@@ -35,6 +36,12 @@ urlpatterns = [
         rf"{KEYS}/(?P<prefix>[0-9a-f]{{1,12}})/revoke/?$",
         KeyRevokeView.as_view(),
         name="api-cluster-key-revoke",
+    ),
+    re_path(r"^storage/?$", StorageView.as_view(), name="api-storage"),
+    re_path(
+        r"^calculations/(?P<pk>\d{1,18})/raw-files/?$",
+        PurgeView.as_view(),
+        name="api-calculation-raw-files",
     ),
     re_path(r"^logs/?$", LogsView.as_view(), name="api-logs"),
     re_path(r"^logs/count/?$", LogCountView.as_view(), name="api-logs-count"),

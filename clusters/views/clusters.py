@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from clusters.forms import ClusterForm, DisableForm, RegisterForm
 from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
-from clusters.selectors import logs, metrics
+from clusters.selectors import logs, metrics, storage
 from clusters.selectors.health import checks
 from clusters.services import clusters as services
 from labportal.accounts.decorators import needs
@@ -65,6 +65,7 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
         "lines": logs.newest(own_lines, LOG_LINES).lines,
         "match": json.dumps({"cluster": cluster.name}),
         "orphans": selectors.orphans(cluster) if can(request.user, Can.ADOPT_ORPHANS) else (),
+        "use": storage.of_cluster(cluster),
         "deletable": may_manage and not services.was_used(cluster),
     }
     return render(request, "clusters/cluster_detail.html", context)

@@ -132,6 +132,14 @@ class ProjectForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"class": "form-control is-prose", "rows": 3}),
     )
+    retention_days = forms.IntegerField(
+        label="Raw files stay for (days)",
+        required=False,
+        min_value=0,
+        max_value=36_500,
+        widget=_text(inputmode="numeric"),
+        help_text="After a calculation has ended. Empty: as the lab's settings say.",
+    )
     private = forms.BooleanField(
         label="Private",
         required=False,

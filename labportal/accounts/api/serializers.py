@@ -162,6 +162,7 @@ class ProjectOut(serializers.ModelSerializer):
             "description",
             "private",
             "is_default",
+            "retention_days",
             "member_count",
             "created_at",
         )
@@ -174,12 +175,18 @@ class ProjectIn(serializers.Serializer):
         max_length=5000, required=False, allow_blank=True, default=""
     )
     private = serializers.BooleanField(required=False, default=False)
+    retention_days = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=0, max_value=36_500
+    )
 
 
 class ProjectChange(serializers.Serializer):
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(max_length=5000, required=False, allow_blank=True)
     private = serializers.BooleanField(required=False)
+    retention_days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=36_500
+    )
 
 
 class MemberOut(serializers.ModelSerializer):

@@ -11,6 +11,8 @@ from labportal.accounts.models import Membership, Project, ProjectRole, User
 from labportal.accounts.roles import Can, can, require
 from labportal.common.errors import InvalidInput, NotAllowed, NotFound, WrongMoment
 
+UNCHANGED = -1
+
 
 def may_manage(user: User, project: Project) -> bool:
     if can(user, Can.MANAGE_PROJECTS):
@@ -21,11 +23,22 @@ def may_manage(user: User, project: Project) -> bool:
     )
 
 
-def create(*, name: str, actor: User, description: str = "", private: bool = False) -> Project:
+def create(
+    *,
+    name: str,
+    actor: User,
+    description: str = "",
+    private: bool = False,
+    retention_days: int | None = None,
+) -> Project:
     """Create a project that `actor` manages."""
     require(actor, Can.CREATE_CALCULATION)
     project = Project(
-        name=_name(name), slug=_free_slug(name), description=description.strip(), private=private
+        name=_name(name),
+        slug=_free_slug(name),
+        description=description.strip(),
+        private=private,
+        retention_days=retention_days,
     )
     try:
         with transaction.atomic():
@@ -44,8 +57,12 @@ def change(
     name: str | None = None,
     description: str | None = None,
     private: bool | None = None,
+    retention_days: int | None = UNCHANGED,
 ) -> Project:
-    """Change what is not None. The slug stays: addresses keep working."""
+    """Change what is not None. The slug stays: addresses keep working.
+
+    `retention_days` None: as long as the lab's settings say.
+    """
     require_manager(actor, project)
     if name is not None:
         project.name = _name(name)
@@ -55,10 +72,13 @@ def change(
         if private and project.is_default:
             raise InvalidInput("The lab's default project stays open.", field="private")
         project.private = private
+    if retention_days != UNCHANGED:
+        project.retention_days = retention_days
     try:
         with transaction.atomic():
-            project.save(update_fields=["name", "description", "private"])
-            _tell(actor, "project.change", project, private=project.private)
+            project.save(update_fields=["name", "description", "private", "retention_days"])
+            detail = {"private": project.private, "retention_days": project.retention_days}
+            _tell(actor, "project.change", project, **detail)
     except IntegrityError:
         raise _taken() from None
     return project

@@ -113,6 +113,7 @@ def _page(
         "name": project.name,
         "description": project.description,
         "private": project.private,
+        "retention_days": project.retention_days,
     }
     context = {
         "project": project,

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from django.db.models import Q
 
+from calculations.grids import lines_of
 from calculations.models import Calculation, Run
 from calculations.services.sweeps import axes_of
 from calculations.software.analyses.bands import point_name
@@ -103,8 +104,12 @@ def documents(
     places: Sequence[Place],
     *,
     swept: Axis | None = None,
+    axes: Sequence[Axis] = (),
 ) -> list[ChartDocument]:
-    """Fill the charts for which there is something to draw; what was drawn before is left out."""
+    """Fill the charts for which there is something to draw; what was drawn before is left out.
+
+    `swept` is the one numeric axis, where there is but one; `axes` are all.
+    """
     held = {(item.name, item.run_index): item for item in stored}
     found: list[ChartDocument] = []
     numbers: dict[str, int] = {}
@@ -112,7 +117,8 @@ def documents(
         name = spec.chart.dataset
         number = numbers[name] = numbers.get(name, -1) + 1
         if spec.across:
-            drawn = [_filled(spec, number, held.get((name, None)), None)]
+            item = held.get((name, None))
+            drawn = _of_grid(spec, number, item, axes) or [_filled(spec, number, item, None)]
         else:
             own = [
                 (place, held[name, place.index]) for place in places if (name, place.index) in held
@@ -168,7 +174,7 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
         )
     ]
     numeric = axes[0] if len(axes) == 1 and axes[0].is_numeric else None
-    return documents(shown, stored, list(places.values()), swept=numeric)
+    return documents(shown, stored, list(places.values()), swept=numeric, axes=axes)
 
 
 def _place(run: Run, axes: Sequence[Axis]) -> Place:
@@ -221,6 +227,34 @@ def _filled(
         run_index=place.index if place else None,
         dataset=item.id if item else None,
     )
+
+
+def _of_grid(
+    spec: Spec, number: int, item: Stored | None, axes: Sequence[Axis]
+) -> list[ChartDocument | None]:
+    """What was computed over a grid: a line for each value of the other axes."""
+    if item is None or spec.chart.x != SWEPT:
+        return []
+    found: list[ChartDocument | None] = []
+    by_name = {column["name"]: column for column in item.columns}
+    for name in spec.chart.y:
+        grid = lines_of(item.columns, name, axes, MOST_RUNS)
+        if grid is None:
+            continue
+        column = by_name[name]
+        unit = column.get("unit", "")
+        y: list[Series] = [{"label": n, "unit": unit, "values": v} for n, v in grid.lines]
+        x: Series = {"label": grid.axis.label, "unit": grid.axis.unit, "values": grid.x}
+        title = spec.chart.title
+        if len(spec.chart.y) > 1:
+            title = f"{title}: {column['label']}"
+        some = f"{len(grid.lines)} of {grid.of} lines, " if grid.of > len(grid.lines) else ""
+        key = f"grid-{spec.chart.dataset}-{number}-{name}"
+        note, label = f"{some}by {grid.by}", column["label"]
+        found.append(
+            _document(spec, key, x, y, title=title, note=note, axis=label, dataset=item.id)
+        )
+    return found
 
 
 def _overlaid(spec: Spec, number: int, own: Sequence[tuple[Place, Columns]]) -> list[ChartDocument]:

@@ -126,7 +126,8 @@ def matrix_of(calculation: Calculation, asked: Mapping[str, str]) -> Matrix:
     values = values_of(calculation, quantity, rows)
     counts = Counter(row.state for row in rows)
     down, across = _drawn(axes, asked)
-    fixed = [_fixed(axes, i, asked) for i in range(len(axes)) if i not in (down, across)]
+    others = [i for i in range(len(axes)) if i not in (down, across)] if len(axes) > 1 else []
+    fixed = [_fixed(axes, i, asked) for i in others]
     at = {one.place: _value_at(axes, one) for one in fixed}
     shown = [r for r in rows if all(r.point[place] == value for place, value in at.items())]
     cells = {row.point or (row.index,): cell for row, cell in _cells(axes, shown, values, quantity)}

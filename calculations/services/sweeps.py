@@ -12,7 +12,7 @@ from calculations.software.registry import UnknownSoftware, get_software
 from calculations.software.structure import Structure as Atoms
 from calculations.software.structure import StructureError, read_xyz
 from calculations.sweeps import planner
-from calculations.sweeps.axes import Axis, axes_of_sweep, stored_axes
+from calculations.sweeps.axes import YES_NO, Axis, axes_of_sweep, stored_axes
 from calculations.sweeps.planner import PlannedRun, count_of
 from calculations.sweeps.ranges import InvalidAxis
 from calculations.sweeps.reading import InvalidSweep, KnownStructure, read_sweep
@@ -209,6 +209,11 @@ def swept_names(sweep: Mapping[str, Any] | None) -> list[str]:
 def swept_values(calculation: Calculation, run: Run) -> list[dict[str, Any]]:
     """Return the run's place in the sweep, for analyses: name, label, unit and value per axis."""
     return [
-        {"name": axis.name, "label": axis.label, "unit": axis.unit, "value": value}
+        {
+            "name": axis.name,
+            "label": axis.label,
+            "unit": axis.unit,
+            "value": dict(YES_NO)[value] if isinstance(value, bool) else value,
+        }
         for axis, value in zip(axes_of(calculation), run.point, strict=False)
     ]

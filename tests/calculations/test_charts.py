@@ -13,6 +13,7 @@ from calculations.services.sweeps import axes_of
 from calculations.software.parameters import Kind, Parameter
 from calculations.software.registry import get_software
 from calculations.software.results import Chart
+from calculations.sweeps.axes import Axis
 from tests.calculations.factories import draft, submitted
 from tests.calculations.recorded import WISHES, agent, report_run, reports, water_sweep
 from tests.factories import ProjectFactory
@@ -200,3 +201,21 @@ def test_an_outsider_sees_no_charts(ada: Any, eve: Any, client: Client) -> None:
     client.force_login(eve)
     for path in ("/calculations", "/api/v1/calculations"):
         assert client.get(f"{path}/{private.pk}/charts/").status_code == 404
+
+
+def test_a_grid_is_drawn_with_a_line_for_each_value_of_the_other_axis() -> None:
+    field = Axis("field_z", "Field", "a.u.", (0.0, 0.1, 0.2), "number")
+    basis = Axis("basis", "Basis", "", ("b", "a"), "choice", choices=(("a", "A"), ("b", "B")))
+    columns = [
+        {"name": "field_z", "label": "Field", "unit": "a.u.", "values": [0.2, 0.0, 0.0, 0.1]},
+        {"name": "basis", "label": "Basis", "unit": "", "values": ["a", "a", "b", "b"]},
+        {"name": "energy", "label": "Energy", "unit": "Ha", "values": [3.0, 1.0, 5.0, None]},
+    ]
+    spec = Spec(Chart("energy_sweep", "swept", ("energy",), "Energy"), "energy", across=True)
+    (chart,) = documents([spec], [Stored("energy_sweep", None, columns)], [], axes=[field, basis])
+    assert chart["x"] == {"label": "Field", "unit": "a.u.", "values": [0.0, 0.1, 0.2]}
+    assert [(line["label"], line["values"]) for line in chart["y"]] == [
+        ("A", [1.0, None, 3.0]),
+        ("B", [5.0, None, None]),
+    ]
+    assert (chart["y_label"], chart["note"]) == ("Energy", "by basis")

@@ -20,7 +20,9 @@ async function search(words) {
 function show(chosen) {
   const card = box.querySelector("[data-chosen]");
   card.hidden = !chosen;
-  box.querySelector("[name=structure]").value = chosen?.id ?? "";
+  const own = box.querySelector("[name=structure]");
+  own.value = chosen?.id ?? "";
+  own.checked = Boolean(chosen);
   if (!chosen) return;
   card.querySelector("img").src = chosen.picture;
   const link = card.querySelector("a");

@@ -37,15 +37,19 @@ class Socket:
             raise Lost("websockets is not installed") from None
         self._broken = (WebSocketException, OSError, ValueError, KeyError)
         url = transport.profile.url.replace("http", "ws", 1) + PLACE
+        self._open = contextlib.ExitStack()
         try:
-            self._socket = connect(url, open_timeout=OPEN_S, close_timeout=1)
+            opened = connect(url, open_timeout=OPEN_S, close_timeout=1)
+            self._socket = self._open.enter_context(opened)
             self._socket.send(json.dumps({"token": transport.token(), "subscribe": topics}))
             answer = json.loads(self._socket.recv(OPEN_S))
             if set(topics) - set(answer["subscribed"]):
                 raise Lost(f"{topics} may not be watched")
         except TimeoutError:
+            self.close()
             raise Lost("no answer") from None
-        except self._broken as error:
+        except (Lost, *self._broken) as error:
+            self.close()
             raise Lost(str(error)) from None
 
     def hear(self, seconds: float) -> list[Event]:
@@ -58,8 +62,8 @@ class Socket:
             raise Lost(str(error)) from None
 
     def close(self) -> None:
-        with contextlib.suppress(*self._broken):
-            self._socket.close()
+        with contextlib.suppress(TimeoutError, *self._broken):
+            self._open.close()
 
 
 def events(

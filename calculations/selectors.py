@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from calculations.models import Calculation, Run, SavedFilter
+from calculations import search
+from calculations.models import Calculation, Run, SavedFilter, Template
 from calculations.states import TRUSTED, UNCHECKED, CalculationState, RunState, Standing
 from labportal.accounts.models import User
 
@@ -31,12 +32,14 @@ class Filters:
     cluster: str = ""
     standing: str = ""  # STANDINGS, several by commas
     structure: str = ""  # the number of one of the library
-    text: str = ""
+    text: str = ""  # in the language of the search
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Filters:
         known = {name: str(query.get(name, "")).strip()[:200] for name in cls.__slots__}
-        known["text"] = known["text"] or str(query.get("q", "")).strip()[:200]
+        known["text"] = str(query.get("text", "")).strip()
+        known["text"] = known["text"] or str(query.get("q", "")).strip()
+        known["text"] = known["text"][: search.LONGEST]
         return cls(**known)
 
     def active(self) -> dict[str, str]:
@@ -66,12 +69,12 @@ def with_standing(words: str) -> Q:
 def calculations(user: User, filters: Filters | None = None) -> QuerySet[Calculation]:
     """Return visible calculations, newest first; what a row shows of their runs is runs_seen."""
     rows = Calculation.objects.visible_to(user)
-    rows = _narrow(rows, filters) if filters else rows
+    rows = _narrow(rows, filters, user) if filters else rows
     related = ("project", "created_by", "cluster", "standing_by", "structure")
     return rows.select_related(*related).defer("structure__content")
 
 
-def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculation]:
+def _narrow(rows: QuerySet[Calculation], filters: Filters, user: User) -> QuerySet[Calculation]:
     exact = {
         "state__in": filters.state.split(",") if filters.state else "",
         "software": filters.software,
@@ -86,17 +89,19 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters) -> QuerySet[Calculati
         number = filters.structure.upper().removeprefix("S-")
         readable = number.isascii() and number.isdecimal() and len(number) < 16
         rows = rows.filter(structure=int(number)) if readable else rows.none()
-    for word in filters.text.split():
-        found = Q(name__icontains=word) | Q(description__icontains=word) | Q(software__iexact=word)
-        number = word.upper().removeprefix("C-")
-        if number.isdecimal() and len(number) < 16:
-            found |= Q(pk=int(number))
-        rows = rows.filter(found)
+    if filters.text:
+        rows = search.apply(search.parse(filters.text, user=user), rows)
     return rows
 
 
 def saved_filters(user: User, page: str) -> QuerySet[SavedFilter]:
     return SavedFilter.objects.filter(user=user, page=page)
+
+
+def templates_of(user: User, *, text: str = "") -> QuerySet[Template]:
+    """Return what calculations may start from; `text` narrows it by name and purpose."""
+    rows = Template.objects.visible_to(user).select_related("project", "created_by")
+    return rows.filter(Q(name__icontains=text) | Q(description__icontains=text)) if text else rows
 
 
 def runs_of(calculation: Calculation) -> QuerySet[Run]:

@@ -20,6 +20,7 @@ from calculations.views import (
     results,
     reviews,
     standing,
+    templates,
     verbs,
 )
 from calculations.views import settings as settings_page
@@ -49,6 +50,7 @@ urlpatterns = [
     path(f"{ONE}/retry/", verbs.retry, name="calculation-retry"),
     path(f"{ONE}/extend/", extend.calculation_extend, name="calculation-extend"),
     path(f"{ONE}/duplicate/", verbs.duplicate, name="calculation-duplicate"),
+    path(f"{ONE}/template/", templates.template_save, name="calculation-template"),
     path(f"{ONE}/validate/", standing.validate, name="calculation-validate"),
     path(f"{ONE}/retract/", standing.retract, name="calculation-retract"),
     path(f"{ONE}/restore/", standing.restore, name="calculation-restore"),
@@ -69,6 +71,9 @@ urlpatterns = [
     path("exports/<uuid:export_id>/file/", exports.export_file, name="export-file"),
     path("exports/<uuid:export_id>/delete/", exports.export_delete, name="export-delete"),
     path("exports/<uuid:export_id>/again/", exports.export_again, name="export-again"),
+    path("templates/", templates.template_list, name="template-list"),
+    path("templates/<int:pk>/", templates.template_edit, name="template-edit"),
+    path("templates/<int:pk>/delete/", templates.template_delete, name="template-delete"),
     path("molecules/", molecules.molecule_list, name="molecule-list"),
     path("molecules/new/", molecule_new.molecule_new, name="molecule-new"),
     path("molecules/choose/", molecules.molecule_choose, name="molecule-choose"),

@@ -18,8 +18,9 @@ from calculations.models import (
     Run,
     SavedFilter,
     Structure,
+    Template,
 )
-from calculations.services import pseudopotentials, structures
+from calculations.services import pseudopotentials, structures, templates
 from calculations.software.structure import WATER
 from clusters import keys
 from clusters.models import Cluster, LogLine
@@ -118,6 +119,13 @@ def structure(world: World) -> Structure:
     )
 
 
+def template(world: World) -> Template:
+    return world.thing(
+        "template",
+        lambda _: templates.save(queued(world), name="Water", actor=world.people["ada"]),
+    )
+
+
 def saved_filter(world: World) -> SavedFilter:
     return world.thing(
         "filter",
@@ -207,6 +215,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("api-software-*", "pk", always("noop")),
     ("molecule-from-run", "run", pk(run)),
     ("molecule-*", "pk", pk(structure)),
+    ("template-*", "pk", pk(template)),
+    ("api-template-*", "pk", pk(template)),
     ("api-structure-*", "pk", pk(structure)),
     ("pseudopotential-*", "pk", pk(pseudopotential)),
     ("api-pseudopotential-*", "pk", pk(pseudopotential)),

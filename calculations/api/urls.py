@@ -6,6 +6,7 @@ from calculations.api import exports, preview, results
 from calculations.api.export_views import ExportViewSet
 from calculations.api.pseudopotentials import PseudopotentialViewSet
 from calculations.api.structures import StructureViewSet
+from calculations.api.templates import TemplateViewSet
 from calculations.api.views import CalculationViewSet, RunViewSet, SoftwareViewSet
 
 router = SimpleRouter()
@@ -13,6 +14,7 @@ router.register("calculations", CalculationViewSet, basename="api-calculation")
 router.register("runs", RunViewSet, basename="api-run")
 router.register("exports", ExportViewSet, basename="api-export")
 router.register("structures", StructureViewSet, basename="api-structure")
+router.register("templates", TemplateViewSet, basename="api-template")
 router.register("pseudopotentials", PseudopotentialViewSet, basename="api-pseudopotential")
 router.register("software", SoftwareViewSet, basename="api-software")
 

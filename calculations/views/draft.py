@@ -31,6 +31,7 @@ from calculations.views.finding import find
 from calculations.views.input_file import filled_from_file
 from calculations.views.plan import Experience, Plan, experience, plan_of
 from calculations.views.pseudo_choice import Choice, choice_of, first_family
+from calculations.views.templates import offered, started
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
@@ -65,10 +66,14 @@ class Estimate:
 @needs(Can.CREATE_CALCULATION)
 def calculation_new(request: HttpRequest) -> HttpResponse:
     source = _source(request)
-    software = _software(request.POST.get("software") or request.GET.get("software"), source)
+    asked = request.POST.get("software") or request.GET.get("software")
+    begun = None if source or request.method == "POST" else started(request)
+    software = _software(begun.software if begun else asked, source)
     if request.method == "POST":
         return _take(request, software, None, source)
     initial = initial_of(source, software.parameters) if source else _first_values(request)
+    if begun:
+        initial |= begun.initial
     if source:
         initial["name"] = f"{source.name[:190]} (copy)"
     form = DraftForm(software=software, user=request.user, initial=initial)
@@ -224,6 +229,7 @@ def _context(
         "form": form,
         "fills": fills(form.software),
         "chosen": chosen(form),
+        "templates": [] if draft or source else offered(form.user),
         "draft": draft,
         "source": source,
         "software": software,

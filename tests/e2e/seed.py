@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from calculations.models import Calculation, OrphanResult, Run
-from calculations.services import drafts, lifecycle, submission
+from calculations.services import drafts, lifecycle, submission, templates
 from calculations.services.drafts import DraftSpec
 from clusters.models import Cluster, LogLine, Metrics
 from labportal.accounts.models import Level, Project, User
@@ -52,6 +52,12 @@ def seed() -> dict[str, Any]:
         "cluster": live.name,
         "silent": silent.name,
         "structure": made["valid"].structure_id,
+        "template": templates.save(
+            made["valid"],
+            name="Finite fields",
+            description="A chain over the field, with the polarizability at its end.",
+            actor=people["ada"],
+        ).pk,
         "calculations": {name: calculation.pk for name, calculation in made.items()},
     }
 

@@ -5,7 +5,7 @@ quantities by it.
 """
 
 from calculations.search.applying import apply
-from calculations.search.parsing import parse
+from calculations.search.parsing import LONGEST, parse
 from calculations.search.query import Condition, Field, Query
 
-__all__ = ["Condition", "Field", "Query", "apply", "parse"]
+__all__ = ["LONGEST", "Condition", "Field", "Query", "apply", "parse"]

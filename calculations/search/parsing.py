@@ -5,14 +5,13 @@ Refuses with InvalidInput alone, which names the place and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 from calculations.search import dates, quantities
 from calculations.search.cursor import Cursor, listed, quoted
-from calculations.search.naming import software_label, software_names, substance_of
+from calculations.search.fields import READERS, FieldReader, is_numbered, symbol_of
+from calculations.search.naming import software_names, substance_of
 from calculations.search.query import Condition, Field, Query, Span
 from calculations.search.scanning import Piece
 from calculations.search.words import (
@@ -25,13 +24,10 @@ from calculations.search.words import (
     PREPOSITIONS,
     SINCE,
     STANDINGS,
-    STATE_WORDS,
     STATES,
     STATES_OF_TWO,
 )
-from calculations.software.structure import ATOMIC_NUMBERS
 from calculations.states import TERMINAL
-from calculations.structures.library import composition
 from labportal.accounts.models import User
 from labportal.common.errors import InvalidInput
 
@@ -51,9 +47,9 @@ def parse(text: str, *, user: User | None = None) -> Query:
     return _Reader(Cursor(clean), user).query()
 
 
-class _Reader:
+class _Reader(FieldReader):
     def __init__(self, cursor: Cursor, user: User | None) -> None:
-        self.cursor, self.user = cursor, user
+        super().__init__(cursor, user)
         self.known = quantities.Known(user)
         self.found: list[Condition] = []
         self.idle: list[str] = []
@@ -140,7 +136,7 @@ class _Reader:
         if not any(c.isalnum() for c in word):
             return None
         odd = quoted(word) != word or word.lower() in NOT or word.lower() in FIELDS
-        if odd or word.lower() == "or":
+        if odd or word.lower() == "or" or word.lower() in SINCE:
             return self._phrase(word)  # by itself it would be read as something else
         return Condition(Field.TEXT, word, f"“{word}”", (word,))
 
@@ -182,7 +178,7 @@ class _Reader:
         if field is None or cursor.kind(1) not in ("word", "quoted") or cursor.word(1) in IDLE:
             return None
         value = cursor.peek(1)
-        if value is None or (field is Field.ELEMENT and _symbol(value.text) is None):
+        if value is None or (field is Field.ELEMENT and symbol_of(value.text) is None):
             return None
         cursor.take(2)
         return READERS[field](self, [value.text.strip()])
@@ -196,26 +192,26 @@ class _Reader:
         pair = STATES_OF_TWO.get(cursor.words(2))
         if pair:
             cursor.take(2)
-            return self._state([pair])
+            return self.state([pair])
         word = cursor.word()
         if word in STATES and word != "done":
             cursor.take()
-            return self._state([word])
+            return self.state([word])
         if word in STANDINGS and word != "none":
             cursor.take()
-            return self._standing([word])
+            return self.standing([word])
         if word in OPPOSITES:
             cursor.take()
-            return replace(self._standing([OPPOSITES[word]]), negated=True)
+            return replace(self.standing([OPPOSITES[word]]), negated=True)
         if word in MINE and self.user is not None:
             cursor.take()
-            return self._person(["me"])
+            return self.person(["me"])
         names = software_names()
         for length in (2, 1):
             said = " ".join(cursor.words(length))
             if said in names:
                 cursor.take(length)
-                return self._software([names[said]])
+                return self.software([names[said]])
         return self._named()
 
     def _named(self) -> Condition | None:
@@ -223,9 +219,9 @@ class _Reader:
         piece = cursor.peek()
         if piece is None:
             return None
-        if _numbered(piece.text):
+        if is_numbered(piece.text):
             cursor.take()
-            return self._number([piece.text])
+            return self.number([piece.text])
         formula = substance_of(piece.text)
         if formula:
             cursor.take()
@@ -284,126 +280,6 @@ class _Reader:
         odd = sign and (cursor.word(ahead)[:1].isdecimal() or cursor.kind(ahead - 1) == "sign")
         if odd:
             cursor.fail("a date must follow: 2026-11-01, monday, last-week or 7d.", ahead)
-
-    def _state(self, values: list[str]) -> Condition:
-        found: list[str] = []
-        for value in values:
-            states = STATES.get(value.lower().replace(" ", "_"))
-            self._must_know(states, value, STATES, "state")
-            found += states or ()
-        return listed(Field.STATE, tuple(found), " or ".join(STATE_WORDS[s] for s in found))
-
-    def _standing(self, values: list[str]) -> Condition:
-        found: list[str] = []
-        for value in values:
-            standings = STANDINGS.get(value.lower())
-            self._must_know(standings, value, STANDINGS, "standing")
-            found += standings or ()
-        said = tuple(value.lower() for value in values)
-        return replace(listed(Field.STANDING, said, " or ".join(said)), values=tuple(found))
-
-    def _must_know(
-        self, found: object, value: str, choices: dict[str, tuple[str, ...]], of: str
-    ) -> None:
-        if found is None:
-            near = get_close_matches(value.lower(), choices, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(choices)}."
-            self.cursor.at -= 1
-            self.cursor.fail(f"“{value[:40]}” is no {of}; {hint}")
-
-    def _software(self, values: list[str]) -> Condition:
-        names = software_names()
-        cursor, found = self.cursor, []
-        for value in values:
-            both = f"{value.lower()} {cursor.word()}"
-            if value.lower() not in names and both in names:
-                cursor.take()
-                value = both
-            near = get_close_matches(value.lower(), names, n=1)
-            if value.lower() not in names and near:
-                cursor.at -= 1
-                cursor.fail(f"there is no software “{value[:40]}”; did you mean {near[0]}?")
-            found.append(names.get(value.lower(), value))
-        return listed(Field.SOFTWARE, tuple(found), " or ".join(map(software_label, found)))
-
-    def _person(self, values: list[str]) -> Condition:
-        own = self.user.get_username() if self.user is not None else "me"
-        names = tuple(own if value.lower() in ("me", *MINE) else value for value in values)
-        words = "by " + " or ".join("me" if name == own else name for name in names)
-        return replace(listed(Field.PERSON, tuple(values), words), values=names)
-
-    def _formula(self, values: list[str]) -> Condition:
-        for value in values:
-            if composition(value) is None:
-                self.cursor.at -= 1
-                self.cursor.fail(f"“{value[:40]}” is no formula; write elements as in H2O or NaCl.")
-        return listed(Field.FORMULA, tuple(values), " or ".join(values))
-
-    def _element(self, values: list[str]) -> Condition:
-        found = []
-        for value in values:
-            symbol = _symbol(value)
-            if symbol is None:
-                self.cursor.at -= 1
-                self.cursor.fail(f"“{value[:40]}” is no element; write a symbol such as Si.")
-            found.append(str(symbol))
-        return listed(Field.ELEMENT, tuple(found), f"contains {' or '.join(found)}")
-
-    def _number(self, values: list[str]) -> Condition:
-        for value in values:
-            if not _numbered(value) and not _plain_number(value):
-                self.cursor.at -= 1
-                self.cursor.fail(f"“{value[:40]}” is no number; write C-12 or S-3.")
-        found = tuple(value.upper() for value in values)
-        if len(found) == 1 and _numbered(found[0]):
-            return Condition(Field.NUMBER, found[0], found[0], found)
-        return listed(Field.NUMBER, found, " or ".join(found))
-
-    def _substance(self, values: list[str]) -> Condition:
-        return listed(Field.SUBSTANCE, tuple(values), " or ".join(values))
-
-    def _texts(self, values: list[str]) -> Condition:
-        bare = [value.strip('"') for value in values]
-        said = " or ".join(f"“{value}”" for value in bare)
-        return listed(Field.TEXT, tuple(values), said)
-
-    def _project(self, values: list[str]) -> Condition:
-        return listed(Field.PROJECT, tuple(values), f"in project {' or '.join(values)}")
-
-    def _cluster(self, values: list[str]) -> Condition:
-        return listed(Field.CLUSTER, tuple(values), f"on {' or '.join(values)}")
-
-    def _tag(self, values: list[str]) -> Condition:
-        return listed(Field.TAG, tuple(values), f"tagged {' or '.join(values)}")
-
-
-READERS: dict[Field, Callable[[_Reader, list[str]], Condition]] = {
-    Field.STATE: _Reader._state,
-    Field.STANDING: _Reader._standing,
-    Field.SOFTWARE: _Reader._software,
-    Field.PERSON: _Reader._person,
-    Field.PROJECT: _Reader._project,
-    Field.CLUSTER: _Reader._cluster,
-    Field.FORMULA: _Reader._formula,
-    Field.ELEMENT: _Reader._element,
-    Field.TAG: _Reader._tag,
-    Field.TEXT: _Reader._texts,
-    Field.NUMBER: _Reader._number,
-    Field.SUBSTANCE: _Reader._substance,
-}
-
-
-def _numbered(word: str) -> bool:
-    return word[:2].upper() in ("C-", "S-") and _plain_number(word[2:])
-
-
-def _plain_number(word: str) -> bool:
-    return word.isascii() and word.isdecimal() and len(word) < 16
-
-
-def _symbol(word: str) -> str | None:
-    symbol = word.capitalize()
-    return symbol if symbol in ATOMIC_NUMBERS else None
 
 
 def _dated(field: Field, sign: str, word: str, end: str) -> Condition:

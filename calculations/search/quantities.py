@@ -108,8 +108,8 @@ def read(cursor: Cursor, known: Known) -> Condition | None:
         if field in COUNTS and field is not None:
             return _count(cursor, field, sign, behind)
         names = known.names_of(phrase)
-        if not names and known.unseen and length == 1 and cursor.kind(1) == "sign":
-            names = phrase
+        if known.unseen and length == 1 and cursor.kind(1) == "sign" and phrase[0].isidentifier():
+            names = names or phrase
         if names:
             return _bounded(cursor, known, names, length, sign, behind)
     if cursor.kind(1) == "sign":
@@ -202,6 +202,10 @@ def _bounded(
         cursor.fail(f"a number must follow, as in {key}{sign if sign != '..' else '>'}5.", behind)
     cursor.take(behind)
     low, high, unit = _numbers(cursor, sign, known, names)
+    stored_units = [u for n in names if n in known.kinds for u in known.kinds[n].units]
+    if unit and unit not in stored_units and not is_unit(unit):
+        cursor.at -= 1
+        cursor.fail(f"“{unit[:30]}” is no known unit.")
     measured = known.measured(names, unit)
     if measured is None:
         kinds = [known.kinds[name] for name in names if name in known.kinds]
@@ -214,7 +218,7 @@ def _bounded(
         )
     span = _span(cursor, sign, low, high)
     said = f"{low.text}..{high.text}" if high else f"{sign}{low.text}"
-    joint = " " if high else ""
+    joint = " " if high and not (known.unseen and key not in ALIASES) else "=" if high else ""
     typed = f"{key}{joint}{said}{f' {measured.unit}' if measured.unit else ''}"
     between = f"{low.text} … {high.text}" if high else f"{SHOWN_SIGNS.get(sign, sign)} {low.text}"
     words = f"{measured.label} {between} {measured.unit}".rstrip()

@@ -101,7 +101,7 @@ SENTENCES = {
     "text:valid": "text:valid",
     '"valid"': '"valid"',
     "water or ice": "substance:water,ice",
-    "before optimisation": "before optimisation",
+    "before optimisation": '"before" optimisation',
     "§§ !!": "",
 }
 

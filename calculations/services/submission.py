@@ -93,14 +93,18 @@ def _what_to_do(calculation: Calculation, missing: Sequence[str]) -> str:
 
 def _cluster_errors(calculation: Calculation) -> dict[str, str]:
     cluster = calculation.cluster
+    software = get_software(calculation.software)
     if cluster is None:
-        return {}
+        words = software.unsupported(calculation.parameters, "")
+        return {"cluster": words} if words else {}
     if not cluster.enabled:
         note = f" ({cluster.maintenance_note})" if cluster.maintenance_note else ""
         return {"cluster": f"{cluster.name} is disabled{note}; choose another or wait"}
     if cluster.last_exchange_at and not cluster.offers(calculation.software):
         return {"cluster": f"{cluster.name} does not have {calculation.software}; choose another"}
-    return {}
+    version = str(cluster.software.get(calculation.software, {}).get("version") or "unknown")
+    words = software.unsupported(calculation.parameters, version)
+    return {"cluster": f"{cluster.name} {words}"} if words else {}
 
 
 @transaction.atomic

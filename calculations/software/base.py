@@ -180,6 +180,13 @@ class Software(ABC):
         """Return the parameters that describe `structure`; empty where the program has none."""
         return {}
 
+    def unsupported(self, parameters: Mapping[str, Any], version: str) -> str:
+        """Say what the program of that version cannot do of what is asked; "" where it can all.
+
+        `version` is what `discover` has told of a cluster, "" where none is chosen.
+        """
+        return ""
+
     def read_input(self, text: str) -> InputRead:
         """Return what a whole input file says, but for its atoms. Raises ValueError with lines."""
         return InputRead({})

@@ -30,7 +30,9 @@ LIMIT_LINE = re.compile(r"Max\. number of SCF Iter\s*=\s*(\d{1,9})\s*$", re.MULT
 
 
 class Siesta(Software):
-    """Site settings: `executable` (default "siesta"), `launcher`, such as "mpirun -n {cores}"."""
+    """Site settings: `executable` (default "siesta"), `launcher`, such as "mpirun -n {cores}", and
+    `transiesta = no` where SIESTA was built without it.
+    """
 
     name = "siesta"
     label = "SIESTA"
@@ -99,6 +101,9 @@ class Siesta(Software):
     def structure_parameters(self, structure: Structure) -> dict[str, Any]:
         return {"structure": write_xyz(structure), "cell": ""}
 
+    def unsupported(self, parameters: Mapping[str, Any], version: str) -> str:
+        return transport.unsupported(parameters, version)
+
     def read_input(self, text: str) -> InputRead:
         return importing.read_input(text)
 
@@ -147,7 +152,10 @@ class Siesta(Software):
                 return None
         text = answer.stdout[:20_000].decode("utf-8", errors="replace")
         found = re.search(r"version\s*:?\s*(v?\d[\w.+-]*)", text, re.IGNORECASE)
-        return found.group(1)[:60] if found else None
+        if found is None:
+            return None
+        without = site.get("transiesta", "").lower() in ("no", "off", "false", "0")
+        return f"{found.group(1)[:40]} {transport.ABSENT}" if without else found.group(1)[:60]
 
     def progress(self, tail: str) -> Progress | None:
         lines = list(SCF_LINE.finditer(tail))

@@ -11,7 +11,9 @@ from typing import Any
 
 from calculations.software.siesta.fdf import Entry, number
 
-FEATURE = "transiesta"
+# Behind the version of a cluster whose SIESTA was built, or is set up, without it.
+ABSENT = "without TranSiesta"
+FIRST_VERSION = (4, 1)
 SIDES = (("Left", "left", "-", "1", "V/2"), ("Right", "right", "+", "end -1", "-V/2"))
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,60}\.TSHS", re.ASCII)
 
@@ -76,6 +78,19 @@ def entries(parameters: Mapping[str, Any]) -> list[Entry]:
             ),
         ),
     ]
+
+
+def unsupported(parameters: Mapping[str, Any], version: str) -> str:
+    """Say why a SIESTA of that version cannot run it; "" where it can, or nothing is known."""
+    if not parameters.get("transiesta"):
+        return ""
+    if not version:
+        return "must be named for a run between electrodes; choose one that has TranSiesta"
+    found = re.search(r"(\d+)\.(\d+)", version)
+    too_old = found is not None and tuple(map(int, found.groups())) < FIRST_VERSION
+    if ABSENT in version or too_old:
+        return f"has SIESTA {version}, and no TranSiesta of 4.1 or later; choose another"
+    return ""
 
 
 def check(parameters: Mapping[str, Any], *, cell: bool) -> dict[str, str]:

@@ -16,7 +16,7 @@ UNCERTAIN = re.compile(r"\(\d*\)$")
 NOTHING = ("?", ".")
 FULL = 0.999
 SAME_SITE = 1e-3  # in shares of the cell, as ASE and most programs have it
-MAX_IMAGES = 400_000
+MAX_IMAGES = 100_000
 MAX_OPERATIONS = 192
 OPERATIONS = (
     "_space_group_symop_operation_xyz",

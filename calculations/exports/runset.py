@@ -120,8 +120,8 @@ class RunSet:
         if self.query.conditions:
             rows = search.apply(self.query, rows)
         for condition in self.conditions:
-            own = met(condition, Level.RUN).values("run")
-            across = met(condition, Level.CALCULATION).filter(run=None).values("calculation")
+            own = met([condition], Level.RUN).values("run")
+            across = met([condition], Level.CALCULATION).filter(run=None).values("calculation")
             rows = rows.filter(Q(pk__in=own) | Q(calculation__in=across))
         return rows.order_by("calculation_id", "index")
 

@@ -21,7 +21,6 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Value,
     When,
 )
@@ -30,6 +29,7 @@ from calculations.findings.asking import Asked, Column, Condition, Level
 from calculations.models import Calculation, Quantity, Run
 from calculations.selectors import calculations
 from calculations.states import CalculationState, RunState, Standing
+from calculations.units import factor
 from labportal.accounts.models import User
 
 SIZE = 50
@@ -95,13 +95,34 @@ def _speaking(level: Level) -> Q:
     return valid if level is Level.RUN else Q(run=None) | (valid & Q(calculation__run_count=1))
 
 
-def met(condition: Condition, level: Level) -> QuerySet[Quantity]:
-    """The quantities that meet a condition, whatever unit they are in."""
-    sign, bounds = SIGNS[condition.sign], Q(pk=None)
-    for unit, by in condition.column.factors().items():
-        bounds |= Q(unit=unit, **{f"number__{sign}": condition.value / by})
-    named = Quantity.objects.filter(_speaking(level), name=condition.column.kind.name)
-    return named.filter(bounds)
+def _bounds(column: Column, conditions: Sequence[Condition]) -> Q:
+    """What the numbers of one quantity must meet, whatever unit they are in."""
+    found = Q(pk=None)
+    for unit, by in column.factors().items():
+        within = Q(unit=unit)
+        for condition in conditions:
+            back = factor(condition.column.unit, column.unit) or 1.0
+            sign = f"number__{SIGNS[condition.sign]}"
+            within &= Q(**{sign: condition.value * back / by})
+        found |= within
+    return found
+
+
+def _grouped(asked: Asked) -> dict[str, list[Condition]]:
+    """The conditions by quantity: both ends of a span are one look into its index."""
+    groups: dict[str, list[Condition]] = {}
+    for condition in asked.conditions:
+        groups.setdefault(condition.column.kind.name, []).append(condition)
+    return groups
+
+
+def met(conditions: Sequence[Condition], level: Level) -> QuerySet[Quantity]:
+    """The quantities that meet conditions of one of them; whose rows are valid is asked outside."""
+    column = conditions[0].column
+    named = Quantity.objects.filter(_bounds(column, conditions), name=column.kind.name)
+    if level is Level.CALCULATION:
+        named = named.filter(Q(run=None) | Q(calculation__run_count=1))
+    return named
 
 
 def _key(level: Level) -> str:
@@ -126,8 +147,11 @@ def _named(user: User, asked: Asked, column: Column) -> QuerySet[Quantity]:
         calculation__in=_base(user, asked),
     )
     key = _key(asked.level)
-    for condition in asked.conditions:
-        rows = rows.filter(**{f"{key}__in": met(condition, asked.level).values(key)})
+    for name, conditions in _grouped(asked).items():
+        if name == column.kind.name:
+            rows = rows.filter(_bounds(column, conditions))
+        else:
+            rows = rows.filter(**{f"{key}__in": met(conditions, asked.level).values(key)})
     return rows.annotate(key=_in_unit(column))
 
 
@@ -139,16 +163,18 @@ def _sorted(user: User, asked: Asked, column: Column) -> QuerySet[Quantity]:
 
 def _newest(user: User, asked: Asked) -> QuerySet[Any]:
     names = [column.kind.name for column in asked.columns]
-    shown = Quantity.objects.filter(_speaking(asked.level), name__in=names)
+    shown = Quantity.objects.filter(name__in=names)
     rows: QuerySet[Any]
     if asked.level is Level.RUN:
         rows = Run.objects.filter(state=RunState.VALID, calculation__in=_base(user, asked))
         rows = rows.select_related("calculation__project").order_by("-calculation_id", "index")
     else:
         rows = _base(user, asked).select_related("project").order_by("-pk")
-    for condition in asked.conditions:
-        meeting = met(condition, asked.level).values(_key(asked.level))
-        rows = rows.filter(pk__in=meeting)
+        shown = shown.filter(_speaking(asked.level))
+    for conditions in _grouped(asked).values():
+        rows = rows.filter(pk__in=met(conditions, asked.level).values(_key(asked.level)))
+    if set(_grouped(asked)) & set(names):
+        return rows  # who meets a condition has the quantity
     return rows.filter(Exists(shown.filter(**{_key(asked.level): OuterRef("pk")})))
 
 
@@ -164,7 +190,10 @@ def _filled(asked: Asked, keys: Sequence[tuple[Calculation, Run | None]]) -> tup
     names = [column.kind.name for column in asked.columns]
     factors = {column.kind.name: column.factors() for column in asked.columns}
     held: dict[Any, dict[str, Any]] = {}
-    for quantity in _quantities(asked.level, keys, names):
+    places = [run.pk if run else None for _, run in keys]
+    if asked.level is Level.CALCULATION:
+        places = [calculation.pk for calculation, _ in keys]
+    for quantity in _quantities(asked.level, places, names):
         value = quantity.value
         if quantity.number is not None:
             by = factors[quantity.name].get(quantity.unit)
@@ -180,42 +209,46 @@ def _filled(asked: Asked, keys: Sequence[tuple[Calculation, Run | None]]) -> tup
     return tuple(rows)
 
 
-def _quantities(
-    level: Level, keys: Sequence[tuple[Calculation, Run | None]], names: Sequence[str]
-) -> Iterable[Quantity]:
-    """What the rows show; of a calculation first its single run's, then what is of all runs."""
+def _quantities(level: Level, places: Sequence[Any], names: Sequence[str]) -> Iterable[Quantity]:
+    """What rows show; of a calculation first its single run's, then what is of all runs."""
     if level is Level.RUN:
-        yield from Quantity.objects.filter(run__in=[run for _, run in keys], name__in=names)
+        yield from Quantity.objects.filter(run__in=places, name__in=names)
         return
-    ids = [calculation.pk for calculation, _ in keys]
-    single = [calculation.pk for calculation, _ in keys if calculation.run_count == 1]
-    of_runs = Run.objects.filter(calculation__in=single, state=RunState.VALID)
-    yield from Quantity.objects.filter(run__in=of_runs, name__in=names)
-    yield from Quantity.objects.filter(calculation__in=ids, run=None, name__in=names)
+    single = Run.objects.filter(
+        calculation__in=places, calculation__run_count=1, state=RunState.VALID
+    )
+    yield from Quantity.objects.filter(run__in=single, name__in=names)
+    yield from Quantity.objects.filter(calculation__in=places, run=None, name__in=names)
 
 
 def points(user: User, asked: Asked) -> tuple[list[Point], bool]:
-    """Return the newest rows that have both x and y, and whether there are more."""
+    """Return x and y of the newest rows that have both, and whether there may be more.
+
+    The rarer of the two leads, so that few rows are looked at in vain.
+    """
     if asked.x is None or asked.y is None:
         return [], False
-    key = _key(asked.level)
-    others = _named(user, asked, asked.y)
-    rows = _named(user, asked, asked.x).filter(**{f"{key}__in": others.values(key)})
-    same = Quantity.objects.filter(
-        _speaking(asked.level),
-        name=asked.y.kind.name,
-        number__isnull=False,
-        **{key: OuterRef(key)},
-    )
-    beside = same.annotate(key=_in_unit(asked.y)).values("key")[:1]
-    rows = rows.annotate(beside=Subquery(beside)).order_by("-pk")
-    found = list(rows.values_list("key", "beside", "calculation", "run__index")[: MOST_POINTS + 1])
+    leads = asked.x.kind.often <= asked.y.kind.often
+    first, second = (asked.x, asked.y) if leads else (asked.y, asked.x)
+    key = f"{_key(asked.level)}_id"
+    rows = _named(user, asked, first).order_by("-pk")
+    found = list(rows.values_list(key, "key", "calculation_id", "run__index")[: MOST_POINTS + 1])
+    beside: dict[Any, float] = {}
+    factors = second.factors()
+    for other in _quantities(asked.level, [row[0] for row in found], [second.kind.name]):
+        if other.number is not None and other.unit in factors:
+            beside[getattr(other, key)] = other.number * factors[other.unit]
     by_run = asked.level is Level.RUN
-    return [
-        Point(x, y, calculation, index + 1 if by_run and index is not None else None)
-        for x, y, calculation, index in found[:MOST_POINTS]
-        if x is not None and y is not None
-    ], len(found) > MOST_POINTS
+    dots = [
+        Point(
+            *((value, beside[place]) if leads else (beside[place], value)),
+            calculation,
+            index + 1 if by_run and index is not None else None,
+        )
+        for place, value, calculation, index in found[:MOST_POINTS]
+        if place in beside and value is not None
+    ]
+    return dots, len(found) > MOST_POINTS
 
 
 def _write(item: Any) -> str:

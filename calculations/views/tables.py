@@ -17,6 +17,7 @@ from calculations.wording import column_words, result_words, with_error
 
 MOST_ROWS = 60
 MOST_COLUMNS = 14
+MOST_LINES = 60  # where quantities are lines, not columns
 MOST_RUNS = 250
 FEW_RUNS = 8  # so many stand side by side, with a line for each quantity
 ERROR = "_error"  # a quantity's standard error has its name and this
@@ -122,7 +123,8 @@ def quantity_table(
             values[q.run_id, q.name] = q.value
     if not heads:
         return None
-    names, shown = list(heads)[:MOST_COLUMNS], runs[:MOST_RUNS]
+    most = MOST_LINES if len(runs) <= FEW_RUNS else MOST_COLUMNS
+    names, shown = list(heads)[:most], runs[:MOST_RUNS]
     return written(
         [heads[name] for name in names],
         [_run_head(calculation, run) for run in shown],

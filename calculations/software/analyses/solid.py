@@ -7,7 +7,7 @@ for a lattice parameter, a scale of all lengths, or a list of structures alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ def equation_of_state(
             "bulk_modulus_derivative": "",
             "eos_*": "*",
         },
-        lacks=lambda values, swept: "" if swept else NOT_STRETCHED,
+        lacks=_lacks(parameters),
         charts=(
             Chart(
                 "equation_of_state",
@@ -81,6 +81,16 @@ def equation_of_state(
             ),
         ),
     )
+
+
+def _lacks(known: Sequence[Parameter]) -> Callable[[Mapping[str, Any], Sequence[str]], str]:
+    """What stretches a crystal is a length, a scale, or another structure; nothing else does."""
+    lengths = {p.name for p in known if p.name in ("scale", "celldm")} | {"structure"}
+
+    def lacks(parameters: Mapping[str, Any], swept: Sequence[str]) -> str:
+        return "" if lengths & set(swept) else NOT_STRETCHED
+
+    return lacks
 
 
 def _points(runs: Sequence[Run]) -> list[Point]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.utils import timezone
 
@@ -41,6 +42,7 @@ def story(report: Report) -> list[Block]:
         *_verdicts(report),
         *_timeline(report),
         *_files(report),
+        *_deleted(report),
         *_provenance(report),
     ]
 
@@ -170,6 +172,33 @@ def _files(report: Report) -> list[Block]:
         Grid("Files", heads, rows, widths, numeric=[2]),
         *left_out(len(report.files) - MOST_FILES, "files"),
     ]
+
+
+def _deleted(report: Report) -> list[Block]:
+    """What is gone from the clusters, by which it could be recognised."""
+    if not report.deleted:
+        return []
+    rows = [
+        (clean(str(f["name"]), 200), f"run {d.run_index + 1}", file_size(f["size"]), _digest(f))
+        for d in report.deleted
+        for f in d.files
+    ]
+    count, size = sum(d.count for d in report.deleted), sum(d.size for d in report.deleted)
+    last = max(d.at for d in report.deleted)
+    words = f"Deleted on {', '.join(sorted({d.cluster for d in report.deleted}))}"
+    note = f"{words} until {exact(last)}: {file_size(size)} in {count} files. The checksums remain."
+    widths = [WIDTH * part for part in (0.21, 0.1, 0.1, 0.59)]
+    heads = [("File", ""), ("Of", ""), ("Size", ""), ("SHA-256", "")]
+    return [
+        Heading("Deleted raw files"),
+        Text(note, "note"),
+        Grid("Deleted raw files", heads, rows[:MOST_FILES], widths, numeric=[2]),
+        *left_out(count - min(len(rows), MOST_FILES), "files"),
+    ]
+
+
+def _digest(file: Mapping[str, Any]) -> Cell:
+    return Cell(str(file.get("sha256") or "not known"), "mono")
 
 
 def _provenance(report: Report) -> list[Block]:

@@ -31,7 +31,7 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph: "body", "main" (the main result), "note" (small)."""
+    """A paragraph: "body", "main" (the main result), "note" (small), "warning"."""
 
     words: str
     style: str = "body"

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from calculations.charts import ChartDocument
+from calculations.states import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,28 @@ class Subject:
     created_at: datetime
     submitted_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far the results may be trusted: `standing` as states.Standing or "", since when and by
+    whom; `rules`: what the last check saw; `doubt`: what it is derived from was retracted.
+    """
+
+    standing: str
+    label: str
+    since: datetime | None
+    by: str
+    reason: str
+    doubt: str
+    rules: list[str]
+
+    @property
+    def warning(self) -> str:
+        """What stands on each page: these results must not be used as they are."""
+        if self.standing == Standing.RETRACTED:
+            return f"RETRACTED: {self.reason}"
+        return f"IN DOUBT: {self.doubt}" if self.doubt else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +245,18 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """The raw files of a run that were deleted on a cluster: all that remains of them."""
+
+    run_index: int
+    cluster: str
+    at: datetime
+    size: int
+    count: int
+    files: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """`request_sha256` is that of what was asked for, spelled as canonical JSON."""
 
@@ -246,4 +281,6 @@ class Report:
     timeline: list[Step]
     files: list[File]
     provenance: Provenance
+    trust: Trust
+    deleted: list[Deleted] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -33,6 +33,7 @@ from calculations.report.fonts import BOLD, MONO, REGULAR, SMALL
 from calculations.states import CalculationState
 
 INK, MUTED, LINE, SOFT = (HexColor(c) for c in ("#16202e", "#5d6879", "#c9d0da", "#f4f6f9"))
+BAD = HexColor("#b92c17")
 # The words' colours of static/css/tokens.css, light.
 COLOURS = {
     CalculationState.VALID: "#159a5b",
@@ -57,6 +58,7 @@ STYLES = {
     "subheading": ParagraphStyle(
         "subheading", BODY, fontName=BOLD, fontSize=8.5, leading=12, spaceBefore=7, spaceAfter=2
     ),
+    "warning": ParagraphStyle("warning", BODY, fontName=BOLD, textColor=BAD, spaceBefore=4),
     "note": ParagraphStyle("note", BODY, fontSize=SMALL, leading=10.5, textColor=MUTED),
     "cell": ParagraphStyle("cell", BODY, fontSize=SMALL, leading=10),
     "muted": ParagraphStyle("muted", BODY, fontSize=SMALL, leading=10, textColor=MUTED),

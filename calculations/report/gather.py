@@ -26,7 +26,14 @@ from labportal.common.errors import WrongMoment
 
 # Up to so many runs the report holds the datasets of each; beyond, they are left to their CSV.
 MOST_RUNS_WITH_DATA = 20
-APPROVALS = ("approve", "send_back")
+CHECKS = ("check", "check_fails", "validate")
+APPROVALS = {
+    "approve": "approved",
+    "send_back": "sent back",
+    "validate": "validated",
+    "retract": "retracted",
+    "restore": "restored",
+}
 # A quantity of this name says which version of the program wrote the results.
 PROGRAM_VERSION = "program_version"
 
@@ -58,6 +65,8 @@ def gather(calculation: Calculation) -> d.Report:
         figures=charts_of(calculation),
         timeline=[_step(event, index) for event in events],
         files=_files(calculation, index),
+        trust=_trust(calculation, events),
+        deleted=_deleted(calculation, index),
         provenance=d.Provenance(_request_sha256(calculation), settings.VERSION, now()),
         notes=notes,
     )
@@ -100,7 +109,7 @@ def _people(calculation: Calculation, events: Iterable[Event]) -> list[d.Person]
     people = [d.Person(calculation.created_by.display_name, "made")]
     for event in events:
         if event.verb in APPROVALS and event.actor is not None:
-            part = "approved" if event.verb == "approve" else "sent back"
+            part = APPROVALS[event.verb]
             people.append(d.Person(event.actor_label, part))
     return list(dict.fromkeys(people))
 
@@ -312,6 +321,39 @@ def _files(calculation: Calculation, index: dict[Any, int]) -> list[d.File]:
     left = left.order_by("run__index", "attempt", "name")
     return [d.File(f.name, f.size, f.sha256, None, None) for f in given] + [
         d.File(f.name, f.size, f.sha256, index.get(f.run_id), f.attempt) for f in left
+    ]
+
+
+def _trust(c: Calculation, events: Sequence[Event]) -> d.Trust:
+    seen = [event for event in events if event.verb in CHECKS and event.evidence]
+    valid = c.state == CalculationState.VALID
+    person = c.standing_by.display_name if c.standing_by else ""
+    return d.Trust(
+        standing=c.standing if valid else "",
+        label=str(c.get_standing_display()) if valid else "",
+        since=c.standing_at if valid and c.standing else None,
+        by=person or ("rule" if valid and c.standing else ""),
+        reason=c.standing_reason if valid else "",
+        doubt=c.doubt,
+        rules=[str(line) for line in seen[-1].evidence] if seen and valid else [],
+    )
+
+
+def _deleted(calculation: Calculation, index: dict[Any, int]) -> list[d.Deleted]:
+    """Raw files that are gone, as the clusters told; `purges` belongs to the app of clusters."""
+    runs = calculation.runs.filter(purges__done_at__isnull=False).order_by("index").distinct()
+    return [
+        d.Deleted(
+            index[run.pk],
+            purge.cluster.name,
+            purge.done_at,
+            purge.file_bytes,
+            purge.file_count,
+            purge.files,
+        )
+        for run in runs.prefetch_related("purges__cluster")
+        for purge in run.purges.all()
+        if purge.done_at is not None
     ]
 
 

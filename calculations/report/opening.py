@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calculations.report.blocks import Block, Facts, Text, Title, long_text
-from calculations.report.document import Axis, Quantity, Report, Sweep
+from calculations.report.document import Axis, Quantity, Report, Sweep, Trust
 from calculations.states import RunState
 from calculations.wording import result_words, with_error
 from labportal.common.templatetags.labportal import duration, exact, number
@@ -11,6 +11,7 @@ from labportal.common.templatetags.labportal import duration, exact, number
 FEW_VALUES = 8
 MOST_DESCRIPTION_LINES = 40
 SINGLE = 1
+MOST_RULES = 12
 
 
 def story(report: Report) -> list[Block]:
@@ -20,6 +21,8 @@ def story(report: Report) -> list[Block]:
     blocks: list[Block] = [Title(subject.name, under, subject.state, state)]
     if subject.reason:
         blocks.append(Text(subject.reason, "note"))
+    if report.trust.warning:
+        blocks.append(Text(report.trust.warning, "warning"))
     if report.main is not None:
         blocks.append(Text(main_words(report, report.main), "main"))
         rows = report.runs.rows
@@ -54,6 +57,7 @@ def _description(words: str) -> list[Block]:
 def _facts(report: Report) -> list[tuple[str, str | list[str]]]:
     subject, used = report.calculation, report.resources
     rows: list[tuple[str, str | list[str]]] = [
+        *([("Trust", _trust(report.trust))] if report.trust.label or report.trust.reason else []),
         ("People", "; ".join(f"{p.part} by {p.name}" for p in report.people[:20])),
         ("Software", _software(report)),
         ("Where", _where(report)),
@@ -71,6 +75,16 @@ def _facts(report: Report) -> list[tuple[str, str | list[str]]]:
         rows.append(("Copied from", subject.copied_from))
     rows.append(("Address", subject.url))
     return rows
+
+
+def _trust(trust: Trust) -> list[str]:
+    """Validated by Max B. since …: agrees with the paper; then the rules of the check."""
+    words = "Not checked"
+    if trust.since:
+        words = f"{trust.label} by {trust.by} since {exact(trust.since)}"
+    head = f"{words}: {trust.reason}" if trust.reason else words
+    rules = [line.removeprefix("holds: ") for line in trust.rules[:MOST_RULES]]
+    return [head, *([trust.doubt.capitalize()] if trust.doubt else []), *rules]
 
 
 def _software(report: Report) -> list[str]:

@@ -16,7 +16,7 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
 from calculations.report.blocks import clean
 from calculations.report.document import Report
-from calculations.report.flowables import LINE, MUTED
+from calculations.report.flowables import BAD, LINE, MUTED
 from calculations.report.fonts import REGULAR
 
 MARGIN, TOP, BOTTOM = 20 * mm, 22 * mm, 20 * mm
@@ -47,6 +47,7 @@ def write(stream: BinaryIO, report: Report, story: list[Flowable]) -> None:
 
     class Numbered(NumberedCanvas):
         header, footer = clean(head), clean(foot)
+        warning = clean(report.trust.warning)
 
     template.build(story, canvasmaker=Numbered)
 
@@ -54,7 +55,7 @@ def write(stream: BinaryIO, report: Report, story: list[Flowable]) -> None:
 class NumberedCanvas(Canvas):
     """Keeps the pages until their number is known, then writes header and footer on each."""
 
-    header = footer = ""
+    header = footer = warning = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,6 +84,11 @@ class NumberedCanvas(Canvas):
         if page > 1:
             self.drawString(MARGIN, top, _fitting(self.header, width - 2 * MARGIN))
             self.line(MARGIN, top - 2 * mm, width - MARGIN, top - 2 * mm)
+        if self.warning:
+            self.setFillColor(BAD)
+            words = _fitting(self.warning, width - 2 * MARGIN)
+            self.drawString(MARGIN, height - TOP + 11 * mm, words)
+            self.setFillColor(MUTED)
         self.drawString(MARGIN, bottom, self.footer)
         self.drawRightString(width - MARGIN, bottom, f"page {page} of {total}")
         self.restoreState()

@@ -30,6 +30,7 @@ MOST_STEPS = 40
 MOST_FILES = 40
 MOST_VERDICTS = 30
 MOST_PARAMETERS = 200
+FEW_DEFAULTS = 12  # parameters as by default that stand in the table among the others
 MOST_LINES = 60
 MOST_EVIDENCE = 6
 BETWEEN = ("assign", "release")  # steps between the queue and the start
@@ -48,31 +49,52 @@ def story(report: Report) -> list[Block]:
 
 
 def _parameters(parameters: Sequence[Parameter]) -> list[Block]:
-    every, parameters = parameters, [p for p in parameters if p.changed or p.swept or _is_set(p)]
-    if not parameters:
+    """What was chosen as a table; where much is as by default, that is told group by group."""
+    known = [p for p in parameters if p.changed or p.swept or _is_set(p)]
+    if not known:
         return []
-    long = [p for p in parameters if _is_long(p)]
-    rows = [
-        (
-            Cell(p.label, "strong" if p.changed or p.swept else "cell"),
-            "below" if p in long else "varied" if p.swept else p.words,
-            Cell(p.unit, "muted"),
-            Cell(_changed_from(p) if p.changed and not p.swept else "", "muted"),
-        )
-        for p in parameters[:MOST_PARAMETERS]
-    ]
-    widths = [WIDTH * part for part in (0.34, 0.3, 0.1, 0.26)]
-    heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("Changed from", "")]
-    blocks: list[Block] = [Heading("Parameters"), Grid("Parameters", heads, rows, widths)]
-    blocks += left_out(len(parameters) - MOST_PARAMETERS, "parameters")
-    if unset := len(every) - len(parameters):
+    usual = [p for p in known if not (p.changed or p.swept)]
+    if len(usual) <= FEW_DEFAULTS:
+        usual = []
+    chosen = [p for p in known if p not in usual]
+    blocks: list[Block] = [Heading("Parameters")]
+    if chosen:
+        blocks.append(_chosen(chosen[:MOST_PARAMETERS]))
+    blocks += left_out(len(chosen) - MOST_PARAMETERS, "parameters")
+    if usual:
+        blocks += [Heading("As by default", 2, room=60), Facts(_groups(usual))]
+    if unset := len(parameters) - len(known):
         verb = "is" if unset == 1 else "are"
         words = f"{unset} more {verb} not set, which is the default."
         blocks.append(Text(words, "note"))
-    for p in long[:10]:
+    for p in [p for p in known if _is_long(p)][:10]:
         title = Heading(titled(p.label, p.unit), 2, room=90)
         blocks += [title, *long_text(p.value, MOST_LINES)]
     return blocks
+
+
+def _chosen(parameters: Sequence[Parameter]) -> Grid:
+    rows = [
+        (
+            Cell(p.label, "strong" if p.changed or p.swept else "cell"),
+            "below" if _is_long(p) else "varied" if p.swept else p.words,
+            Cell(p.unit, "muted"),
+            Cell(_changed_from(p) if p.changed and not p.swept else "", "muted"),
+        )
+        for p in parameters
+    ]
+    widths = [WIDTH * part for part in (0.34, 0.3, 0.1, 0.26)]
+    heads = [("Parameter", ""), ("Value", ""), ("Unit", ""), ("Changed from", "")]
+    return Grid("Parameters", heads, rows, widths)
+
+
+def _groups(parameters: Sequence[Parameter]) -> list[tuple[str, str | list[str]]]:
+    """Basis and functional: Basis DZP; Mesh cutoff 200 Ry."""
+    found: dict[str, list[str]] = {}
+    for p in parameters:
+        value = "below" if _is_long(p) else f"{p.words} {p.unit}".rstrip()
+        found.setdefault(p.group or "Others", []).append(f"{p.label} {value}")
+    return [(group, "; ".join(words)) for group, words in found.items()]
 
 
 def _is_set(parameter: Parameter) -> bool:

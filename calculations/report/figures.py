@@ -26,6 +26,7 @@ MOST_MARKED = 7
 SMALL, LARGE = 1e-3, 1e6
 FAR = 0.6  # a gap of this part of the whole range
 BELOW, ABOVE = -15.0, 10.0  # eV around its zero, of a band structure: what is spoken of
+MOST_LEVEL_POINTS = 150  # of all the bars for levels that stand side by side
 STEPS = (1, 2, 2.5, 5, 10)
 LEGEND_COLUMNS, LONGEST_NAME = 3, 60
 
@@ -109,7 +110,8 @@ def _series(axes: Any, document: ChartDocument, number: int, words: list[str] | 
     y = [_height(pair[1], document["log_y"]) for pair in pairs]
     colour = COLOURS[number % len(COLOURS)]
     if style == "levels":
-        return axes.scatter(x, y, marker="_", s=120, linewidths=1.1, color=colour)
+        width = min(11.0, MOST_LEVEL_POINTS / max(len(set(x)), 1))
+        return axes.scatter(x, y, marker="_", s=max(width, 1.5) ** 2, linewidths=1.1, color=colour)
     lined = "line" in style and len(pairs) > 1
     marked = "markers" in style or len(pairs) == 1
     (line,) = axes.plot(

@@ -16,7 +16,8 @@ WITHOUT = """
 import sys, django
 django.setup()
 import calculations.urls, calculations.api.urls, labportal.urls
-print(sorted({"matplotlib", "reportlab"} & set(sys.modules)))
+heavy = {"matplotlib", "reportlab", "fontTools", "pyarrow", "rocrate"}
+print(sorted(heavy & set(sys.modules)))
 """
 
 

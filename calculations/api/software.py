@@ -36,6 +36,9 @@ def describe(name: str) -> dict[str, Any]:
         "description": software.description,
         "version": software.version,
         "parameters": json_schema(software.parameters),
+        "input_format": software.input_format,
+        "pseudo_formats": list(software.pseudo_formats),
+        "retried": list(software.retried),
         "sweepable": [name for name, _ in kinds_of(software)],
         "analyses": [
             {

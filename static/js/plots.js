@@ -74,7 +74,28 @@ function levels(figure, palette) {
 }
 
 // Named places on x, the corners of a path through k-space say, each with a line through the chart.
-const ticks = (figure) => (figure.ticks?.length ? { tickvals: figure.ticks.map(([place]) => place), ticktext: figure.ticks.map(([, name]) => name), showgrid: true } : { showgrid: false });
+const ticks = (figure, palette) => (figure.ticks?.length ? { gridcolor: palette.line, tickvals: figure.ticks.map(([place]) => place), ticktext: figure.ticks.map(([, name]) => name), showgrid: true } : { showgrid: false });
+
+// A broken line where zero stands for something: the Fermi level, the top of the valence bands.
+const isRelative = (column) => ` ${column.label.toLowerCase()} `.includes(" from ");
+function references(figure, palette) {
+  const line = { type: "line", layer: "below", line: { color: palette.muted, width: 1, dash: "dash" } };
+  const shapes = [];
+  if (isRelative(figure.x) && figure.x.values.some((x) => x < 0) && figure.x.values.some((x) => x > 0)) shapes.push({ ...line, xref: "x", yref: "paper", x0: 0, x1: 0, y0: 0, y1: 1 });
+  if (figure.style !== "levels" && figure.y.length && isRelative(figure.y[0])) shapes.push({ ...line, xref: "paper", yref: "y", x0: 0, x1: 1, y0: 0, y1: 0 });
+  return shapes;
+}
+
+// Of a band structure what lies around the gap, as in the report; zooming out shows the rest.
+const BANDS = [-15, 10]; // eV
+function around(figure) {
+  if (!figure.ticks?.length || figure.log_y || !isRelative(figure.y[0]) || figure.y[0].unit !== "eV") return {};
+  const values = figure.y.flatMap((column) => column.values).filter((value) => value != null);
+  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  const margin = 0.03 * (high - low);
+  return { range: [Math.max(low - margin, BANDS[0]), Math.min(high + margin, BANDS[1])] };
+}
 
 function layout(figure, palette, small) {
   const axis = { gridcolor: palette.grid, linecolor: palette.line, zeroline: false, ticks: "", tickfont: { color: palette.muted, size: 11.5 }, exponentformat: "power", automargin: true, separatethousands: false };
@@ -87,8 +108,9 @@ function layout(figure, palette, small) {
     margin: { l: 64, r: 16, t: 12, b: 48 },
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
-    xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure) },
-    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}) },
+    xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure, palette) },
+    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}), ...around(figure) },
+    shapes: references(figure, palette),
     hovermode: small || figure.points ? "closest" : "x",
     bargap: 0.06,
     hoverlabel: { bgcolor: palette.page, bordercolor: palette.line, font: { color: palette.text, size: 12 } },

@@ -65,6 +65,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("calculation-filter-*", "filter_id", (lambda _: 1,)),
     ("molecule-from-run", "run", (lambda things: things["run"],)),
     ("molecule-*", "pk", (lambda things: things["structure"],)),
+    ("pseudopotential-*", "pk", (lambda things: things["pseudopotential"],)),
     ("template-*", "pk", (lambda things: things["template"],)),
     ("export-*", "export_id", (lambda _: "00000000-0000-4000-8000-000000000001",)),
 )

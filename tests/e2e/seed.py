@@ -6,10 +6,11 @@ Runs inside the portal's Django (portal.py), through the services that pages and
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 from calculations.models import Calculation, OrphanResult, Run
-from calculations.services import drafts, lifecycle, submission, templates
+from calculations.services import drafts, lifecycle, pseudopotentials, submission, templates
 from calculations.services.drafts import DraftSpec
 from clusters.models import Cluster, LogLine, Metrics
 from labportal.accounts.models import Level, Project, User
@@ -17,6 +18,7 @@ from labportal.accounts.roles import Role
 from labportal.accounts.services import projects, users
 from labportal.common.clock import now
 from labportal.notifications.services import notify
+from tests.calculations.pseudopotentials import psf
 
 PASSWORD = "correct horse battery staple"
 PEOPLE = (
@@ -52,6 +54,7 @@ def seed() -> dict[str, Any]:
         "cluster": live.name,
         "silent": silent.name,
         "structure": made["valid"].structure_id,
+        "pseudopotential": _pseudopotentials(people["ada"]),
         "template": templates.save(
             made["valid"],
             name="Finite fields",
@@ -94,6 +97,12 @@ def _silence(cluster: Cluster) -> None:
     cluster.last_exchange_at = now() - timedelta(hours=2)
     cluster.agent_host, cluster.agent_version = "login.tesla", "1"
     cluster.save()
+
+
+def _pseudopotentials(actor: User) -> int:
+    """A family of a few elements; return the key of one file."""
+    files = [(f"{element}.psf", BytesIO(psf(element))) for element in ("H", "C", "O", "Si")]
+    return pseudopotentials.add("PBE", files, actor=actor).rows[0].pk
 
 
 def _calculations(

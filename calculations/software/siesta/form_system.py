@@ -33,6 +33,20 @@ SYSTEM: tuple[Parameter, ...] = (
         help="Three vectors, or the edges of a box. Empty: SIESTA makes a box for a molecule.",
     ),
     Parameter(
+        "scale",
+        "Scale of all lengths",
+        Kind.NUMBER,
+        1.0,
+        minimum=0.1,
+        maximum=10,
+        keyword="LatticeConstant",
+        group=STRUCTURE,
+        sweepable=True,
+        advanced=True,
+        help="Stretches cell and atoms alike; varied around 1, it gives the equation of state of a "
+        "crystal.",
+    ),
+    Parameter(
         "system_label",
         "System label",
         Kind.TEXT,

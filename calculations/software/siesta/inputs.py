@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from calculations.software.siesta import fdf, motion, transport
@@ -25,10 +26,32 @@ from calculations.software.structure import (
 )
 
 INPUT = "input.fdf"
+Cell = tuple[Vector, Vector, Vector]
 
 
 def structure_of(parameters: Mapping[str, Any]) -> Structure:
-    return read_xyz(str(parameters["structure"]))
+    """The atoms, and their cell if the xyz has one, both stretched by the scale of lengths."""
+    structure = read_xyz(str(parameters["structure"]))
+    scale = _scale(parameters)
+    if scale == 1.0:
+        return structure
+    atoms = tuple(replace(atom, position=_times(atom.position, scale)) for atom in structure.atoms)
+    return replace(structure, atoms=atoms, cell=_stretched(structure.cell, scale))
+
+
+def _scale(parameters: Mapping[str, Any]) -> float:
+    return float(parameters.get("scale") or 1.0)
+
+
+def _times(vector: Vector, scale: float) -> Vector:
+    return vector[0] * scale, vector[1] * scale, vector[2] * scale
+
+
+def _stretched(cell: Cell | None, scale: float) -> Cell | None:
+    if cell is None:
+        return None
+    a, b, c = (_times(vector, scale) for vector in cell)
+    return a, b, c
 
 
 def cell_of(
@@ -36,7 +59,10 @@ def cell_of(
 ) -> tuple[Vector, Vector, Vector] | None:
     """The cell entered, else that of the extended xyz, else None: SIESTA makes a box."""
     text = str(parameters.get("cell") or "")
-    return read_cell(text) if text.strip() else structure.cell
+    if not text.strip():
+        return structure.cell
+    scale = _scale(parameters)
+    return read_cell(text) if scale == 1.0 else _stretched(read_cell(text), scale)
 
 
 def render(parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> str:

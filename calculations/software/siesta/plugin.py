@@ -99,7 +99,7 @@ class Siesta(Software):
         return replace(found, cell=inputs.cell_of(parameters, found))
 
     def structure_parameters(self, structure: Structure) -> dict[str, Any]:
-        return {"structure": write_xyz(structure), "cell": ""}
+        return {"structure": write_xyz(structure), "cell": "", "scale": 1.0}
 
     def unsupported(self, parameters: Mapping[str, Any], version: str) -> str:
         return transport.unsupported(parameters, version)

@@ -76,9 +76,17 @@ class Flagged:
     doubt: str
 
 
-def inherit(calculation_ids: Sequence[int]) -> list[Flagged]:
-    """Flag what is new or was checked anew and derives from something retracted."""
-    return _run(_ALONE, calculation_ids) if calculation_ids else []
+def inherit(calculations: Iterable[Calculation]) -> None:
+    """Flag what is new, changed, or checked anew and derives from something retracted; nothing is
+    asked where none uses a structure.
+    """
+    rows = {c.pk: c for c in calculations if c.doubt or c.structure_id or _varies_structures(c)}
+    for flagged in _run(_ALONE, rows) if rows else ():
+        rows[flagged.id].doubt = flagged.doubt
+
+
+def _varies_structures(calculation: Calculation) -> bool:
+    return any("structures" in axis for axis in (calculation.sweep or {}).get("axes", ()))
 
 
 def spread(calculation: Calculation, *, actor: User) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile, Structure
-from calculations.services import pseudo_families, pseudopotentials, structures
+from calculations.services import doubt, pseudo_families, pseudopotentials, structures
 from calculations.services.retries import MOST_RETRIES
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
@@ -184,6 +184,7 @@ def create_all(specs: Iterable[DraftSpec], *, actor: User) -> list[Calculation]:
     ]
     structures.link(drafts, actor=actor)
     Calculation.objects.bulk_create(drafts)
+    doubt.inherit(drafts)
     _take_pseudopotentials(zip(drafts, specs, strict=True))
     Event.objects.bulk_create(
         Event(
@@ -212,6 +213,7 @@ def change(calculation: Calculation, spec: DraftSpec, *, actor: User) -> Calcula
         setattr(calculation, name, value)
     structures.link([calculation], actor=actor)
     calculation.save(update_fields=list(columns))
+    doubt.inherit([calculation])
     _take_pseudopotentials([(calculation, spec)])
     return calculation
 

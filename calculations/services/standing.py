@@ -45,7 +45,7 @@ def check(calculation_ids: Iterable[int]) -> None:
 def _check(calculation: Calculation) -> None:
     if calculation.state != CalculationState.VALID or calculation.standing != UNCHECKED:
         return
-    doubt.inherit([calculation.pk])
+    doubt.inherit([calculation])
     rules = rules_of(calculation)
     broken = failed(rules)
     words = "; ".join(rule.words for rule in broken)[:500]

@@ -55,10 +55,10 @@ def saved_from(run: Run, *, actor: User) -> Structure:
     return Structure.objects.create(
         project=run.calculation.project,
         name="relaxed",
-        content="1\n\nH 0 0 0\n",
-        formula="H",
+        content="2\n\nH 0 0 0\nH 0 0 0.74\n",
+        formula="H2",
         elements=["H"],
-        atom_count=1,
+        atom_count=2,
         fingerprint=str(run.pk),
         derived_from=run,
         created_by=actor,

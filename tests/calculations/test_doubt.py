@@ -14,7 +14,7 @@ from labportal.accounts.models import User
 from labportal.common.errors import WrongMoment
 from labportal.notifications.models import Notification
 from tests.calculations.factories import draft
-from tests.calculations.standings import checked, derived
+from tests.calculations.standings import checked, derived, saved_from
 from tests.clusters.factories import Agent, cluster
 
 
@@ -115,9 +115,20 @@ def test_what_is_made_later_inherits_the_doubt(line: list[Calculation], ada: Use
     standing.retract(first, actor=ada, reason="wrong cell")
     late = draft(ada)
     derived(second, late)
-    flagged = doubt.inherit([late.pk])
-    assert [row.id for row in flagged] == [late.pk]
+    doubt.inherit([late])
+    assert late.doubt.startswith("derived from")
     assert doubts(late) == [f"derived from {first.number}, which was retracted: wrong cell"]
+
+
+def test_a_draft_with_such_a_structure_says_so_from_the_beginning(
+    agent: Agent, ada: User, django_assert_num_queries: Any
+) -> None:
+    source = checked(agent, ada)
+    standing.retract(source, actor=ada, reason="wrong cell")
+    structure = saved_from(source.runs.get(), actor=ada)
+    made = draft(ada, structure=structure, software="pyscf", parameters={})
+    assert made.structure_id == structure.pk
+    assert made.doubt == f"derived from {source.number}, which was retracted: wrong cell"
 
 
 def test_what_is_in_doubt_cannot_be_validated(

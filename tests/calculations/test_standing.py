@@ -135,9 +135,9 @@ def test_the_check_asks_as_often_for_many_runs_as_for_few(
     agent: Agent, ada: User, django_assert_num_queries: Any
 ) -> None:
     few, many = (executed(agent, chain(ada, runs=count, walltime_s=60)) for count in (2, 9))
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         standing.check([few.pk])
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         standing.check([many.pk])
 
 

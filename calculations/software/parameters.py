@@ -100,7 +100,7 @@ def _number(parameter: Parameter, value: Any) -> float:
         raise ValueError("must be a number, not true or false")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r:.60} is not a number") from None
     if not math.isfinite(number):
         raise ValueError("must be a finite number")

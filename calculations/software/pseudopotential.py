@@ -231,7 +231,9 @@ def _upf(data: bytes) -> Head:
     if "<PP_HEADER" not in text:
         raise PseudopotentialError("has no head of a UPF file (PP_HEADER)")
     head = text[text.index("<PP_HEADER") :]
-    opening = head[: head.find(">")] if ">" in head else head
+    if ">" not in head:
+        raise PseudopotentialError("ends within its head (PP_HEADER): upload the whole file")
+    opening = head[: head.find(">")]
     return _upf_2(head) if "=" in opening else _upf_1(head, text)
 
 

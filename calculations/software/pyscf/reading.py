@@ -9,22 +9,50 @@ from typing import Any
 
 LOG, ERRORS, RESULTS = "output.out", "stderr.txt", "results.json"
 MAX_TEXT = 4 * 1024 * 1024
+MAX_RESULTS = 32 * 1024 * 1024
 NUMBER = r"([-+]?[\d.]+(?:e[-+]?\d+)?)"
 SCF_LINE = re.compile(
     rf"^scf +(\d+) +E = {NUMBER} Ha +dE = {NUMBER} +\|g\| = {NUMBER}$", re.MULTILINE
 )
+# What every run has, and of lists of objects the members of each.
 NEEDED = frozenset({"energy", "converged", "iterations", "dipole", "orbitals", "charges"})
+MEMBERS = {
+    "iterations": ("iteration", "energy", "change", "gradient"),
+    "orbitals": ("spin", "energy", "occupation"),
+    "charges": ("symbol", "charge"),
+    "forces": ("symbol", "force"),
+}
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
-    """Return results.json, None where it is missing, cut or lacks what every run has."""
+    """Return results.json, None where it is missing, cut, or not of the shape that every run has.
+
+    Numbers may be anything: whether they can be used, the verdict says.
+    """
     try:
-        document = json.loads((folder / RESULTS).read_text(encoding="utf-8", errors="replace"))
+        with (folder / RESULTS).open("rb") as stream:
+            content = stream.read(MAX_RESULTS + 1)
+        document = json.loads(content.decode("utf-8", errors="replace"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or not document.keys() >= NEEDED:
+    if len(content) > MAX_RESULTS or not isinstance(document, dict):
         return None
-    return document
+    return document if document.keys() >= NEEDED and _has_shape(document) else None
+
+
+def _has_shape(document: dict[str, Any]) -> bool:
+    for name, members in MEMBERS.items():
+        rows = document.get(name) if name in NEEDED else document.get(name) or []
+        if not isinstance(rows, list):
+            return False
+        if not all(isinstance(row, dict) and row.keys() >= set(members) for row in rows):
+            return False
+    numbers = [step[name] for step in document["iterations"] for name in MEMBERS["iterations"]]
+    numbers += [orbital["occupation"] for orbital in document["orbitals"]]
+    numbers += [orbital["energy"] for orbital in document["orbitals"]]
+    vectors = [document["dipole"], *(atom["force"] for atom in document.get("forces") or [])]
+    whole = all(isinstance(vector, list) and len(vector) == 3 for vector in vectors)
+    return whole and all(isinstance(number, (int, float)) for number in numbers)
 
 
 def read_text(folder: Path, name: str) -> str:

@@ -99,6 +99,8 @@ def read_eigenvalues(path: Path) -> Eigenvalues | None:
     bands, spins, k_points = _count(stream), _count(stream), _count(stream)
     if fermi is None or bands is None or spins is None or k_points is None or spins > 4:
         return None
+    if bands * spins > MAX_VALUES:  # more at one k-point than a basis has
+        return None
     found = Eigenvalues(fermi, bands, spins, k_points)
     occupied: dict[int, set[int]] = {}
     kept = 0

@@ -2,7 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
-from calculations.api import exports, preview, results
+from calculations.api import exports, preview, results, search
 from calculations.api.export_views import ExportViewSet
 from calculations.api.pseudopotentials import PseudopotentialViewSet
 from calculations.api.structures import StructureViewSet
@@ -22,5 +22,6 @@ urlpatterns = [
     *preview.urlpatterns,
     *exports.urlpatterns,
     *results.urlpatterns,
+    *search.urlpatterns,
     *router.urls,
 ]

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from calculations import overviews, selectors
+from calculations import overviews, search, selectors
 from calculations.models import Calculation
 from calculations.selectors import Filters
 from calculations.services import drafts, keeping, lifecycle, standing, submission
@@ -25,7 +25,7 @@ from calculations.views.rows import rows_of
 from calculations.views.safe import safe_next
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project, User
-from labportal.common.errors import DomainError
+from labportal.common.errors import DomainError, InvalidInput
 
 SORTS = {
     "new": Sort("pk", descending=True),
@@ -70,8 +70,14 @@ class Menu:
 
 @needs()
 def calculation_list(request: HttpRequest) -> HttpResponse:
-    filters = Filters.read(request.GET)
-    rows = selectors.calculations(request.user, filters).annotate(
+    filters, problem = Filters.read(request.GET), ""
+    try:
+        query = search.parse(filters.text, user=request.user)
+        rows = selectors.calculations(request.user, filters)
+    except InvalidInput as error:
+        query, problem = search.Query(), error.message
+        rows = selectors.calculations(request.user).none()
+    rows = rows.annotate(
         name_lower=Lower("name"),
         result_key=Coalesce(F("main_value"), Value(LEAST), output_field=FloatField()),
     )
@@ -83,7 +89,9 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "active": filters.active(),
         "state_chips": _state_chips(request, filters),
-        "software_chips": _software_chips(request, filters),
+        "software_chips": _software_chips(request, filters, query),
+        "problem": problem,
+        "others": {n: v for n, v in request.GET.items() if n not in ("text", "q", "after")},
         "menus": [_standing_menu(request, filters), *_menus(request, filters, projects)],
         "saved": saved_of(
             request,
@@ -94,7 +102,7 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
         "here": request.get_full_path(),
     }
-    return render(request, "calculations/list.html", context)
+    return render(request, "calculations/list.html", context, status=400 if problem else 200)
 
 
 def _address(request: HttpRequest, name: str, value: str) -> str:
@@ -117,7 +125,7 @@ def _state_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
     return chips
 
 
-def _software_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
+def _software_chips(request: HttpRequest, filters: Filters, query: search.Query) -> list[Chip]:
     chips = [_choice(request, "person", request.user.get_username(), "Mine", filters.person)]
     chips += [
         _choice(request, "software", software.name, software.label, filters.software)
@@ -128,8 +136,10 @@ def _software_chips(request: HttpRequest, filters: Filters) -> list[Chip]:
     if filters.structure:
         number = f"S-{filters.structure.upper().removeprefix('S-')}"
         chips.append(Chip(f"Structure {number}", _address(request, "structure", ""), True))
-    if filters.text:
-        chips.append(Chip(f"“{filters.text}”", _address(request, "text", ""), True))
+    chips += [
+        Chip(one.said, _address(request, "text", str(query.without(one))), True)
+        for one in query.conditions
+    ]
     return chips
 
 

@@ -59,7 +59,7 @@ class Frame:
     @cached_property
     def query(self) -> str:
         """What was searched for, to stand in the search field again."""
-        return self._request.GET.get("q", "")[:200]
+        return self._request.GET.get("q", "")[:500]
 
     def _items(self, section: Section) -> list[NavItem]:
         return navigation.items(section, self._user, self._request.path) if self.signed_in else []

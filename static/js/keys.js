@@ -32,7 +32,7 @@ function press(key) {
 }
 
 const VERBS = {
-  "/": () => document.querySelector("[data-search]")?.select(),
+  "/": () => (document.querySelector("main [data-search]") ?? document.querySelector("[data-search]"))?.select(),
   "?": help,
   c: () => document.querySelector("[data-create]")?.click(),
   j: () => move(1),

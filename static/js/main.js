@@ -9,5 +9,6 @@ import "./away.js";
 import "./toasts.js";
 import "./rows.js";
 import "./keys.js";
+import "./suggest.js";
 import "./live.js";
 import "./requests.js";

@@ -32,7 +32,8 @@ from labportal.common.storage import storage
 
 MAX_FILE = 20 * 2**20
 MAX_FILES = 200
-MAX_TOTAL = 400 * 2**20
+MAX_TOTAL = 200 * 2**20
+MAX_ZIP = 64 * 2**20
 MAX_RATIO = 200  # of a zip's entry: what it promises against what it takes
 
 
@@ -103,8 +104,11 @@ def _plain(name: str) -> str:
 def _entries(name: str, stream: BinaryIO, notes: list[str]) -> list[tuple[str, bytes]]:
     """Read a zip in memory: nothing of it is ever written under the names that it holds."""
     found = []
+    content = stream.read(MAX_ZIP + 1)
+    if len(content) > MAX_ZIP:
+        raise InvalidInput(errors={"files": f"{name[:80]} is larger than {MAX_ZIP // 2**20} MiB"})
     try:
-        with zipfile.ZipFile(BytesIO(stream.read(MAX_TOTAL + 1))) as packed:
+        with zipfile.ZipFile(BytesIO(content)) as packed:
             infos = [info for info in packed.infolist() if not info.is_dir()]
             if len(infos) > 4 * MAX_FILES:
                 raise InvalidInput(errors={"files": f"{name} holds {len(infos)} files, too many"})
@@ -119,8 +123,8 @@ def _entries(name: str, stream: BinaryIO, notes: list[str]) -> list[tuple[str, b
                     raise InvalidInput(errors={"files": f"{base[:80]} in {name} is too large"})
                 if info.file_size > MAX_RATIO * max(1, info.compress_size):
                     raise InvalidInput(errors={"files": f"{base[:80]} in {name} is no honest zip"})
-                with packed.open(info) as content:
-                    found.append((_plain(base), content.read(MAX_FILE + 1)))
+                with packed.open(info) as entry:
+                    found.append((_plain(base), entry.read(MAX_FILE + 1)))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
         raise InvalidInput(errors={"files": f"{name[:80]} is no zip that can be read"}) from None
     return found

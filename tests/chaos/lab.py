@@ -112,8 +112,15 @@ class Lab:
     # Work
 
     def submit(
-        self, *holds: str, count: int = 1, seconds: float = 0.0, cluster: str | None = None
+        self,
+        *holds: str,
+        count: int = 1,
+        seconds: float = 0.0,
+        cluster: str | None = None,
+        failures: int = 0,
+        retries: int = 0,
     ) -> list[Work]:
+        """`failures` executions of each do not converge, with advice for another try."""
         works = []
         for _ in range(count):
             folder = self.marks / str(next(self._numbers))
@@ -126,7 +133,12 @@ class Lab:
                 "name": "chaos",
                 "software": "chaos",
                 "cluster": cluster,
-                "parameters": {"folder": str(work.folder.parent), "seconds": seconds},
+                "automatic_retries": retries,
+                "parameters": {
+                    "folder": str(work.folder.parent),
+                    "seconds": seconds,
+                    "failures": failures,
+                },
             }
             for work in works
         ]

@@ -31,13 +31,16 @@ class Chaos(Software):
         Parameter("folder", "Folder of marks", Kind.TEXT),
         Parameter("number", "Number", Kind.INTEGER, default=0, required=False, sweepable=True),
         Parameter("seconds", "Seconds of sleep", Kind.NUMBER, default=0.0, required=False),
+        Parameter("failures", "Tries that fail", Kind.INTEGER, default=0, required=False),
+        Parameter("tries", "Tries so far", Kind.INTEGER, default=0, required=False),
     )
+    retried = ("not_yet",)
     main_result = "executions"
 
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         folder = _marks(parameters)
         _wait(folder, "prepare")
-        return {"marks.txt": str(folder)}
+        return {"marks.txt": str(folder), "failures.txt": str(parameters.get("failures") or 0)}
 
     def command(
         self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
@@ -49,9 +52,14 @@ class Chaos(Software):
         return "1"
 
     def judge(self, folder: Path, exit: Exit) -> Outcome:
-        _wait(Path((folder / "marks.txt").read_text()), "judge")
+        marks = Path((folder / "marks.txt").read_text())
+        _wait(marks, "judge")
         if exit.code != 0:
             return Outcome(Verdict.FAILED, "program_error", f"Ended with exit code {exit.code}.")
+        executions = len((marks / "ran").read_text().splitlines())
+        if executions <= int((folder / "failures.txt").read_text()):
+            advice = {"tries": executions}
+            return Outcome(Verdict.NOT_VALID, "not_yet", "Try again.", retry=advice)
         return Outcome(Verdict.VALID, "done", "Ended with exit code 0.")
 
     def extract(self, folder: Path) -> Results:

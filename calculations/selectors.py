@@ -13,7 +13,8 @@ from django.db.models import Count, Q, QuerySet
 from calculations import search
 from calculations.models import Calculation, Run, SavedFilter, Template
 from calculations.states import TRUSTED, UNCHECKED, CalculationState, RunState, Standing
-from labportal.accounts.models import User
+from labportal.accounts.models import Project, User
+from labportal.accounts.roles import Can, can
 
 MOST_LISTED = 100  # the runs of a larger sweep are counted, not listed
 OPEN_RUNS = frozenset({RunState.WAITING, RunState.QUEUED, RunState.ASSIGNED, RunState.RUNNING})
@@ -96,6 +97,13 @@ def _narrow(rows: QuerySet[Calculation], filters: Filters, user: User) -> QueryS
 
 def saved_filters(user: User, page: str) -> QuerySet[SavedFilter]:
     return SavedFilter.objects.filter(user=user, page=page)
+
+
+def deleted_drafts(user: User) -> QuerySet[Calculation]:
+    """Return what lies in the bin and may be taken out: one's own, all for moderators."""
+    projects = Project.objects.visible_to(user)
+    rows = Calculation.objects.filter(deleted_at__isnull=False, project__in=projects)
+    return rows if can(user, Can.REVIEW) else rows.filter(created_by=user)
 
 
 def templates_of(user: User, *, text: str = "") -> QuerySet[Template]:

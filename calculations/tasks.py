@@ -12,6 +12,7 @@ from django.db import OperationalError
 from calculations.models import Calculation
 from calculations.services import (
     announcements,
+    drafts,
     export_making,
     exports,
     reanalysis,
@@ -60,6 +61,12 @@ def sweep_unannounced() -> None:
 def make_export(export_id: str) -> None:
     """Make the file of an export."""
     export_making.make(export_id)
+
+
+@shared_task
+def empty_bin() -> None:
+    """Delete for good the drafts that were deleted long ago."""
+    drafts.empty_bin()
 
 
 @shared_task

@@ -4,6 +4,7 @@ from django.urls import path
 
 from calculations.views import (
     analysing,
+    bulk,
     dashboard,
     detail,
     draft,
@@ -32,7 +33,9 @@ MOLECULE = "molecules/<int:pk>"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("calculations/", listing.calculation_list, name="calculation-list"),
-    path("calculations/bulk/", listing.calculation_bulk, name="calculation-bulk"),
+    path("calculations/bulk/", bulk.calculation_bulk, name="calculation-bulk"),
+    path("calculations/undo/<str:token>/", bulk.calculation_undo, name="calculation-undo"),
+    path("calculations/bin/", bulk.calculation_bin, name="calculation-bin"),
     path("calculations/filters/", filters.save, name="calculation-filter-save"),
     path(
         "calculations/filters/<int:filter_id>/delete/",
@@ -56,6 +59,7 @@ urlpatterns = [
     path(f"{ONE}/retract/", standing.retract, name="calculation-retract"),
     path(f"{ONE}/restore/", standing.restore, name="calculation-restore"),
     path(f"{ONE}/keep-files/", standing.keep_files, name="calculation-keep-files"),
+    path(f"{ONE}/take-back/", bulk.calculation_take_back, name="calculation-take-back"),
     path(f"{ONE}/delete/", verbs.delete, name="calculation-delete"),
     path(f"{ONE}/input/<int:file_id>/", files.input_file, name="calculation-input-file"),
     path(f"{ONE}/output/<int:file_id>/", files.output_file, name="calculation-output-file"),

@@ -36,6 +36,7 @@ SCHEDULE = (
     Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),
     Periodic("tend exports", "calculations.tasks.tend_exports", 60),
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
+    Periodic("empty the bin of drafts", "calculations.tasks.empty_bin", HOUR),
     Periodic("schedule purges", "clusters.tasks.schedule_purges", HOUR),
     Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),
     Periodic("forget expired tokens", "accounts.forget_expired", DAY),

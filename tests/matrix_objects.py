@@ -20,7 +20,7 @@ from calculations.models import (
     Structure,
     Template,
 )
-from calculations.services import pseudopotentials, structures, templates
+from calculations.services import drafts, pseudopotentials, structures, templates
 from calculations.software.structure import WATER
 from clusters import keys
 from clusters.models import Cluster, LogLine
@@ -124,6 +124,15 @@ def template(world: World) -> Template:
         "template",
         lambda _: templates.save(queued(world), name="Water", actor=world.people["ada"]),
     )
+
+
+def deleted(world: World) -> Calculation:
+    def make(_: Any) -> Calculation:
+        gone = draft(world.people["ada"], project=project(world), name="Deleted")
+        drafts.delete(gone, actor=world.people["ada"])
+        return gone
+
+    return world.thing("deleted", make)
 
 
 def saved_filter(world: World) -> SavedFilter:
@@ -232,6 +241,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*calculation-report*", "pk", pk(queued)),
     ("api-calculation-runs-*", "pk", pk(queued)),
     ("api-dataset-*", "pk", pk(dataset)),
+    ("calculation-undo", "token", always("none")),
+    ("*calculation-take-back", "pk", pk(deleted)),
     ("*calculation-*", "pk", pk(a_draft)),
     ("calculation-detail", "tab", always("timeline")),
     ("calculation-figure", "scope", always("0")),

@@ -194,6 +194,12 @@ CALCULATIONS: dict[str, Rules] = {
     "api-pseudopotential-rename": may(Can.MANAGE_PSEUDOPOTENTIALS),
     "api-pseudopotential-file": SIGNED_IN,
     "calculation-template": MEMBERS,
+    "calculation-undo": SIGNED_IN,
+    "calculation-bin": SIGNED_IN,
+    "calculation-take-back": AUTHOR_OR_MODERATOR,
+    "api-calculation-verbs": SIGNED_IN,
+    "api-calculation-undo": SIGNED_IN,
+    "api-calculation-take-back": AUTHOR_OR_MODERATOR,
     "template-list": SIGNED_IN,
     "template-edit": AUTHOR_OR_MODERATOR,
     "template-delete": AUTHOR_OR_MODERATOR,
@@ -278,6 +284,8 @@ RULES: dict[str, Rules] = PEOPLE | PEOPLE_API | OPERATION | CALCULATIONS | CLUST
 #: What must stand in a request for it to come as far as the question who may.
 BODIES: dict[str, dict[str, Any]] = {
     "api-calculation-priority": {"priority": 1},
+    "api-calculation-verbs": {"verb": "keep", "ids": [1]},
+    "api-calculation-undo": {"undo": "none"},
     "calculation-keep-files": {"keep": "1"},
     "api-calculation-keep-files": {"keep": True},
     "calculation-retract": {"note": "wrong cell"},

@@ -2,7 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
-from calculations.api import exports, preview, results, search
+from calculations.api import bulk, exports, preview, results, search
 from calculations.api.export_views import ExportViewSet
 from calculations.api.pseudopotentials import PseudopotentialViewSet
 from calculations.api.structures import StructureViewSet
@@ -19,6 +19,7 @@ router.register("pseudopotentials", PseudopotentialViewSet, basename="api-pseudo
 router.register("software", SoftwareViewSet, basename="api-software")
 
 urlpatterns = [
+    *bulk.urlpatterns,
     *preview.urlpatterns,
     *exports.urlpatterns,
     *results.urlpatterns,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, BinaryIO
 
 from django.db import transaction
@@ -23,7 +24,10 @@ from labportal.accounts.roles import Can, can, require
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed, TooLarge, WrongMoment
 from labportal.common.storage import storage
+from labportal.realtime.events import publish
 
+BIN_DAYS = 30
+BIN_BATCH = 500
 MAX_INPUT_FILES = 50
 MAX_INPUT_FILE = 256 * 1024 * 1024
 LIMITS = {
@@ -220,16 +224,40 @@ def change(calculation: Calculation, spec: DraftSpec, *, actor: User) -> Calcula
 
 @transaction.atomic
 def delete(calculation: Calculation, *, actor: User) -> None:
-    """Delete a draft with its files; what was ever submitted stays as a record."""
+    """Move a draft to the bin; what was ever submitted stays as a record."""
     require(actor, Can.CREATE_CALCULATION)
     _lock_draft(calculation)
     if calculation.events.filter(verb="submit").exists():
         raise WrongMoment(f"{calculation.number} was submitted once and stays on record.")
     if calculation.created_by_id != actor.pk and not can(actor, Can.REVIEW):
         raise NotAllowed("Only its author or a moderator deletes a draft.")
-    keys = list(calculation.input_files.values_list("key", flat=True))
-    calculation.delete()
-    _forget(keys)
+    calculation.deleted_at = now()
+    calculation.save(update_fields=["deleted_at"])
+    publish(f"project:{calculation.project_id}", "calculation.changed", {"id": calculation.pk})
+
+
+@transaction.atomic
+def restore(calculation: Calculation, *, actor: User) -> None:
+    """Take a draft out of the bin."""
+    require(actor, Can.CREATE_CALCULATION)
+    if calculation.created_by_id != actor.pk and not can(actor, Can.REVIEW):
+        raise NotAllowed("Only its author or a moderator takes a draft out of the bin.")
+    calculation.deleted_at = None
+    calculation.save(update_fields=["deleted_at"])
+    publish(f"project:{calculation.project_id}", "calculation.changed", {"id": calculation.pk})
+
+
+def empty_bin() -> int:
+    """Delete for good, with their files, the drafts that lie in the bin for BIN_DAYS."""
+    before = now() - timedelta(days=BIN_DAYS)
+    with transaction.atomic():
+        old = Calculation.objects.select_for_update().filter(deleted_at__lt=before)[:BIN_BATCH]
+        gone = [draft.pk for draft in old]
+        files = InputFile.objects.filter(calculation__in=gone)
+        keys = list(files.values_list("key", flat=True))
+        Calculation.objects.filter(pk__in=gone).delete()
+        _forget(keys)
+    return len(gone)
 
 
 @transaction.atomic

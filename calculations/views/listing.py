@@ -1,31 +1,27 @@
-"""The list of calculations: filters that are the URL, sortable columns, verbs for many at once."""
+"""The list of calculations: filters that are the URL, sortable columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.contrib import messages
 from django.db.models import F, FloatField, Value
 from django.db.models.functions import Coalesce, Lower
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.shortcuts import render
 
 from calculations import overviews, search, selectors
-from calculations.models import Calculation
 from calculations.selectors import Filters
-from calculations.services import drafts, keeping, lifecycle, standing, submission
+from calculations.services import drafts
 from calculations.services.filters import query_of
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
 from calculations.views.filters import saved_of
-from calculations.views.paging import SIZE, Sort, page_of
+from calculations.views.paging import Sort, page_of
 from calculations.views.rows import rows_of
-from calculations.views.safe import safe_next
 from labportal.accounts.decorators import needs
-from labportal.accounts.models import Project, User
-from labportal.common.errors import DomainError, InvalidInput
+from labportal.accounts.models import Project
+from labportal.accounts.roles import Can, can
+from labportal.common.errors import InvalidInput
 
 SORTS = {
     "new": Sort("pk", descending=True),
@@ -101,6 +97,7 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "columns": _columns(request),
         "topics": " ".join(f"project:{project.pk}" for project in projects[:60]),
         "here": request.get_full_path(),
+        "may_prioritise": can(request.user, Can.PRIORITISE),
     }
     return render(request, "calculations/list.html", context, status=400 if problem else 200)
 
@@ -193,38 +190,3 @@ def _columns(request: HttpRequest) -> list[dict[str, str]]:
         url = _address(request, "sort", second if now == first else first) if first else ""
         columns.append({"label": label, "url": url, "sorted": here, "kind": kind})
     return columns
-
-
-VERBS: dict[str, tuple[str, Callable[[Calculation, User], object]]] = {
-    "submit": ("submitted", lambda c, user: submission.submit(c, actor=user)),
-    "cancel": ("cancelled", lambda c, user: lifecycle.cancel(c, actor=user)),
-    "retry": ("queued again", lambda c, user: lifecycle.retry(c, actor=user)),
-    "validate": ("validated", lambda c, user: standing.validate(c, actor=user)),
-    "keep": ("keep their raw files", lambda c, u: keeping.keep_files(c, keep=True, actor=u)),
-    "let_go": ("let their raw files go", lambda c, u: keeping.keep_files(c, keep=False, actor=u)),
-    "delete": ("deleted", lambda c, user: drafts.delete(c, actor=user)),
-}
-
-
-@needs()
-@require_POST
-def calculation_bulk(request: HttpRequest) -> HttpResponse:
-    """Do one verb to the chosen rows; what cannot be done is said, and stops nothing else."""
-    word, act = VERBS.get(request.POST.get("verb", ""), ("", None))
-    chosen = [key for key in request.POST.getlist("id") if key.isdecimal()][:SIZE]
-    done, problems = 0, []
-    if act:
-        for calculation in selectors.calculations(request.user).filter(pk__in=chosen):
-            try:
-                act(calculation, request.user)
-                done += 1
-            except DomainError as error:
-                problems.append(f"{calculation.number}: {error.message}")
-    if done:
-        messages.success(request, f"{done} {word}.")
-    if problems:
-        more = f" And {len(problems) - 3} more." if len(problems) > 3 else ""
-        messages.warning(request, " ".join(problems[:3]) + more)
-    if not done and not problems:
-        messages.info(request, "Nothing was chosen.")
-    return redirect(safe_next(request, "calculation-list"))

@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from calculations.models import Calculation
-from calculations.services import drafts, lifecycle, submission
+from calculations.services import bulk, drafts, lifecycle, submission
 from calculations.services.sweeps import run_numbers
 from calculations.states import CalculationState
+from calculations.views.bulk import tell
 from calculations.views.finding import find
 from calculations.views.safe import safe_next
 from labportal.accounts.decorators import needs
@@ -97,7 +98,6 @@ def duplicate(request: HttpRequest, calculation: Calculation) -> str:
 
 @verb
 def delete(request: HttpRequest, calculation: Calculation) -> str:
-    number = calculation.number
     drafts.delete(calculation, actor=request.user)
-    messages.success(request, f"The draft {number} is deleted.")
+    tell(request, bulk.told("delete", {calculation.pk: True}, actor=request.user))
     return reverse("calculation-list")

@@ -1,6 +1,7 @@
 // Short messages at the corner. Successes leave by themselves; warnings and errors stay until they are closed.
 
 const LEAVES_AFTER_MS = 6000;
+const UNDO_LEAVES_AFTER_MS = 20000;
 
 function arm(note) {
   const close = document.createElement("button");
@@ -11,9 +12,10 @@ function arm(note) {
   close.addEventListener("click", () => note.remove());
   note.append(close);
   if (!note.matches(".is-error, .is-warning")) {
-    let timer = setTimeout(() => note.remove(), LEAVES_AFTER_MS);
+    const stays = note.querySelector("form") ? UNDO_LEAVES_AFTER_MS : LEAVES_AFTER_MS;
+    let timer = setTimeout(() => note.remove(), stays);
     note.addEventListener("pointerenter", () => clearTimeout(timer));
-    note.addEventListener("pointerleave", () => { timer = setTimeout(() => note.remove(), LEAVES_AFTER_MS / 2); });
+    note.addEventListener("pointerleave", () => { timer = setTimeout(() => note.remove(), stays / 2); });
   }
 }
 

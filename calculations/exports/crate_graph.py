@@ -101,6 +101,8 @@ class Graph:
         root["creator"] = self._author
         root["license"] = self._licence(note)
         root["conformsTo"] = self._profile()
+        if report.trust.warning or report.trust.label:
+            root["creativeWorkStatus"] = report.trust.warning or report.trust.label
         root["keywords"] = ", ".join([report.software.label, report.calculation.project])
         measured = self._measured()
         if measured:

@@ -180,6 +180,19 @@ def test_runs_that_failed_are_actions_that_failed(ada: Any, exported: Exported) 
     assert action["error"] == "Exit code 1." and "Failed" in action["actionStatus"]["@id"]
 
 
+def test_a_crate_of_what_was_retracted_says_so(
+    water: Calculation, ada: Any, exported: Exported
+) -> None:
+    def status() -> str:
+        with zipfile.ZipFile(exported("ro-crate", ada, calculation=water.pk)) as archive:
+            graph = json.loads(archive.read(crates.METADATA))["@graph"]
+        return next(entity for entity in graph if entity["@id"] == "./")["creativeWorkStatus"]
+
+    assert status() == "Validated"
+    Calculation.objects.update(standing="retracted", standing_reason="wrong basis")
+    assert status() == "RETRACTED: wrong basis"
+
+
 def test_a_licence_that_is_an_address_is_linked(
     water: Calculation, ada: Any, exported: Exported
 ) -> None:

@@ -155,17 +155,16 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
         return []
     axes = axes_of(calculation)
     shown = specs(software, calculation.analyses)
-    # Not calculation.runs: where a page has prefetched it, each row here would ask for its cluster.
     runs = Run.objects.filter(calculation=calculation).order_by("index")
-    runs = runs.only("id", "calculation", "index", "state", "point")
     if run_index is not None:
-        chosen = list(runs.filter(index=run_index))
+        runs = runs.filter(index=run_index)
         shown = [spec for spec in shown if not spec.across]
     else:
-        ended = list(runs.filter(state__in=TERMINAL_RUNS - {RunState.SKIPPED}))
-        valid = [run for run in ended if run.state == RunState.VALID]
-        chosen = thin(valid, MOST_RUNS) if valid else ended[-1:]
-    places = {run.pk: _place(run, axes) for run in chosen}
+        runs = runs.filter(state__in=TERMINAL_RUNS - {RunState.SKIPPED})
+    seen = list(runs.values_list("pk", "index", "state", "point"))
+    valid = [one for one in seen if one[2] == RunState.VALID]
+    chosen = thin(valid, MOST_RUNS) if valid else seen[-1:]
+    places = {pk: _place(index, state, point, axes) for pk, index, state, point in chosen}
     rows = calculation.datasets.filter(Q(run=None) | Q(run__in=places)).order_by("id")
     stored = [
         Stored(row.name, places[row.run_id].index if row.run_id else None, row.columns, row.pk)
@@ -177,13 +176,13 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
     return documents(shown, stored, list(places.values()), swept=numeric, axes=axes)
 
 
-def _place(run: Run, axes: Sequence[Axis]) -> Place:
-    value = run.point[0] if len(axes) == 1 and run.point else None
+def _place(index: int, state: str, point: Sequence[Any], axes: Sequence[Axis]) -> Place:
+    value = point[0] if len(axes) == 1 and point else None
     return Place(
-        run.index,
-        point_words(axes, run.point),
+        index,
+        point_words(axes, point),
         float(value) if is_number(value) else None,
-        "" if run.state == RunState.VALID else run.get_state_display().lower(),
+        "" if state == RunState.VALID else RunState(state).label.lower(),
     )
 
 

@@ -32,11 +32,13 @@ class Lines:
 def lines_of(columns: Columns, name: str, axes: Sequence[Axis], most: int) -> Lines | None:
     """Return the lines of quantity `name`; None where the table has not every axis, or only one."""
     by_name = {column["name"]: column["values"] for column in columns}
-    if len(axes) < 2 or name not in by_name or any(axis.name not in by_name for axis in axes):
+    if len(axes) < 2 or name not in by_name or any(_column(axis) not in by_name for axis in axes):
         return None
     below = _below(axes)
     others = [axis for axis in axes if axis is not below]
-    rows = list(zip(*(by_name[axis.name] for axis in [below, *others]), by_name[name], strict=True))
+    rows = list(
+        zip(*(by_name[_column(axis)] for axis in [below, *others]), by_name[name], strict=True)
+    )
     x = list(dict.fromkeys(row[0] for row in rows))
     x = sorted(x) if below.is_numeric else x
     lines: dict[tuple[Any, ...], dict[Any, float]] = {}
@@ -51,6 +53,10 @@ def lines_of(columns: Columns, name: str, axes: Sequence[Axis], most: int) -> Li
         " and ".join(axis.label.lower() for axis in others),
         len(lines),
     )
+
+
+def _column(axis: Axis) -> str:
+    return axis.column or axis.name
 
 
 def _below(axes: Sequence[Axis]) -> Axis:

@@ -203,14 +203,14 @@ def run_numbers(text: str | None) -> list[int] | None:
 
 def swept_names(sweep: Mapping[str, Any] | None) -> list[str]:
     """Return what is varied, by name: the parameters, or field, rotation, structure."""
-    return [axis["parameter"] for axis in stored_axes(sweep)]
+    return [axis.column or axis.name for axis in axes_of_sweep(sweep, None)]
 
 
 def swept_values(calculation: Calculation, run: Run) -> list[dict[str, Any]]:
     """Return the run's place in the sweep, for analyses: name, label, unit and value per axis."""
     return [
         {
-            "name": axis.name,
+            "name": axis.column or axis.name,
             "label": axis.label,
             "unit": axis.unit,
             "value": dict(YES_NO)[value] if isinstance(value, bool) else value,

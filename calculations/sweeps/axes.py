@@ -21,8 +21,9 @@ YES_NO = ((True, "yes"), (False, "no"))
 class Axis:
     """One thing that varies; `values` are in the order in which they were asked for.
 
-    `kind` is a parameter's kind, or "field", "rotation", "structure"; `note` says which field or
-    rotation; `choices` pair values with their words; `keys` are those of the structures.
+    `kind` is a parameter's kind, or "field", "rotation", "structure"; a field along x, y or z is
+    that component to analyses (`column`). `note` says which field or rotation; `choices` pair
+    values with their words; `keys` are those of the structures.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Axis:
     note: str = ""
     choices: tuple[tuple[Any, str], ...] = ()
     keys: tuple[int, ...] = ()
+    column: str = ""  # in tables, where that is not its name
 
     @property
     def is_numeric(self) -> bool:
@@ -89,8 +91,10 @@ def axis_of(stored: Mapping[str, Any], software: Software | None) -> Axis:
     if "direction" in stored:
         component = field_component(software) if software else None
         unit = component.unit if component else ""
-        note = f"along {_vector_words(stored['direction'])}"
-        return Axis(name, "Electric field", unit, values, FIELD, note=note)
+        words = _vector_words(stored["direction"])
+        column = f"field_{words}" if words in ("x", "y", "z") else ""
+        label = "Electric field"
+        return Axis(name, label, unit, values, FIELD, note=f"along {words}", column=column)
     parameters = software.parameters if software else ()
     parameter = next((p for p in parameters if p.name == name), None)
     if parameter is None:
@@ -116,6 +120,6 @@ def _vector_words(vector: Sequence[float]) -> str:
     """A direction along a coordinate is called by its letter."""
     numbers = [float(value) for value in vector]
     for i, letter in enumerate("xyz"):
-        if numbers[i] > 0 and not any(numbers[:i] + numbers[i + 1 :]) and numbers[i] == 1.0:
+        if numbers[i] > 0 and not any(numbers[:i] + numbers[i + 1 :]):
             return letter
     return " ".join(f"{value:g}" for value in numbers)

@@ -28,7 +28,7 @@ TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]
     "files": ("Files", tabs.files),
     "use": ("Use", tabs.use),
 }
-MANY_RUNS = 60
+MANY_RUNS = 60  # of more the header reads how many are in which state, the tabs what they show
 LAST_VERBS = ("retract", "cancel", "delete", "approve", "send_back")
 
 
@@ -42,35 +42,26 @@ def calculation_detail(request: HttpRequest, pk: int, tab: str = "overview") -> 
 
 
 def _header(request: HttpRequest, calculation: Calculation, tab: str) -> dict[str, Any]:
-    runs = _load_runs(calculation)
+    if calculation.run_count <= MANY_RUNS:
+        ordered = Run.objects.order_by("index").prefetch_related("cluster")
+        prefetch_related_objects([calculation], Prefetch("runs", ordered))
     moving = overviews.moving_runs([calculation]).get(calculation.pk, [])
+    row = rows_of([calculation], {calculation.pk: moving})[0]
     verbs = sorted(policy.verbs_for(request.user, calculation), key=_place)
     return {
         "calculation": calculation,
-        "row": rows_of([calculation], {calculation.pk: moving})[0],
-        "runs": runs,
+        "row": row,
         "moving": moving,
         "software": software_label(calculation),
         "verbs": verbs,
         "advice": common_advice(calculation) if "retry" in verbs else "",
-        "open_runs": sum(run.state in selectors.OPEN_RUNS for run in runs),
-        "valid_runs": sum(run.state == RunState.VALID for run in runs),
+        "open_runs": sum(row.counts.get(state, 0) for state in selectors.OPEN_RUNS),
+        "valid_runs": row.counts.get(RunState.VALID, 0),
         "tabs": _tabs(calculation, tab),
         "tab": tab,
         "many_runs": MANY_RUNS,
         "here": request.get_full_path(),
     }
-
-
-def _load_runs(calculation: Calculation) -> list[Run]:
-    """The runs for every tab; of many only what a list of them shows, chosen_run reads the rest."""
-    ordered = Run.objects.order_by("index")
-    if calculation.run_count > MANY_RUNS:
-        ordered = ordered.only("calculation_id", "index", "state", "point", "main_value")
-    else:
-        ordered = ordered.prefetch_related("cluster")
-    prefetch_related_objects([calculation], Prefetch("runs", ordered))
-    return list(calculation.runs.all())
 
 
 def _place(verb: str) -> int:

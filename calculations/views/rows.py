@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from calculations import selectors
@@ -41,6 +41,7 @@ class Row:
     spark_log: bool
     clusters: str
     cells: Cells
+    counts: Mapping[str, int]  # how many runs are in which state
 
 
 def rows_of(calculations: Iterable[Calculation], moving: dict[int, list[Run]]) -> list[Row]:
@@ -64,6 +65,7 @@ def _row(calculation: Calculation, seen: RunsSeen, moving: Sequence[Run]) -> Row
         spark_log=log,
         clusters=", ".join(names) or (calculation.cluster.name if calculation.cluster else ""),
         cells=_cells(seen),
+        counts=seen.counts,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Case, F, IntegerField, Q, When
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -46,26 +47,39 @@ class Cell:
 
 
 def _runs(calculation: Calculation) -> list[Run]:
-    return list(calculation.runs.all())  # the header has loaded them
+    """The runs as the header has loaded them; of many only what lists of them show."""
+    if "runs" in getattr(calculation, "_prefetched_objects_cache", {}):
+        return list(calculation.runs.all())
+    rows = calculation.runs.order_by("index").only("calculation", "index", "state", "point")
+    return list(rows)
 
 
-def chosen_run(request: HttpRequest, runs: list[Run]) -> Run | None:
+def chosen_run(
+    request: HttpRequest, calculation: Calculation, *, valid: bool = False
+) -> Run | None:
     """The run that ?run= names; else the one that executes, or the last that ended."""
+    rows = calculation.runs.select_related("calculation", "cluster")
+    rows = rows.filter(state=RunState.VALID) if valid else rows
     said = request.GET.get("run", "")
-    named = [run for run in runs if said.isdecimal() and str(run.index + 1) == said]
-    moving = [run for run in runs if run.state == RunState.RUNNING]
-    ended = [run for run in runs if run.state not in selectors.OPEN_RUNS]
-    found = next(iter([*named, *moving, *ended[::-1], *runs]), None)
-    if found is None or not found.get_deferred_fields():
-        return found
-    return Run.objects.select_related("calculation", "cluster").get(pk=found.pk)
+    named = int(said) - 1 if said.isdecimal() and len(said) < 7 else -1
+    open_ones = Q(state__in=selectors.OPEN_RUNS)
+    rank = Case(
+        When(index=named, then=0),
+        When(state=RunState.RUNNING, then=1),
+        When(~open_ones, then=2),
+        default=3,
+    )
+    last_first = Case(
+        When(rank=2, then=-F("index")), default=F("index"), output_field=IntegerField()
+    )
+    return rows.annotate(rank=rank).order_by("rank", last_first).first()
 
 
 def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -> list[Any]:
     """Links to the same tab for each run of a sweep."""
-    runs = _runs(calculation)
-    if not 1 < len(runs) <= MOST_CHIPS:
+    if not 1 < calculation.run_count <= MOST_CHIPS:
         return []
+    runs = _runs(calculation)
     return [
         {
             "label": run_label(calculation, run) or f"run {run.index + 1}",
@@ -78,16 +92,15 @@ def run_chips(request: HttpRequest, calculation: Calculation, now: Run | None) -
 
 
 def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
-    runs = _runs(calculation)
-    focus = chosen_run(request, runs)
+    focus = chosen_run(request, calculation)
     live = drawing.convergence(calculation, focus) if focus and _moves(focus) else None
-    drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if runs else [])]
-    matrix = matrix_of(calculation, request.GET) if len(runs) > 1 else None
-    few = [] if matrix and matrix.look != "cards" else runs
+    drawn = [*([live] if live else []), *drawing.figures(charts_of(calculation) if focus else [])]
+    matrix = matrix_of(calculation, request.GET) if focus and calculation.run_count > 1 else None
+    few = [] if matrix and matrix.look != "cards" else _runs(calculation)
     return {
         "matrix": matrix,
         "cells": _cells(calculation, few, matrix),
-        "many": len(runs) > FEW_CARDS,
+        "many": len(few) > FEW_CARDS,
         "may_change_runs": can(request.user, Can.CREATE_CALCULATION),
         "focus": focus,
         "figures": drawn[:MOST_FIGURES],
@@ -171,7 +184,7 @@ def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     """Everything that was found; ?run= narrows figures and tables to one run."""
     runs = _runs(calculation)
     valid = [run for run in runs if run.state == RunState.VALID]
-    run = chosen_run(request, valid) if request.GET.get("run") else None
+    run = chosen_run(request, calculation, valid=True) if request.GET.get("run") else None
     documents = charts_of(calculation) if runs else []
     quantities = list(calculation.quantities.select_related("analysis").order_by("id"))
     cards = analysis_cards(calculation, quantities, documents)
@@ -194,8 +207,7 @@ def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
 
 def inputs(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     software = software_of(calculation)
-    runs = _runs(calculation)
-    run = chosen_run(request, runs)
+    run = chosen_run(request, calculation)
     index = run.index if run else 0
     source = calculation.copied_from
     files = []
@@ -253,7 +265,7 @@ def _parameters(calculation: Calculation) -> list[dict[str, Any]]:
 
 
 def log(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
-    run = chosen_run(request, _runs(calculation))
+    run = chosen_run(request, calculation)
     return {"run": run, "chips": run_chips(request, calculation, run)}
 
 

@@ -7,9 +7,11 @@
 import { token } from "./theme.js";
 
 const MOST_ATOMS = 20000; // of all repeated cells together
+const MANY_ATOMS = 4000;
 const MOST_LABELS = 400;
 const FRAME_MS = 120;
 const STEP_DEGREES = 8;
+const SPIN_DEGREES_PER_MS = 0.03;
 const FILLED = 0.86; // of the stage
 const MOST_PIXELS = 85; // for an Å: small molecules need not fill it
 const viewers = new Map();
@@ -30,7 +32,7 @@ class StructureViewer {
     this.data = data;
     this.frame = data.frames ? data.frames.length - 1 : -1;
     this.cells = 1;
-    this.style = "ball";
+    this.style = data.symbols.length > MANY_ATOMS ? "sphere" : "ball"; // many sticks are slow
     this.on = { cell: Boolean(data.cell), labels: false, measure: false, spin: false };
     this.picked = [];
     this.timer = 0;
@@ -123,6 +125,7 @@ class StructureViewer {
 
   draw() {
     const { viewer } = this;
+    const began = performance.now();
     const atoms = this.atoms();
     this.drawn = atoms;
     viewer.removeAllModels();
@@ -136,6 +139,7 @@ class StructureViewer {
     if (this.on.labels) this.drawLabels();
     this.drawMeasure();
     viewer.render();
+    this.cost = performance.now() - began; // ms
   }
 
   look() {
@@ -210,12 +214,21 @@ class StructureViewer {
   toggle(name) {
     this.on[name] = !this.on[name];
     this.box.querySelector(`[data-${name}]`).setAttribute("aria-pressed", String(this.on[name]));
-    if (name === "spin") return void this.viewer.spin(this.on.spin ? "y" : false, 0.6);
+    if (name === "spin") return void this.turn();
     if (name === "measure") {
       this.picked = [];
       this.box.classList.toggle("is-measuring", this.on.measure);
     }
     this.draw();
+  }
+
+  // Slowly where drawing is slow: the page stays usable.
+  turn(last = performance.now()) {
+    if (!this.on.spin || !this.box.isConnected) return;
+    const began = performance.now();
+    this.viewer.rotate(Math.min(SPIN_DEGREES_PER_MS * (began - last), 10), "y");
+    this.viewer.render();
+    setTimeout(() => requestAnimationFrame(() => this.turn(began)), 1.5 * (performance.now() - began));
   }
 
   reset() {
@@ -268,7 +281,7 @@ class StructureViewer {
       this.timer = setInterval(() => {
         this.go(this.frame + 1);
         if (this.frame === this.data.frames.length - 1 || !this.box.isConnected) this.play();
-      }, FRAME_MS);
+      }, Math.max(FRAME_MS, 2 * this.cost));
     }
     button.textContent = this.timer ? "Pause" : "Play";
     button.setAttribute("aria-pressed", String(Boolean(this.timer)));

@@ -166,7 +166,7 @@ GROUP BY d.name, c->>'name' ORDER BY d.name, min(e.place), c->>'name'
 
 
 def _datasets(chosen: RunSet) -> list[Column]:
-    if not [name for name in chosen.include if name != STRUCTURES]:
+    if not chosen.wanted:
         return []
     sql, values = chosen.datasets().values("name", "columns").query.sql_with_params()
     with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from calculations.exports.columns import (
@@ -21,29 +22,32 @@ from calculations.software.base import Software
 from calculations.software.structure import Structure
 from calculations.wording import software_of
 
-PIECE = 500  # runs that are read at once
+PIECE, FIRST_PIECE = 500, 20  # runs that are read at once
+MOST_VALUES = 1_000_000  # in the lists of a piece
 
 Row = dict[str, Any]
 
 
 def rows(chosen: RunSet, columns: Sequence[Column]) -> Iterator[list[Row]]:
-    """Yield piece by piece; each row has every column. A run that left the set meanwhile is out."""
+    """Yield piece by piece; each row has every column. A run that left the set meanwhile is out.
+
+    Where runs hold long lists, pieces are as small as their lists are long.
+    """
     ids = chosen.runs().values_list("pk", flat=True).iterator(chunk_size=PIECE)
-    piece: list[Any] = []
-    for pk in ids:
-        piece.append(pk)
-        if len(piece) == PIECE:
-            yield _Piece(chosen, columns, piece).rows()
-            piece = []
-    if piece:
-        yield _Piece(chosen, columns, piece).rows()
+    size = min(PIECE, FIRST_PIECE) if chosen.wanted else PIECE
+    while ids_of_piece := list(islice(ids, size)):
+        piece = _Piece(chosen, columns, ids_of_piece)
+        yield piece.rows()
+        if chosen.wanted:
+            long = max(piece.values // len(ids_of_piece), 1)
+            size = max(1, min(PIECE, MOST_VALUES // long))
 
 
 class _Piece:
     """A few hundred runs with all that stands in their rows, in a fixed number of queries."""
 
     def __init__(self, chosen: RunSet, columns: Sequence[Column], ids: Sequence[Any]) -> None:
-        self._chosen = chosen
+        self._chosen, self.values = chosen, 0
         self._types = {column.name: column.type for column in columns}
         runs = chosen.runs().filter(pk__in=ids).select_related("cluster")
         self._runs = list(runs)
@@ -115,14 +119,14 @@ class _Piece:
         return found
 
     def _datasets(self, ids: Sequence[Any]) -> None:
-        wanted = [name for name in self._chosen.include if name != STRUCTURES]
-        if not wanted:
+        if not self._chosen.wanted:
             return
-        held = Dataset.objects.filter(run__in=ids, name__in=wanted).order_by("id")
+        held = Dataset.objects.filter(run__in=ids, name__in=self._chosen.wanted).order_by("id")
         for run, name, columns in held.values_list("run", "name", "columns").iterator():
             row = self._found.setdefault(run, {})
             for column in columns:
                 row[dataset_name(name, str(column["name"]))] = column["values"]
+                self.values += len(column["values"])
 
 
 def structure_of(software: Software | None, parameters: Mapping[str, Any]) -> Structure | None:

@@ -28,6 +28,7 @@ MOST_RUNS = 1_000_000
 MOST_INCLUDED = 40
 MOST_NOTE = 500
 MOST_CONDITIONS = 12
+MOST_LOOKED_AT = 2000  # runs, to tell what datasets there are
 #: What a set may be narrowed by, beside the filters of the list.
 OF_STRUCTURE = ("formula", "elements")
 STRUCTURES = "structures"  # of what may be included, the one that is no dataset
@@ -128,14 +129,19 @@ class RunSet:
     def count(self) -> int:
         return self.runs().order_by().count()
 
+    @property
+    def wanted(self) -> list[str]:
+        """The names of the datasets that are included."""
+        return [name for name in self.include if name != STRUCTURES]
+
     def datasets(self) -> QuerySet[Dataset]:
         """Those of the runs that this set includes."""
-        wanted = [name for name in self.include if name != STRUCTURES]
-        return Dataset.objects.filter(run__in=self.runs().order_by(), name__in=wanted)
+        return Dataset.objects.filter(run__in=self.runs().order_by(), name__in=self.wanted)
 
     def available(self) -> list[tuple[str, str]]:
-        """Names and labels of the datasets that the runs have."""
-        rows = Dataset.objects.filter(run__in=self.runs().order_by()).order_by("name", "label")
+        """Names and labels of the datasets that the newest runs have."""
+        newest = self.runs().order_by("-calculation_id").values("pk")[:MOST_LOOKED_AT]
+        rows = Dataset.objects.filter(run__in=newest).order_by("name", "label")
         found: dict[str, str] = {}
         for name, label in rows.values_list("name", "label").distinct()[:500]:
             found.setdefault(name, label)

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from calculations.exports.registry import kind_of
 from calculations.models import Calculation, Export
 from labportal.accounts.models import Project, User
+from labportal.audit.services import record
 from labportal.common.clock import now
 from labportal.common.errors import NotAllowed, NotFound, WrongMoment
 from labportal.common.storage import storage
@@ -48,6 +49,8 @@ def ask(kind: str, asked: Mapping[str, Any], *, user: User) -> Export:
         )
         announce(export)
         transaction.on_commit(partial(enqueue, export.pk), robust=True)
+        told = {"kind": chosen.name, "label": checked.label}
+        record(user, "export.ask", target=f"export:{export.pk}", detail=told)
     return export
 
 

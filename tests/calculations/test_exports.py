@@ -15,6 +15,7 @@ from calculations.exports.base import Asked, OfCalculation, Progress
 from calculations.models import Calculation, Export
 from calculations.services import export_making, exports
 from labportal.accounts.models import Membership
+from labportal.audit.models import AuditEntry
 from labportal.common.clock import now
 from labportal.common.errors import (
     InvalidInput,
@@ -96,6 +97,13 @@ def test_it_is_handed_to_a_worker_after_the_commit(
         export = asked(ada, water)
         assert sent == []
     assert (exports.MAKE_TASK, [str(export.pk)]) in sent
+
+
+def test_asking_is_on_record(slow: Slow, ada: Any, water: Calculation) -> None:
+    export = asked(ada, water)
+    entry = AuditEntry.objects.get(verb="export.ask")
+    assert (entry.actor_name, entry.target) == ("ada", f"export:{export.pk}")
+    assert entry.detail["kind"] == "slow"
 
 
 def test_made_twice_is_made_once(slow: Slow, ada: Any, water: Calculation) -> None:

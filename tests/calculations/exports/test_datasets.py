@@ -14,6 +14,7 @@ import pytest
 
 from calculations.exports import dataset as datasets
 from calculations.exports import rows as reading
+from calculations.exports.columns import columns_of
 from calculations.exports.runset import RunSet
 from calculations.models import Calculation, Dataset, Quantity, Run
 from calculations.states import Standing
@@ -189,6 +190,18 @@ def test_pieces_and_groups_change_nothing(
     stream = exported("dataset-parquet", ada)
     assert pq.ParquetFile(stream).num_row_groups == 3
     assert rows_of(stream) == whole
+
+
+def test_long_lists_make_small_pieces(water: Calculation, ada: Any, monkeypatch: Any) -> None:
+    def sizes() -> list[int]:
+        chosen = RunSet.read({"include": ["scf"]}, ada)
+        return [len(piece) for piece in reading.rows(chosen, columns_of(chosen))]
+
+    assert sizes() == [5]
+    monkeypatch.setattr(reading, "FIRST_PIECE", 2)
+    assert sizes() == [2, 3]
+    monkeypatch.setattr(reading, "MOST_VALUES", 1)
+    assert sizes() == [2, 1, 1, 1]
 
 
 def test_the_queries_do_not_grow_with_the_runs(

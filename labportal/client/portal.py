@@ -126,18 +126,17 @@ class Portal:
 
     def add_structure(self, file: str | Path, **about: Any) -> dict[str, Any]:
         """Keep the structure of a file in the library; one that is there already is returned."""
-        source = Path(file)
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise Invalid(f"{source} cannot be read: {error.strerror}.") from None
-        operation = self.schema.operation("structure_create")
-        given = operation.call(about, self.schema)
-        return dict(
-            self.transport.request(
-                "POST", given.path, data=given.body, files={"file": (source.name, content)}
-            ).json()
-        )
+        given = self.schema.operation("structure_create").call(about, self.schema)
+        files = [("file", _content(file))]
+        answer = self.transport.request("POST", given.path, data=given.body, files=files)
+        return dict(answer.json())
+
+    def add_pseudopotentials(self, family: str, files: Iterable[str | Path]) -> dict[str, Any]:
+        """Add files, or a zip of them, to a family of the library."""
+        path = self.schema.operation("pseudopotential_create").path
+        sent = [("files", _content(file)) for file in files]
+        answer = self.transport.request("POST", path, data={"family": family}, files=sent)
+        return dict(answer.json())
 
 
 class Run:
@@ -322,6 +321,14 @@ class Calculation:
             for file in run.files()
             if Path(file["name"]).match(pattern)
         ]
+
+
+def _content(file: str | Path) -> tuple[str, bytes]:
+    source = Path(file)
+    try:
+        return source.name, source.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{source} cannot be read: {error.strerror}.") from None
 
 
 def columns(datasets: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[Any]]:

@@ -104,7 +104,10 @@ class Schema:
             return self.operations[name]
         near = difflib.get_close_matches(name, self.operations, 3)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
-        raise Invalid(f"This portal knows no operation {name}.{hint}")
+        raise Invalid(
+            f"This portal knows no operation {name}.{hint}",
+            remedy="It may be of another version than this client.",
+        )
 
     def _operation(self, path: str, method: str, item: Mapping[str, Any]) -> Operation:
         content = self._resolved(item.get("requestBody", {})).get("content", {})

@@ -231,7 +231,8 @@ def test_a_notebook_submits_waits_and_reads(stack: Stack, monkeypatch: pytest.Mo
     portal = Portal.sign_in(stack.url, PERSON, PASSWORD)
     sweep = {"parameter": "value", "values": [1.0, 2.0]}
     seen: list[str] = []
-    made = portal.submit(name="two", software="noop", sweep=sweep)
+    slow = {"program": "sleep", "seconds": 1.5}  # time enough to hear of it
+    made = portal.submit(name="two", software="noop", parameters=slow, sweep=sweep)
     made.wait(60, told=lambda calculation: seen.append(calculation.state))
     assert (made.state, seen[-1]) == ("valid", "valid")
     assert {"run.changed", "calculation.changed"} <= set(heard)

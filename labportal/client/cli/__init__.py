@@ -47,6 +47,7 @@ COMMANDS = {
     "keep": "verbs",
     "reanalyse": "verbs",
     "structures": "structures",
+    "pseudopotentials": "pseudopotentials",
 }
 
 

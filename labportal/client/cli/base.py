@@ -167,12 +167,3 @@ def complain(error: ClientError, *, as_json: bool) -> None:
         click.echo(f"  {place}{cell(' '.join(texts))}", err=True)
     if error.remedy:
         click.echo(f"  {cell(error.remedy)}", err=True)
-
-
-def operation_of(app: App, name: str) -> None:
-    """Raises ClientError where this portal is older than the client and lacks the operation."""
-    if not app.portal.offers(name):
-        raise ClientError(
-            f"The portal {app.portal.url} cannot do this.",
-            remedy="It is of another version than this client; ask its admins to update it.",
-        )

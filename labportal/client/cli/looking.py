@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labportal.client.cli.base import App, cell, common, operation_of, state_words
+from labportal.client.cli.base import App, cell, common, state_words
 from labportal.client.errors import NOT_VALID, Invalid
 
 FORMS = click.Choice(["table", "csv", "json"])
@@ -250,15 +250,36 @@ def _side_by_side(found: list[Any]) -> list[dict[str, Any]]:
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@click.option("--limit", "-n", default=20, show_default=True)
+@click.option("--in", "kind", default="", help="calculations, runs, structures or results.")
+@click.option("--limit", "-n", default=20, show_default=True, help="Of each kind, at most so many.")
 @common
-def search(app: App, words: tuple[str, ...], limit: int) -> None:
-    """Search calculations, structures and results: "valid water runs with a gap above 5 eV"."""
-    operation_of(app, "search")
-    answer = app.portal.call("search", q=" ".join(words))
-    rows = answer["results"][:limit] if limit else answer["results"]
-    heads = list(rows[0]) if rows else []
-    app.print(answer, lambda: app.table(heads, [list(row.values()) for row in rows]))
+def search(app: App, words: tuple[str, ...], kind: str, limit: int) -> None:
+    """Search calculations, runs, structures and results, in conditions or in words.
+
+    labportal search "valid water runs with a gap above 5 eV"
+    """
+    asked = {"q": " ".join(words), "limit": limit, **({"in": kind} if kind else {})}
+    answer = app.portal.call("search", **asked)
+    app.print(answer, lambda: _found(app, answer))
+
+
+def _found(app: App, answer: dict[str, Any]) -> None:
+    app.say(f"Understood as: {answer['query'] or 'nothing'}")
+    groups = {name: group for name, group in answer["groups"].items() if group["count"]}
+    if not groups:
+        app.say("Nothing found.")
+    for name, group in groups.items():
+        more = "" if group["count_is_exact"] else "more than "
+        app.say(f"{more}{group['count']} {name}")
+        heads = list(group["rows"][0])
+        app.table(heads, [[_value(row[head]) for head in heads] for row in group["rows"]])
+
+
+def _value(value: Any) -> Any:
+    """What a search found in a row: "Gap 5.1 eV", several by commas."""
+    if not isinstance(value, list):
+        return value
+    return [f"{q['label']} {cell(q['value'])} {q['unit']}".rstrip() for q in value]
 
 
 @click.command()

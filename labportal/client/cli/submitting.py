@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from labportal.client import spec
-from labportal.client.cli.base import App, cell, common, operation_of, state_words
+from labportal.client.cli.base import App, cell, common, state_words
 from labportal.client.cli.files import Bar
 from labportal.client.cli.following import follow
 from labportal.client.errors import Invalid
@@ -135,7 +135,6 @@ def _with_structure(app: App, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _preview(app: App, asked: dict[str, Any], files: list[Path]) -> None:
-    operation_of(app, "calculation_preview")
     found = app.portal.call("calculation_preview", **asked)
     present = {each.name for each in files}
     missing = [name for name in found["needed_files"] if name not in present]
@@ -164,29 +163,41 @@ def _preview(app: App, asked: dict[str, Any], files: list[Path]) -> None:
 
 
 def _template(app: App, name: str) -> dict[str, Any]:
-    operation_of(app, "template_list")
+    """Return the fields of a draft that a template holds; it is named by its name or number."""
     known = list(app.portal.pages("template_list"))
     found = [each for each in known if name in (str(each["id"]), each["name"])]
     if len(found) != 1:
         names = ", ".join(str(each["name"]) for each in known) or "none"
         raise Invalid(f"{len(found)} templates are called {name!r}; known are {names}.")
-    return _begun(app.portal.call("template_retrieve", id=found[0]["id"]))
-
-
-def _begun(template: dict[str, Any]) -> dict[str, Any]:
-    fields = ("software", "parameters", "sweep", "analyses", *RESOURCES)
-    return {name: template[name] for name in fields if template.get(name) is not None}
+    content = {n: v for n, v in found[0]["content"].items() if v is not None}
+    return {**content, "software": found[0]["software"], "project": found[0]["project"]}
 
 
 @click.command()
+@click.option("--text", default="", help="Words of the name.")
+@click.option("--save", default="", metavar="NUMBER", help="Keep how a calculation is set up.")
+@click.option("--name", default="", help="With --save: what it is called.")
+@click.option("--description", default="", help="With --save.")
+@click.option("--delete", type=int, metavar="ID", help="Forget one.")
 @common
-def templates(app: App) -> None:
-    """List the templates that a calculation may begin with."""
-    operation_of(app, "template_list")
-    rows = list(app.portal.pages("template_list"))
-    heads = ["id", "name", "software", "description"]
-    shown = [[row.get(head) for head in heads] for row in rows]
-    app.print(rows, lambda: app.table(heads, shown, "None yet."))
+def templates(
+    app: App, text: str, save: str, name: str, description: str, delete: int | None
+) -> None:
+    """List the templates that a calculation may begin with; keep one, or forget one."""
+    if delete is not None:
+        app.portal.call("template_destroy", id=delete)
+        return app.print({"deleted": delete}, lambda: app.say("Deleted."))
+    if save:
+        if not name:
+            raise Invalid("--save needs a --name.")
+        about = {"description": description} if description else {}
+        kept = app.portal.call("template_create", calculation=numeral(save), name=name, **about)
+        return app.print(kept, lambda: click.echo(kept["id"]))
+    rows = list(app.portal.pages("template_list", **({"text": text} if text else {})))
+    heads = ["id", "name", "software", "project", "created_by", "description"]
+    empty = "None yet. Keep one: labportal templates --save NUMBER --name NAME"
+    shown = [[row[head] for head in heads] for row in rows]
+    return app.print(rows, lambda: app.table(heads, shown, empty))
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from labportal.client.cli.base import App, common, operation_of, state_words
+from labportal.client.cli.base import App, common, state_words
 from labportal.client.errors import ClientError, Invalid
 from labportal.client.spec import axis
 from labportal.client.words import numeral
@@ -21,7 +21,6 @@ def note(needed: bool) -> Any:
 
 def done(app: App, verb: str, numbers: tuple[str, ...], **arguments: Any) -> int | None:
     """Do it to each; what fails is told, the rest is done all the same. The last failure's code."""
-    operation_of(app, f"calculation_{verb}")
     answers, code = [], None
     for number in numbers:
         try:

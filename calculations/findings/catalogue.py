@@ -18,7 +18,23 @@ NEWEST = 5000  # quantities whose names are counted
 DEFAULTS = 5
 # What tells of the run rather than of the matter; offered, but not among the first.
 OF_THE_RUN = frozenset(
-    {"wall_time", "scf_iterations_total", "geometries", "program_version", "started_from"}
+    {
+        "wall_time",
+        "scf_iterations",
+        "scf_iterations_total",
+        "scf_accuracy",
+        "scf_rate",
+        "geometries",
+        "max_force",
+        "residual_force",
+        "total_force",
+        "rms_force",
+        "net_force",
+        "electrons",
+        "basis_functions",
+        "program_version",
+        "started_from",
+    }
 )
 
 

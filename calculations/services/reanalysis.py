@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from calculations.models import AnalysisResult, Calculation, Dataset, Event, Run
 from calculations.models import Quantity as StoredQuantity
@@ -37,6 +38,7 @@ from calculations.states import RunState
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
 from labportal.common.errors import InvalidInput, Unavailable, WrongMoment
+from labportal.common.wake import redis_client
 from labportal.realtime.events import publish
 
 BATCH = 50  # runs at once: some megabytes of results
@@ -79,16 +81,14 @@ def ask_outdated(calculations: QuerySet[Calculation], *, actor: User) -> int:
 def _enqueue(wanted: Mapping[int, Sequence[str]], actor: User) -> None:
     from calculations.tasks import reanalyse as task
 
-    for pk in wanted:
-        cache.set(_key(pk), (0, 0), PROGRESS_SECONDS)
-
     def send() -> None:
         try:
             for pk, names in wanted.items():
+                _note(pk, Progress(0, 0))
                 task.delay(pk, list(names), actor.pk)
         except OperationalError:
             for pk in wanted:
-                cache.delete(_key(pk))
+                _note(pk, None)
             raise Unavailable("The workers cannot be reached; try again in a minute.") from None
 
     transaction.on_commit(send)
@@ -146,7 +146,7 @@ def reanalyse(calculation: Calculation, names: Sequence[str], *, actor: User | s
         words = ", ".join(analysis.label for analysis in chosen)
         standing.change_results(calculation, actor=actor, why=f"analysed again: {words}")
     finally:
-        cache.delete(_key(calculation.pk))
+        _note(calculation.pk, None)
         publish(f"calculation:{calculation.pk}", "results.changed", {"id": calculation.pk})
 
 
@@ -240,19 +240,31 @@ def _record(calculation: Calculation, chosen: Sequence[Analysis], actor: User | 
 
 
 def _key(calculation_id: int) -> str:
-    return f"reanalysis:{calculation_id}"
+    return f"labportal:reanalysis:{calculation_id}"
+
+
+def _note(calculation_id: int, progress: Progress | None) -> None:
+    """Tell the web processes how far it is; None when it has ended. A comfort, never an error."""
+    key = _key(calculation_id)
+    with suppress(RedisError):
+        if progress is None:
+            redis_client().delete(key)
+        else:
+            redis_client().set(key, f"{progress.done} {progress.of}", ex=PROGRESS_SECONDS)
 
 
 def _tell(calculation: Calculation, progress: Progress) -> None:
-    cache.set(_key(calculation.pk), (progress.done, progress.of), PROGRESS_SECONDS)
+    _note(calculation.pk, progress)
     document = {"done": progress.done, "of": progress.of}
     publish(f"calculation:{calculation.pk}", "analyses.progress", document)
 
 
 def progress_of(calculation: Calculation) -> Progress | None:
     """Return how far a computation is that goes on now."""
-    found = cache.get(_key(calculation.pk))
-    return Progress(*found) if found else None
+    found = None
+    with suppress(RedisError):
+        found = redis_client().get(_key(calculation.pk))
+    return Progress(*map(int, found.split())) if found else None
 
 
 def outdated(calculations: QuerySet[Calculation]) -> QuerySet[Calculation]:

@@ -29,7 +29,7 @@ from calculations.views.safe import safe_next
 from calculations.wording import column_words, point_words
 from labportal.accounts.decorators import needs
 from labportal.accounts.models import Project
-from labportal.accounts.roles import Can
+from labportal.accounts.roles import Can, can
 from labportal.common.errors import Unavailable
 
 LEVELS = ((Level.CALCULATION, "One row per calculation"), (Level.RUN, "One row per run"))
@@ -94,7 +94,8 @@ def result_list(request: HttpRequest) -> HttpResponse:
         "query": asked.query(),
         "shown_query": request.GET.urlencode(),
         "hidden": _hidden(asked),
-        "outdated": reanalysis.outdated(selectors.calculations(request.user)).exists(),
+        "outdated": can(request.user, Can.CREATE_CALCULATION)
+        and reanalysis.outdated(selectors.calculations(request.user)).exists(),
     }
     return render(request, "calculations/analyses.html", context)
 

@@ -65,8 +65,8 @@ def test_an_analysis_of_runs_is_computed_without_a_new_run(water, ada, monkeypat
         assert run.quantities.get(name="twice").number == pytest.approx(2 * energy)
     water.refresh_from_db()
     assert "twice" in water.analyses
-    event = water.events.latest("id")
-    assert (event.verb, event.note, event.actor) == ("reanalyse", "Twice, version 1", ada)
+    event = water.events.filter(verb="reanalyse").latest("id")
+    assert (event.note, event.actor) == ("Twice, version 1", ada)
 
 
 def test_the_same_again_gives_the_same_rows(water, ada, monkeypatch):
@@ -238,3 +238,17 @@ def test_the_usual_choice_leaves_out_what_would_find_nothing(ada):
     assert "polarizability" in draft(ada, software="pyscf", sweep=field).analyses
     charge = {"parameter": "charge", "values": [0, 2], "mode": "independent"}
     assert "polarizability" not in draft(ada, software="pyscf", sweep=charge).analyses
+
+
+def test_how_far_it_is_is_told_and_forgotten(water, ada, monkeypatch):
+    seen = []
+
+    def watched(found, parameters):
+        seen.append(reanalysis.progress_of(water))
+        return Results((Quantity("watched", "Watched", 1.0),))
+
+    monkeypatch.setattr(reanalysis, "BATCH", 2)
+    define(monkeypatch, Analysis("watched", "Watched", "run", watched))
+    reanalysis.ask(water, ["watched"], actor=ada)
+    assert [(p.done, p.of) for p in seen] == [(0, 0), (0, 0), (2, 5), (2, 5), (4, 5)]
+    assert reanalysis.progress_of(water) is None

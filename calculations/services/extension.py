@@ -21,7 +21,7 @@ from calculations.services.lifecycle import lock
 from calculations.services.submission import check_ready, new_run
 from calculations.services.sweeps import Axis, PlannedRun, axes_of, clean_sweep, count_of, plan_at
 from calculations.software.registry import get_software
-from calculations.states import CalculationState, RunState
+from calculations.states import TRUSTED, CalculationState, RunState, Standing
 from calculations.sweeps.planner import Point, points_of
 from calculations.wording import span_words
 from labportal.accounts.models import User
@@ -58,6 +58,8 @@ def preview(
     """Return what `extend` would do. Raises InvalidInput naming the field, WrongMoment."""
     if calculation.state in BEFORE_SUBMIT:
         raise WrongMoment(f"{calculation.number} was not approved yet; change the draft instead.")
+    if calculation.standing == Standing.RETRACTED:
+        raise WrongMoment(f"{calculation.number} is retracted; restore it first.")
     if not calculation.sweep:
         raise WrongMoment(f"{calculation.number} varies nothing; duplicate it and vary something.")
     sweep, added = _merged(calculation, axes, actor)
@@ -111,6 +113,8 @@ def _note(calculation: Calculation, found: Extension, actor: User) -> None:
     evidence = [f"approved by {actor.display_name}: {found.review}"] if found.review else []
     if found.review:
         record(actor, "calculation.extend", target=calculation.number, detail={"note": found.note})
+    if calculation.standing in TRUSTED:
+        advance(calculation, "change_results", actor=actor, note=found.note, column="standing")
     if not calculation.is_active:
         ended = {"finished_at": None, "announced_at": None}
         advance(

@@ -63,6 +63,18 @@ def test_an_ended_calculation_goes_on_and_says_what_was_added(chain: Calculation
     assert event.note == "Value 3: 1 more run"
 
 
+def test_trusted_results_are_checked_anew_after_points_were_added(
+    chain: Calculation, ada: Any
+) -> None:
+    Calculation.objects.filter(pk=chain.pk).update(standing="validated")
+    extension.extend(chain, more(3), actor=ada)
+    chain.refresh_from_db()
+    assert chain.standing == ""
+    Calculation.objects.filter(pk=chain.pk).update(standing="retracted")
+    with pytest.raises(WrongMoment, match="restore it first"):
+        extension.extend(chain, more(4), actor=ada)
+
+
 def test_a_grid_takes_all_combinations(ada: Any) -> None:
     made = submitted(ada, sweep=GRID, walltime_s=60)
     extension.extend(made, [*more(2), *more(5, parameter="seconds")], actor=ada)

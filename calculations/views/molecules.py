@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from calculations.models import Run, Structure
 from calculations.services import structures as service
 from calculations.software.registry import UnknownSoftware, get_software
+from calculations.software.structure import Structure as Atoms
 from calculations.software.structure import StructureError
 from calculations.structures import geometry, library
 from calculations.structures.fingerprint import fingerprints
@@ -42,6 +43,7 @@ SORT_LABELS = (("new", "Newest"), ("name", "Name"), ("atoms", "Atoms"))
 MOST_CALCULATIONS = 50
 MOST_CHOICES = 24
 MOST_ATOM_ROWS = 400
+MOST_COMPARED = 2_000
 PICTURE_SECONDS = 24 * 3600
 FOREVER = "private, max-age=31536000, immutable"  # a structure's content never changes
 
@@ -128,12 +130,18 @@ def molecule_detail(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "rows": rows_of(shown[:MOST_CALCULATIONS], {}),
         "more": len(shown) > MOST_CALCULATIONS,
-        "twins": list(library.twins(structure, fingerprints(atoms), request.user)[:12]),
+        "twins": list(library.twins(structure, _hashes(structure, atoms), request.user)[:12]),
         "formats": [FORMATS[name] for name in formats_of(atoms)],
         "may_change": can(request.user, Can.CREATE_CALCULATION),
         "tags": ", ".join(structure.tags),
     }
     return render(request, "molecules/detail.html", context)
+
+
+def _hashes(structure: Structure, atoms: Atoms) -> tuple[str, ...]:
+    """What the same structure may be stored under; of a large one its own alone, for speed."""
+    few = structure.atom_count <= MOST_COMPARED
+    return fingerprints(atoms) if few else (structure.fingerprint,)
 
 
 @needs(Can.CREATE_CALCULATION)

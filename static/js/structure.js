@@ -147,7 +147,7 @@ class StructureViewer {
     const stick = { radius: 0.13, colorscheme };
     const styles = {
       ball: { stick, sphere: { scale: 0.27, colorscheme } },
-      stick: { stick: { radius: 0.2, colorscheme } },
+      stick: { stick: { radius: 0.2, colorscheme }, sphere: { radius: 0.2, colorscheme } }, // what has no bonds is seen too
       sphere: { sphere: { scale: 0.9, colorscheme } },
       line: { line: { colorscheme }, sphere: { scale: 0.08, colorscheme } },
     };

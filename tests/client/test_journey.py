@@ -218,6 +218,32 @@ def test_structures_exports_and_analyses(signed_in: Call, tmp_path: Path) -> Non
     assert "cluster-0" in signed_in("clusters").stdout
 
 
+def test_templates_search_and_pseudopotentials(signed_in: Call, tmp_path: Path) -> None:
+    sweep = ("--sweep", "value=1,2,3")
+    made = signed_in("submit", "-s", "noop", "--name", "pattern", *sweep, "--wait", "--json")
+    number = document(made)["number"]
+    kept = signed_in("templates", "--save", number, "--name", "three values").stdout.strip()
+    assert "three values" in signed_in("templates").stdout
+    again = document(signed_in("submit", "--template", "three values", "--wait", "--json"))
+    assert (again["run_count"], again["state"]) == (3, "valid")
+    signed_in("submit", "--template", "no such", code=2)
+    signed_in("templates", "--delete", kept)
+
+    found = document(signed_in("search", "valid", "noop", "pattern", "--json"))
+    assert number in [row["number"] for row in found["groups"]["calculations"]["rows"]]
+    assert number in signed_in("search", "state:valid", "--in", "calculations").stdout
+    signed_in("search", "gap>", code=2)
+
+    extended = document(signed_in("extend", number, "value=4", "--dry-run", "--json"))
+    assert [run["point"] for run in extended["runs"]] == [[4.0]]
+
+    broken = tmp_path / "O.psf"
+    broken.write_text("no pseudopotential\n")
+    refused = signed_in("pseudopotentials", "add", "mine", str(broken), code=2)
+    assert "O.psf" in refused.stderr
+    assert signed_in("pseudopotentials", "list", "--json").stdout.strip() == "[]"
+
+
 def test_a_notebook_submits_waits_and_reads(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
     hear = live.Socket.hear

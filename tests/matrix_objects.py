@@ -240,6 +240,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*calculation-charts", "pk", pk(queued)),
     ("*calculation-report*", "pk", pk(queued)),
     ("api-calculation-runs-*", "pk", pk(queued)),
+    ("api-calculation-results-*", "pk", pk(queued)),
     ("api-dataset-*", "pk", pk(dataset)),
     ("calculation-undo", "token", always("none")),
     ("*calculation-take-back", "pk", pk(deleted)),

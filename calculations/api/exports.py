@@ -120,6 +120,24 @@ class RunsJsonView(ExportView):
         return HttpResponse(tables.of_runs(self.calculation(pk)).json(), "application/json")
 
 
+class ResultsCsvView(ExportView):
+    """What the analyses across all runs have found, one quantity a row."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        calculation = self.calculation(pk)
+        table = tables.of_analyses(calculation)
+        return _attached(table.csv(), CSV, file_name(calculation, "results.csv"))
+
+
+class ResultsJsonView(ExportView):
+    """The same as JSON (`labportal-table/1`)."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        return HttpResponse(tables.of_analyses(self.calculation(pk)).json(), "application/json")
+
+
 class DatasetView(ExportView):
     def dataset(self, pk: int) -> Dataset:
         rows = Dataset.objects.visible_to(self.request.user).select_related("run")
@@ -160,6 +178,8 @@ urlpatterns = [
     path(f"{ONE}/report.html", ReportHtmlView.as_view(), name="api-calculation-report-html"),
     path(f"{ONE}/runs.csv", RunsCsvView.as_view(), name="api-calculation-runs-csv"),
     path(f"{ONE}/runs.json", RunsJsonView.as_view(), name="api-calculation-runs-json"),
+    path(f"{ONE}/results.csv", ResultsCsvView.as_view(), name="api-calculation-results-csv"),
+    path(f"{ONE}/results.json", ResultsJsonView.as_view(), name="api-calculation-results-json"),
     path("datasets/<int:pk>.csv", DatasetCsvView.as_view(), name="api-dataset-csv"),
     path("datasets/<int:pk>.json", DatasetJsonView.as_view(), name="api-dataset-json"),
 ]

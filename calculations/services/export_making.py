@@ -20,7 +20,7 @@ from django.urls import reverse
 
 from calculations.exports.registry import kind_of
 from calculations.models import Export
-from calculations.services.exports import KEPT_DAYS, OPEN, announce, enqueue
+from calculations.services.exports import KEPT_DAYS, OPEN, announce, enqueue, key_of
 from labportal.accounts.models import Level
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
@@ -115,7 +115,7 @@ def _make(export: Export) -> None:
         kind.write(asked, stream, steps.tell)
         projects = sorted(kind.projects(asked))
         stream.seek(0)
-        key = f"exports/{export.pk}/{export.tries}/{asked.file_name}"
+        key = key_of(export, export.tries)
         size, sha256 = storage().save(key, _Alive(stream, steps.live))
     _conclude(export, key, size, sha256, projects)
 
@@ -138,6 +138,8 @@ def _conclude(export: Export, key: str, size: int, sha256: str, projects: list[i
     if not kept:
         storage().delete(key)
         raise GivenUp
+    for number in range(1, export.tries):  # what a worker stored just before it died
+        storage().delete(key_of(export, number))
     export.refresh_from_db()
     announce(export)
     if ended - export.created_at > LONG:

@@ -126,12 +126,21 @@ def delete(export: Export, *, actor: User) -> None:
 
 
 def remove(export: Export) -> None:
-    """The row goes first: nobody finds a file without a row, but a row without its file."""
-    key, told = export.key, export.pk
+    """The files go first: a row without its file is found and removed later, a file without a row
+    never. Raises Unavailable.
+    """
+    for number in range(1, export.tries + 1):
+        storage().delete(key_of(export, number))
+    if export.key:
+        storage().delete(export.key)
+    told = {"id": export.pk, "state": "deleted"}
     Export.objects.filter(pk=export.pk).delete()
-    publish(f"user:{export.user_id}", "export.changed", {"id": told, "state": "deleted"})
-    if key:
-        storage().delete(key)
+    publish(f"user:{export.user_id}", "export.changed", told)
+
+
+def key_of(export: Export, number: int) -> str:
+    """Where a try puts its file; each has a place of its own."""
+    return f"exports/{export.pk}/{number}/{export.file_name}"
 
 
 def forget_old() -> int:

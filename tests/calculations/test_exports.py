@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from hashlib import sha256
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import pytest
@@ -173,6 +174,33 @@ def test_who_was_overtaken_leaves_no_trace(slow: Slow, ada: Any, water: Calculat
     left = Export.objects.get()
     assert (left.state, left.key, left.tries) == ("running", "", 2)
     assert not [path for path in storage()._root.rglob("*") if path.is_file()]
+
+
+def test_what_a_dead_try_has_stored_goes_with_the_next(
+    slow: Slow, ada: Any, water: Calculation
+) -> None:
+    export = asked(ada, water)
+    storage().save(exports.key_of(export, 1), BytesIO(b"left behind"))
+    Export.objects.update(tries=1)
+    export_making.make(export.pk)
+    assert Export.objects.get().tries == 2
+    (kept,) = [path for path in storage()._root.rglob("*") if path.is_file()]
+    assert kept.read_bytes() == b"done"
+    exports.delete(Export.objects.get(), actor=ada)
+    assert not [path for path in storage()._root.rglob("*") if path.is_file()]
+
+
+def test_a_store_that_is_away_keeps_the_row_for_later(
+    slow: Slow, ada: Any, water: Calculation, monkeypatch: Any
+) -> None:
+    def away(*_: Any) -> None:
+        raise Unavailable("The file store does not answer.")
+
+    export = made(ada, water)
+    monkeypatch.setattr(type(storage()), "delete", away)
+    with pytest.raises(Unavailable):
+        exports.delete(export, actor=ada)
+    assert Export.objects.filter(pk=export.pk).exists()
 
 
 def test_deleting_one_that_is_being_made_gives_it_up(

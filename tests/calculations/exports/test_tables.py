@@ -38,6 +38,14 @@ def test_json_has_the_values_of_csv_with_names_and_units(
     assert [float(row[place]) for row in rows] == [row[place] for row in document["rows"]]
 
 
+def test_what_all_runs_together_gave_is_a_table(water: Calculation, as_ada: Client) -> None:
+    written = as_ada.get(reverse("api-calculation-results-csv", args=[water.pk])).content.decode()
+    document = as_ada.get(reverse("api-calculation-results-json", args=[water.pk])).json()
+    volume = next(row for row in document["rows"] if row[1] == "polarizability_volume")
+    assert volume[0] == "polarizability" and volume[4] == "Å³"
+    assert f"{volume[3]},Å³" in written
+
+
 def test_a_dataset_is_json_too(water: Calculation, as_ada: Client) -> None:
     dataset = water.datasets.get(run=None, name="polarizability_fit")
     document = as_ada.get(reverse("api-dataset-json", args=[dataset.pk])).json()

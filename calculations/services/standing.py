@@ -51,9 +51,14 @@ def _check(calculation: Calculation) -> None:
     words = "; ".join(rule.words for rule in broken)[:500]
     if broken and words == calculation.standing_reason:
         return  # said before
-    verb = "check_fails" if broken else "check"
     advance(
-        calculation, verb, actor=RULES, note=words, evidence=_evidence(rules), column="standing"
+        calculation,
+        "check_fails" if broken else "check",
+        actor=RULES,
+        note=words or f"all {len(rules)} rules hold",
+        evidence=_evidence(rules),
+        column="standing",
+        standing_reason=words,
     )
 
 

@@ -28,11 +28,11 @@ class Plausible:
     def words(self) -> str:
         """0 … 100 eV; at least 0 eV; at most 5."""
         if self.low is None:
-            span = f"at most {self.high:g}"
+            span = f"at most {self.high:.10g}"
         elif self.high is None:
-            span = f"at least {self.low:g}"
+            span = f"at least {self.low:.10g}"
         else:
-            span = f"{self.low:g} … {self.high:g}"
+            span = f"{self.low:.10g} … {self.high:.10g}"
         return f"{span} {self.unit}".rstrip().replace("-", "−")
 
 

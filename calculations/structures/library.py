@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from calculations.models import Calculation, Quantity, Structure
 from calculations.software.structure import ATOMIC_NUMBERS
-from calculations.states import CalculationState, RunState
+from calculations.states import CalculationState, RunState, Standing
 from labportal.accounts.models import User
 
 MOST_MULTIPLES = 128  # NaCl also finds Na4Cl4
@@ -142,11 +142,15 @@ class Property:
 
 def properties(structure: Structure, user: User) -> list[Property]:
     """Return what is known of the structure: of calculations as a whole, or of their only run."""
-    rows = Quantity.objects.visible_to(user).filter(
-        Q(run=None) | Q(calculation__run_count=1, run__state=RunState.VALID),
-        calculation__structure=structure,
-        calculation__state=CalculationState.VALID,
-        number__isnull=False,
+    rows = (
+        Quantity.objects.visible_to(user)
+        .filter(
+            Q(run=None) | Q(calculation__run_count=1, run__state=RunState.VALID),
+            calculation__structure=structure,
+            calculation__state=CalculationState.VALID,
+            number__isnull=False,
+        )
+        .exclude(calculation__standing=Standing.RETRACTED)
     )
     newest = rows.select_related("calculation").order_by("-calculation_id", "id")
     found: dict[tuple[str, str], list[Quantity]] = {}

@@ -20,7 +20,7 @@ from labportal.accounts.models import Project, User
 from labportal.common.clock import now
 from labportal.common.templatetags.labportal import file_size
 
-SOON = timedelta(days=7)
+SOON, MONTH = timedelta(days=7), timedelta(days=30)
 MOST = 15
 MOST_TOMBSTONES = 30
 
@@ -35,12 +35,18 @@ class Share:
     runs: int = 0
     in_store: int = 0
     soon: int = 0  # of `on_clusters`, freed within SOON
+    month: int = 0  # of `on_clusters`, freed within MONTH
     kept: int = 0  # of `on_clusters`, flagged to be kept
     disk_free: int | None = None
 
     @property
     def total(self) -> int:
         return self.on_clusters + self.in_store
+
+    @property
+    def disk(self) -> int | None:
+        """What a cluster's raw files and its free disk are together."""
+        return None if self.disk_free is None else self.on_clusters + self.disk_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ def overview() -> Overview:
     projects = _shares(runs, "calculation__project__name", "calculation__project__slug")
     people = _shares(runs, "calculation__created_by__username", "calculation__created_by__username")
     _add_stored(projects, people)
+    for person in User.objects.filter(username__in=people):
+        people[person.username].name = person.display_name
     held = Run.objects.exclude(purge_held="").select_related("calculation").order_by("-pk")
     lately = Purge.objects.filter(done_at__gt=now() - timedelta(days=30))
     found = Overview(
@@ -92,6 +100,7 @@ def overview() -> Overview:
         found.totals.on_clusters += share.on_clusters
         found.totals.runs += share.runs
         found.totals.soon += share.soon
+        found.totals.month += share.month
         found.totals.kept += share.kept
     found.totals.in_store = sum(share.in_store for share in found.people)
     return found
@@ -108,10 +117,13 @@ def _shares(runs: QuerySet[Run], name: str, address: str) -> dict[str, Share]:
         found[row["key"]] = Share(
             row["shown"], row["key"], row["bytes"], row["runs"], kept=row["kept"]
         )
-    due = with_raw_files().filter(due_at__lt=now() + SOON, calculation__keep_files=False)
-    for row in due.order_by().values(key=F(address)).annotate(bytes=Sum("disk_bytes")):
+    due = with_raw_files().filter(due_at__lt=now() + MONTH, calculation__keep_files=False)
+    soon = Sum("disk_bytes", filter=Q(due_at__lt=now() + SOON))
+    grouped = due.order_by().values(key=F(address))
+    for row in grouped.annotate(soon=soon, month=Sum("disk_bytes")):
         if row["key"] in found:
-            found[row["key"]].soon = row["bytes"] or 0
+            found[row["key"]].soon = row["soon"] or 0
+            found[row["key"]].month = row["month"] or 0
     return found
 
 

@@ -57,13 +57,14 @@ def test_valid_results_are_checked_by_rule_and_say_what_was_seen(agent: Agent, a
     assert calculation.standing == Standing.CHECKED
     event = last(calculation)
     assert (event.verb, event.source, event.target) == ("check", "", "checked")
-    assert event.actor_label == standing.RULES
+    assert (event.actor_label, event.note) == (standing.RULES, "all 5 rules hold")
+    assert calculation.standing_reason == ""
     assert event.evidence == [
         "holds: the run is valid and its results are stored",
         "holds: the main result is there: Exit code 0",
         "holds: all 2 numbers are finite",
         "holds: each of 2 quantities has one unit in all runs",
-        "holds: Energy −76.1 eV, within −100 … 0 eV",
+        "holds: Energy −76.1 eV, expected −100 … 0 eV",
     ]
     standing.check([calculation.pk])
     assert last(calculation) == event
@@ -81,7 +82,7 @@ def test_what_follows_an_ending_checks_before_it_announces(agent: Agent, ada: Us
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
-        (energy(12.0), "Energy 12 eV, not within −100 … 0 eV"),
+        (energy(12.0), "Energy 12 eV, expected −100 … 0 eV"),
         (energy(-76.1, "Ha"), "energy is in Ha, it should be in eV"),
         (energy(-76.1, ""), "energy is without a unit, it should be in eV"),
     ],

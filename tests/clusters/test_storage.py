@@ -61,7 +61,7 @@ def test_each_byte_is_counted_for_its_cluster_project_and_person(
         "Water": (3 * GB, 0),
         default_project().name: (2 * GB, 500),
     }
-    assert [row.name for row in found.people] == ["ada", "eve"]
+    assert [row.address for row in found.people] == ["ada", "eve"]
     assert [c.bytes for c in found.largest] == [3 * GB, 2 * GB]
     assert found.totals.total == 5 * GB + 500
 

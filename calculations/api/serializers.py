@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from rest_framework import serializers
 
+from calculations.api.result_shapes import (
+    AnalysisResultSerializer,
+    AttemptSerializer,
+    DatasetSerializer,
+    InputFileSerializer,
+    OutputFileSerializer,
+    QuantitySerializer,
+)
 from calculations.models import (
-    AnalysisResult,
-    Attempt,
     Calculation,
-    Dataset,
     Event,
-    InputFile,
-    OutputFile,
-    Quantity,
     Run,
     Structure,
 )
@@ -113,58 +115,6 @@ class DraftSerializer(serializers.Serializer):
         return self.context["default_project"]
 
 
-class QuantitySerializer(serializers.ModelSerializer):
-    value = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Quantity
-        fields = ["name", "label", "value", "unit", "analysis"]
-
-    def get_value(self, quantity: Quantity) -> float | str | bool | None:
-        return quantity.value
-
-
-class DatasetSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Dataset
-        fields = ["id", "name", "label", "kind", "columns", "analysis"]
-
-
-class AnalysisResultSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = AnalysisResult
-        fields = [
-            "id",
-            "name",
-            "version",
-            "input_sha256",
-            "status",
-            "problem",
-            "created_at",
-            "run",
-        ]
-
-
-class AttemptSerializer(serializers.ModelSerializer):
-    cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
-
-    class Meta:
-        model = Attempt
-        exclude = ["id", "run"]
-
-
-class OutputFileSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = OutputFile
-        fields = ["id", "name", "size", "sha256", "attempt"]
-
-
-class InputFileSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = InputFile
-        fields = ["name", "size", "sha256"]
-
-
 class RunSerializer(serializers.ModelSerializer):
     cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
     quantities = QuantitySerializer(many=True, read_only=True)
@@ -188,6 +138,9 @@ class RunSerializer(serializers.ModelSerializer):
             "started_at",
             "finished_at",
             "main_value",
+            "disk_bytes",
+            "purged_at",
+            "purge_held",
             "quantities",
         ]
 

@@ -128,7 +128,7 @@ def twins(structure: Structure, hashes: tuple[str, ...], user: User) -> QuerySet
 
 def calculations_of(structure: Structure, user: User) -> QuerySet[Calculation]:
     rows = Calculation.objects.visible_to(user).filter(structure=structure)
-    return rows.select_related("project", "created_by", "cluster")
+    return rows.select_related("project", "created_by", "cluster", "standing_by")
 
 
 @dataclass(frozen=True, slots=True)

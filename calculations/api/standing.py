@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calculations.api import serializers as shapes
+from calculations.api import wishes
 from calculations.services import keeping, standing
 
 
@@ -19,7 +20,7 @@ class KeepSerializer(serializers.Serializer):
 class StandingActions:
     """Expects the viewset's `get_object`, `_note` and `_row`."""
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.NoteSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
         """Vouch for the results as a second person; the note is needed where a rule failed."""
@@ -27,7 +28,7 @@ class StandingActions:
         standing.validate(calculation, actor=request.user, note=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.NoteSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def retract(self, request: Request, pk: str) -> Response:
         """Take the results back; the note is the reason, and is needed."""
@@ -35,7 +36,7 @@ class StandingActions:
         standing.retract(calculation, actor=request.user, reason=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.NoteSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: str) -> Response:
         """Undo a retraction; the note is the reason, and is needed."""

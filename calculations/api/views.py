@@ -18,7 +18,7 @@ from rest_framework.serializers import Serializer
 
 from calculations import selectors
 from calculations.api import serializers as shapes
-from calculations.api import software
+from calculations.api import software, wishes
 from calculations.api.standing import StandingActions
 from calculations.matrix import changed_cells
 from calculations.models import Calculation, OutputFile, Quantity, Run
@@ -127,52 +127,52 @@ class CalculationViewSet(
         submission.withdraw(calculation, actor=request.user)
         return self._row(calculation)
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.NoteSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
         calculation = self.get_object()
         submission.approve(calculation, actor=request.user, note=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.NoteSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"], url_path="send-back")
     def send_back(self, request: Request, pk: str) -> Response:
         calculation = self.get_object()
         submission.send_back(calculation, actor=request.user, note=self._note())
         return self._row(calculation)
 
-    @extend_schema(request=shapes.CancelSerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.CancelSerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel the calculation, or the runs of the given numbers."""
         calculation = self.get_object()
-        said = self._said(shapes.CancelSerializer)
+        said = self._said(wishes.CancelSerializer)
         lifecycle.cancel(calculation, actor=request.user, why=said["note"], numbers=said["runs"])
         return self._row(calculation)
 
-    @extend_schema(request=shapes.RetrySerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.RetrySerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Run again what is not valid, or the runs of the given numbers with what they need."""
         calculation = self.get_object()
-        said = self._said(shapes.RetrySerializer)
+        said = self._said(wishes.RetrySerializer)
         lifecycle.retry(
             calculation, actor=request.user, advised=said["advised"], numbers=said["runs"]
         )
         return self._row(calculation)
 
-    @extend_schema(request=shapes.ExtendSerializer, responses=shapes.ExtensionSerializer)
+    @extend_schema(request=wishes.ExtendSerializer, responses=wishes.ExtensionSerializer)
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, pk: str) -> Response:
         """Add values to the axes of a sweep, with all combinations; `preview` stores nothing."""
         calculation = self.get_object()
-        said = self._said(shapes.ExtendSerializer)
+        said = self._said(wishes.ExtendSerializer)
         found = extension.preview(calculation, said["axes"], actor=request.user)
         if not said["preview"]:
             extension.extend(calculation, said["axes"], actor=request.user)
-        return Response(shapes.ExtensionSerializer(found).data)
+        return Response(wishes.ExtensionSerializer(found).data)
 
-    @extend_schema(request=shapes.AnalysesSerializer, responses={202: shapes.AnalysesSerializer})
+    @extend_schema(request=wishes.AnalysesSerializer, responses={202: wishes.AnalysesSerializer})
     @action(detail=True, methods=["post"])
     def analyses(self, request: Request, pk: str) -> Response:
         """Compute analyses from stored results, without a new run; a worker does it.
@@ -180,17 +180,17 @@ class CalculationViewSet(
         A choice that lacks what it requires is refused; `complete` adds it.
         """
         calculation = self.get_object()
-        asked = shapes.AnalysesSerializer(data=request.data)
+        asked = wishes.AnalysesSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         names = reanalysis.ask(calculation, **asked.validated_data, actor=request.user)
         answer = {"names": names, "complete": asked.validated_data["complete"]}
         return Response(answer, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(request=shapes.PrioritySerializer, responses=shapes.CalculationSerializer)
+    @extend_schema(request=wishes.PrioritySerializer, responses=shapes.CalculationSerializer)
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, pk: str) -> Response:
         calculation = self.get_object()
-        asked = shapes.PrioritySerializer(data=request.data)
+        asked = wishes.PrioritySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         lifecycle.set_priority(calculation, asked.validated_data["priority"], actor=request.user)
         return self._row(calculation)
@@ -234,7 +234,7 @@ class CalculationViewSet(
             OpenApiParameter("of", OpenApiTypes.STR, description="the quantity; else the main one"),
             OpenApiParameter("runs", OpenApiTypes.STR, description="numbers, such as 3,7-9"),
         ],
-        responses=shapes.CellsSerializer,
+        responses=wishes.CellsSerializer,
     )
     @action(detail=True)
     def cells(self, request: Request, pk: str) -> Response:
@@ -251,7 +251,7 @@ class CalculationViewSet(
         return Response(get_object_or_404(rows, pk=pk))
 
     def _note(self) -> str:
-        return self._said(shapes.NoteSerializer)["note"]
+        return self._said(wishes.NoteSerializer)["note"]
 
     def _said(self, shape: type[Serializer]) -> dict[str, Any]:
         asked = shape(data=self.request.data)
@@ -313,13 +313,13 @@ class SoftwareViewSet(viewsets.ViewSet):
 
     @extend_schema(
         parameters=[OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)],
-        request=shapes.InputTextSerializer,
+        request=wishes.InputTextSerializer,
         responses=OpenApiTypes.OBJECT,
     )
     @action(detail=True, methods=["post"], url_path="read-input")
     def read_input(self, request: Request, pk: str) -> Response:
         """Return what a whole input file says, as parameters, with notes on what was assumed."""
-        asked = shapes.InputTextSerializer(data=request.data)
+        asked = wishes.InputTextSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         found = inputs.read(software.find(pk), asked.validated_data["input"])
         return Response({"parameters": found.parameters, "notes": found.notes})

@@ -79,7 +79,7 @@ const ticks = (figure, palette) => (figure.ticks?.length ? { gridcolor: palette.
 // A broken line where zero stands for something: the Fermi level, the top of the valence bands.
 const isRelative = (column) => ` ${column.label.toLowerCase()} `.includes(" from ");
 function references(figure, palette) {
-  const line = { type: "line", layer: "below", line: { color: palette.muted, width: 1, dash: "dash" } };
+  const line = { type: "line", layer: "above", opacity: 0.8, line: { color: palette.muted, width: 1, dash: "dash" } };
   const shapes = [];
   if (isRelative(figure.x) && figure.x.values.some((x) => x < 0) && figure.x.values.some((x) => x > 0)) shapes.push({ ...line, xref: "x", yref: "paper", x0: 0, x1: 0, y0: 0, y1: 1 });
   if (figure.style !== "levels" && figure.y.length && isRelative(figure.y[0])) shapes.push({ ...line, xref: "paper", yref: "y", x0: 0, x1: 1, y0: 0, y1: 0 });

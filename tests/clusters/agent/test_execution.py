@@ -76,13 +76,16 @@ def test_what_a_plug_in_raises_fails_the_run_and_not_the_agent(
     assert portal.report_of(portal.want(spec("true")))["outcome"]["verdict"] == "valid"
 
 
-def test_an_analysis_that_breaks_is_left_out(
+def test_an_analysis_that_breaks_says_so_and_stops_no_other(
     agent: AgentProcess, portal: FakePortal, spec: Describe
 ) -> None:
     agent.start()
     report = portal.report_of(portal.want(spec("echo x", analyses=["breaks", "double"])))
     assert report["outcome"]["verdict"] == "valid"
-    assert [analysis["name"] for analysis in report["analyses"]] == ["double"]
+    broken, double = report["analyses"]
+    assert (broken["name"], broken["status"]) == ("breaks", "failed")
+    assert broken["problem"].startswith("the plug-in failed: ")
+    assert (double["name"], double["status"], double["problem"]) == ("double", "computed", "")
     portal.until(lambda: any("breaks failed" in e.get("text", "") for e in portal.events.values()))
 
 

@@ -120,6 +120,7 @@ def safe_name(name: str) -> PurePosixPath:
     out of the folder.
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.name or ":" in path.parts[0]:
+    leads_out = path.is_absolute() or ".." in path.parts or not path.name
+    if leads_out or ":" in path.parts[0] or not name.isprintable():
         raise Invalid(f"The portal names a file {name!r}, which would lie outside of the folder.")
     return path

@@ -35,6 +35,7 @@ class Series(TypedDict):
     unit: str
     values: list[Any]
     style: NotRequired[str]  # where it differs from the chart's
+    x: NotRequired[list[Any]]  # its places, where they are not those of the chart
 
 
 class ChartDocument(TypedDict):

@@ -5,6 +5,7 @@ from django.urls import path
 from calculations.views import (
     analysing,
     bulk,
+    comparing,
     dashboard,
     detail,
     draft,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("calculations/bulk/", bulk.calculation_bulk, name="calculation-bulk"),
     path("calculations/undo/<str:token>/", bulk.calculation_undo, name="calculation-undo"),
     path("calculations/bin/", bulk.calculation_bin, name="calculation-bin"),
+    path("calculations/compare/", comparing.calculation_compare, name="calculation-compare"),
     path("calculations/filters/", filters.save, name="calculation-filter-save"),
     path(
         "calculations/filters/<int:filter_id>/delete/",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,6 +26,9 @@ MOST_WORDS = 3
 def calculation_bulk(request: HttpRequest) -> HttpResponse:
     """Do one verb to the chosen rows; what cannot be done is said, and stops nothing else."""
     chosen = [int(key) for key in request.POST.getlist("id") if key.isdecimal() and len(key) < 16]
+    if request.POST.get("verb") == "compare":
+        pairs = [("id", str(key)) for key in chosen]
+        return redirect(f"{reverse('calculation-compare')}?{urlencode(pairs)}")
     try:
         verb, value = request.POST.get("verb", ""), request.POST.get("priority", "")
         said = bulk.do(verb, chosen, actor=request.user, value=value)

@@ -1,7 +1,7 @@
 // Result figures by Plotly, for pages that load it (window.Plotly). In the page:
 //   <script type="application/json" id="data-dipole">…</script><div data-plot="data-dipole"></div>
 // The data are those of calculations/charts.py: {"name", "title", "style", "log_y", "x": {"label", "unit", "values"},
-// "y": [{"label", "unit", "values", "style" where it differs}], "y_label" where the series are runs, "ticks": [[x, name]]}. When a live region
+// "y": [{"label", "unit", "values", "style" where it differs, "x" where it has places of its own}], "y_label" where the series are runs, "ticks": [[x, name]]}. When a live region
 // brings new data, the figure is drawn anew. Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure
 // in the light scheme, as it stands in a paper, [data-save="csv"] its numbers; [data-log-axis] switches the axis.
 
@@ -30,7 +30,7 @@ function traces(figure, palette) {
     type: "scatter",
     mode: MODES[column.style] ?? (figure.x.values.length === 1 ? "markers" : isFit(column) ? "lines" : fitted ? "markers" : mode),
     name: column.label,
-    x: figure.x.values,
+    x: column.x ?? figure.x.values,
     y: column.values,
     connectgaps: false,
     line: { color: palette.series[index % 6], width: 1.8, dash: ["solid", "dash", "dot", "dashdot"][Math.floor(index / 6) % 4] },
@@ -138,6 +138,12 @@ function load(element) {
   draw(element);
 }
 
+// Of series with places of their own on x: one row for each point.
+function long(figure, cell) {
+  const rows = figure.y.flatMap((column) => (column.x ?? figure.x.values).map((x, i) => [column.label, x, column.values[i]]));
+  return [["series", titled(figure.x), figure.y_label], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
 // The numbers as they are drawn, for figures of several runs, which no stored table holds.
 function csv(figure) {
   const cell = (value) => {
@@ -145,6 +151,7 @@ function csv(figure) {
     const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value; // a spreadsheet would take it for a formula
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
+  if (figure.y.some((column) => column.x)) return long(figure, cell);
   const head = (column) => titled(figure.y_label ? { ...column, label: `${figure.y_label}, ${column.label}` } : column);
   const rows = [[titled(figure.x), ...figure.y.map(head)], ...figure.x.values.map((x, i) => [x, ...figure.y.map((column) => column.values[i])])];
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");

@@ -2,7 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
-from calculations.api import comparison, bulk, exports, preview, results, search
+from calculations.api import bulk, comparison, exports, preview, results, search
 from calculations.api.export_views import ExportViewSet
 from calculations.api.pseudopotentials import PseudopotentialViewSet
 from calculations.api.structures import StructureViewSet

@@ -54,13 +54,18 @@ def calculation_geometry(request: HttpRequest, pk: int) -> JsonResponse:
     return JsonResponse(geometry.document(atoms) if atoms else {"symbols": []})
 
 
-def viewer_of(calculation: Calculation, run: Run | None, user: User) -> Viewer | None:
-    """What is drawn of the geometry that a run found; None where it stored none."""
+def viewer_of(
+    calculation: Calculation, run: Run | None, user: User, *, moving: bool = False
+) -> Viewer | None:
+    """What is drawn of the geometry that a run found; None where it stored none.
+
+    `moving`: only where there is a way to play.
+    """
     if run is None:
         return None
     rows = run.datasets.filter(name__in=(TRAJECTORY, GEOMETRY), analysis=None)
     names = set(rows.values_list("name", flat=True))
-    if not names:
+    if not names or (moving and TRAJECTORY not in names):
         return None
     url = reverse("calculation-geometry", args=[calculation.pk])
     may_keep = GEOMETRY in names and can(user, Can.CREATE_CALCULATION)

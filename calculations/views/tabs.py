@@ -108,7 +108,7 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "facts": _facts(calculation),
         "checked": overviews.last_check(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
-        "viewer": viewer_of(calculation, focus, request.user),
+        "viewer": viewer_of(calculation, focus, request.user, moving=True),
     }
 
 

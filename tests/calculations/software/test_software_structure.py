@@ -102,6 +102,6 @@ def test_along_a_direction_that_does_not_repeat_there_are_no_images():
 
 def test_a_sheet_of_many_atoms_is_checked_at_once():
     rows = [f"C 0 {1.4 * i:.2f} {1.4 * j:.2f}" for i in range(140) for j in range(140)]
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(read_xyz("\n".join(rows)).atoms) == 19_600
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -13,7 +13,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from calculations.software.structure import (
-    LEAST_DISTANCE,
     Atom,
     Structure,
     StructureError,
@@ -176,19 +175,18 @@ def test_twenty_thousand_atoms_take_about_a_second() -> None:
         ((length, 0, 0), (0, length, 0), (0, 0, length)),
     )
     fingerprint(read(POSCAR).structure)  # the libraries are loaded once
-    began = time.perf_counter()
+    began = time.process_time()
     fingerprint(one)
-    assert time.perf_counter() - began < 3  # half a second alone; other tests share the machine
+    assert time.process_time() - began < 2
 
 
 def test_no_hostile_cell_takes_long() -> None:
     atoms = [(0.0, 0, 0), (0, 0, 1.0), (1.0, 0, 0)]
-    began = time.perf_counter()
+    began = time.process_time()
     for cell in (
         ((1e4, 0, 0), (9e3, 30, 0), (5e3, 8e3, 30)),
         ((1e4, 0, 0), (0, 1e4, 0), (0, 0, 1e4)),
         ((1e4, 0, 0), (9e3, 1, 0), (5e3, 8e3, 0.5)),
     ):
         fingerprint(structure(["H"] * 3, atoms, cell))  # type: ignore[arg-type]
-    assert time.perf_counter() - began < 12
-    assert LEAST_DISTANCE > 0
+    assert time.process_time() - began < 6

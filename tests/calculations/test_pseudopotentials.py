@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from calculations.models import InputFile, Pseudopotential
+from calculations.models import Pseudopotential
 from calculations.services import drafts, pseudopotentials, submission
 from calculations.services.pseudo_families import best_family, families, warnings
 from calculations.software.siesta import Siesta
@@ -170,7 +170,6 @@ def test_deleting_a_draft_leaves_the_library(
     made = draft(ada, pseudo_family="PBE", **WATER)
     with django_capture_on_commit_callbacks(execute=True):
         drafts.delete(made, actor=ada)
-    assert not InputFile.objects.exists()
     assert storage().open(Pseudopotential.objects.get(element="O").key).read() == psf("O")
 
 

@@ -150,7 +150,7 @@ def test_bands_without_their_second_step_are_not_valid(copy):
     outcome = ESPRESSO.judge(folder, Exit(137))
     assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "killed")
     outcome = ESPRESSO.judge(folder, Exit(0))
-    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "aborted")
+    assert (outcome.verdict, outcome.code) == (Verdict.FAILED, "cut_output")
     assert outcome.message.startswith("The step of the bands did not reach its end")
     assert "no 'JOB DONE.' of step 2" in outcome.evidence[-2]
 

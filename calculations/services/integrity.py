@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F
-
 from calculations.models import Attempt, Dataset, OutputFile, Quantity, Run
 from calculations.software.canonical import results_sha256
 from labportal.common.errors import InvalidInput, NotFound, Unavailable
@@ -47,21 +45,18 @@ def problems(runs: Sequence[Run]) -> dict[Any, Problem]:
     """Return what speaks against deleting the raw files of these runs, in a fixed number of
     queries and one look at each stored file; a run without a finished attempt has no results.
     """
-    told = dict(
-        Attempt.objects.filter(
-            run__in=runs, number=F("run__attempt"), ending=Attempt.Ending.FINISHED
-        ).values_list("run_id", "results_sha256")
-    )
+    ended = Attempt.objects.filter(run__in=runs, ending=Attempt.Ending.FINISHED)
+    told = {a.run_id: a for a in ended.order_by("number")}  # the last: its results are stored
     found: dict[Any, Problem] = {}
-    stored = stored_digests([pk for pk, digest in told.items() if digest])
-    for pk, digest in told.items():
+    stored = stored_digests([pk for pk, attempt in told.items() if attempt.results_sha256])
+    for pk, attempt in told.items():
+        digest = attempt.results_sha256
         if not digest:
             found[pk] = Problem("its results were stored before checksums were kept", False)
         elif stored[pk] != digest:
             found[pk] = Problem("the stored results differ from what the cluster found")
-    files = OutputFile.objects.filter(run__in=told, attempt=F("run__attempt"))
-    for file in files.order_by("name"):
-        words = _file_problem(file)
+    for file in OutputFile.objects.filter(run__in=told).order_by("name"):
+        words = _file_problem(file) if file.attempt == told[file.run_id].number else ""
         if words:
             found.setdefault(file.run_id, Problem(words))
     return found

@@ -151,6 +151,16 @@ def test_nothing_is_deleted_while_the_stored_results_differ(
         retention.purge_now(calculation, actor=ada)
 
 
+def test_results_of_an_earlier_attempt_are_verified_where_the_last_found_none(
+    agent: Agent, ada: User
+) -> None:
+    run = ended(with_results(agent, ada))
+    Run.objects.update(attempt=2, state="cancelled")
+    Attempt.objects.create(run=run, number=2, ending="cancelled")
+    Quantity.objects.filter(name="energy").update(number=-76.2)
+    assert retention.schedule_purges() == 0
+
+
 def test_mended_results_let_the_files_go(agent: Agent, ada: User) -> None:
     run = ended(with_results(agent, ada))
     Quantity.objects.filter(name="energy").update(number=-76.2)

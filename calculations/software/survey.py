@@ -76,6 +76,25 @@ def read_through(path: Path, landmarks: Landmarks, reader: Reader) -> None:
             reader.feed(number, text)
 
 
+def places_of(path: Path, head: bytes) -> Iterator[int]:
+    """Yield where the lines begin that start with `head`, as bytes from the start of the file."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb", buffering=0) as file:
+            rest, place = b"\n", -1
+            while data := file.read(BLOCK):
+                data = rest + data
+                found = data.find(b"\n" + head)
+                while found >= 0:
+                    yield place + found + 1
+                    found = data.find(b"\n" + head, found + 1)
+                rest = data[-len(head) :]
+                place += len(data) - len(rest)
+    except OSError:
+        return
+
+
 def choose(path: Path, landmarks: Landmarks) -> list[Part]:
     """Return the parts of a large file that are worth reading, in their order."""
     survey = _Survey(landmarks)

@@ -6,7 +6,9 @@ Read from ANI, XV, MDE and the output, thinned while they are read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from calculations.software.reading import Thinned, integer, lines, real, reals
 from calculations.software.results import Dataset
@@ -14,52 +16,64 @@ from calculations.software.siesta import fdf
 from calculations.software.siesta.fdf import FdfError
 from calculations.software.siesta.files import Geometry
 from calculations.software.structure import ATOMIC_NUMBERS, SYMBOLS
+from calculations.software.survey import places_of
 from calculations.software.tables import table
 
 MAX_FRAMES = 200
 MAX_ROWS = 100_000
 MAX_DYNAMICS = 2000
 MAX_INPUT = 2_000_000  # characters
+MAX_CELL = 1000  # bytes of a cell's head and rows
 INPUT = "input.fdf"
+CELL = b"outcell: Unit cell vectors (Ang)"
 
 Place = tuple[str, float, float, float]
 Frame = tuple[Place, ...]
 Cell = tuple[tuple[float, ...], ...]
+Item = TypeVar("Item")
 
 
 def trajectory(folder: Path, ani: Path) -> tuple[Dataset | None, int]:
     """Return the frames, evenly thinned, and how many there were; the first is the input's."""
-    frames: Thinned[tuple[int, Frame]] | None = None
+    kept: Thinned[tuple[int, list[str]]] | None = None
+    first: Frame | None = None
     count = 0
-    for frame in _frames(ani):
-        if frames is None:
-            frames = Thinned(_limit(len(frame)), recent=1)
-            first = _input_frame(folder)
-            if first is not None and [p[0] for p in first] == [p[0] for p in frame]:
-                frames.append((0, first))
-                count = 1
-        frames.append((count, frame))
+    for raw in _frames(ani):
+        if kept is None:
+            kept = Thinned(_limit(len(raw)), recent=1)
+            first = _first(folder, raw)
+            count = 0 if first is None else 1
+        kept.append((count, raw))
         count += 1
-    if frames is None or count < 2:
+    if kept is None or count < 2:
         return None, count
-    rows = [(i, *place) for i, frame in _ends(frames) for place in frame]
+    frames = [(0, first)] if first is not None else []
+    for number, raw in _ends(kept):
+        frame = _places(raw)
+        if frame is None:  # broken: nothing behind it can be trusted
+            break
+        frames.append((number, frame))
+    if len(frames) < 2:
+        return None, len(frames)
+    rows = [(i, *place) for i, frame in _within(frames) for place in frame]
     heads = (("frame", "Geometry", ""), ("symbol", "Element", ""), *((a, a, "Å") for a in "xyz"))
     return table("trajectory", "Geometries", "table", heads, rows), count
 
 
 def cells(output: Path, count: int, atoms: int) -> Dataset | None:
     """The cells of the frames, where the output has one for each of `count` geometries."""
-    found: Thinned[tuple[int, Cell]] = Thinned(_limit(atoms), recent=1)
+    heads_at: Thinned[tuple[int, int]] = Thinned(_limit(atoms), recent=1)
     number = 0
-    for cell in _cells(output):
+    for place in places_of(output, CELL):
         if number < count:  # the last is printed again at the end
-            found.append((number, cell))
+            heads_at.append((number, place))
         number += 1
     if number < count or count < 2:
         return None
     heads = [("frame", "Geometry", "")]
     heads += [(f"{v}{a}", f"{v}, {a}", "Å") for v in "abc" for a in "xyz"]
-    rows = [(i, *(x for vector in cell for x in vector)) for i, cell in _ends(found)]
+    found = [(i, _cell(output, place)) for i, place in _ends(heads_at)]
+    rows = [(i, *(x for vector in cell for x in vector)) for i, cell in found if cell]
     return table("trajectory_cells", "Cells", "table", heads, rows)
 
 
@@ -110,16 +124,29 @@ def _limit(atoms: int) -> int:
     return max(2, min(MAX_FRAMES, MAX_ROWS // max(1, atoms)))
 
 
-def _ends(
-    frames: Thinned[tuple[int, Frame]] | Thinned[tuple[int, Cell]],
-) -> list[tuple[int, Frame]]:
+def _ends(items: Thinned[Item]) -> list[Item]:
     """The thinned items, never more than the limit although the last is among them."""
-    items = list(frames.items)
+    return _within(items.items)
+
+
+def _within(items: list[Item]) -> list[Item]:
     return items if len(items) <= MAX_FRAMES else [*items[: MAX_FRAMES - 1], items[-1]]
 
 
-def _frames(path: Path) -> Iterator[Frame]:
-    """Yield the whole frames of a file of many xyz; the first that is broken ends them."""
+def _first(folder: Path, raw: list[str]) -> Frame | None:
+    """The atoms of the input, where they are those of the first frame."""
+    first, frame = _input_frame(folder), _places(raw)
+    same = (
+        first is not None and frame is not None and [p[0] for p in first] == [p[0] for p in frame]
+    )
+    return first if same else None
+
+
+def _frames(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of the whole frames of a file of many xyz; where one is cut, they end.
+
+    What stands in the rows is read of those frames alone that are kept.
+    """
     stream = (text for _, text in lines(path))
     for text in stream:
         if not text.strip():
@@ -128,10 +155,15 @@ def _frames(path: Path) -> Iterator[Frame]:
         if count is None or not 0 < count <= MAX_ROWS // 2:
             return
         next(stream, "")  # the comment
-        frame = tuple(place for _, place in zip(range(count), map(_place, stream)) if place)
-        if len(frame) != count:
+        raw = list(islice(stream, count))
+        if len(raw) != count or _place(raw[-1]) is None:
             return
-        yield frame
+        yield raw
+
+
+def _places(raw: list[str]) -> Frame | None:
+    frame = tuple(place for place in map(_place, raw) if place)
+    return frame if len(frame) == len(raw) else None
 
 
 def _place(text: str) -> Place | None:
@@ -179,17 +211,8 @@ def _row(words: Sequence[str], species: dict[str, str]) -> Place | None:
     return species[words[3]], x, y, z
 
 
-def _cells(output: Path) -> Iterator[Cell]:
-    vectors: list[tuple[float, ...]] | None = None
-    for _, text in lines(output):
-        if vectors is not None:
-            values = [value for value in reals(text) if value is not None]
-            if len(values) != 3:
-                vectors = None
-                continue
-            vectors.append(tuple(values))
-            if len(vectors) == 3:
-                yield tuple(vectors)
-                vectors = None
-        elif text.startswith("outcell: Unit cell vectors (Ang)"):
-            vectors = []
+def _cell(output: Path, place: int) -> Cell | None:
+    """The three rows behind the head that stands at that byte."""
+    rows = [reals(text) for _, text in islice(lines(output, place, MAX_CELL), 1, 4)]
+    vectors = tuple(tuple(v for v in row if v is not None) for row in rows)
+    return vectors if len(vectors) == 3 and all(len(v) == 3 for v in vectors) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -116,3 +117,13 @@ def test_an_output_of_one_endless_line_is_survived(tmp_path, in_parts):
     (tmp_path / "output.out").write_bytes(b"scf: error Begin " * 10_000)
     for plugin in PLUGINS.values():
         assert plugin.judge(tmp_path, Exit(0)).verdict is Verdict.FAILED
+
+
+def test_lines_are_found_across_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "text"
+    path.write_bytes(b"head 1\nx head\nhead 2\n" * 40)
+    expected = [match.start() for match in re.finditer(b"^head", path.read_bytes(), re.M)]
+    for size in range(4, 40):
+        monkeypatch.setattr(survey, "BLOCK", size)
+        assert list(survey.places_of(path, b"head")) == expected
+    assert list(survey.places_of(tmp_path / "absent", b"head")) == []

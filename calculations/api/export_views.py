@@ -49,7 +49,7 @@ class AskSerializer(serializers.Serializer):
 
     kind = serializers.CharField(max_length=30)
     calculation = serializers.IntegerField(required=False)
-    filters = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    filters = serializers.DictField(child=serializers.CharField(max_length=500), required=False)
     where = serializers.ListField(
         child=serializers.CharField(max_length=200), required=False, help_text="gap>5 eV"
     )

@@ -27,10 +27,11 @@ TRUST = {
 MOST_RUNS = 1_000_000
 MOST_INCLUDED = 40
 MOST_NOTE = 500
-MOST_CONDITIONS = 12
+MOST_CONDITIONS, MOST_WORDS = 12, 500
 MOST_LOOKED_AT = 2000  # runs, to tell what datasets there are
 #: What a set may be narrowed by, beside the filters of the list.
 OF_STRUCTURE = ("formula", "elements")
+SEARCHES = ("text", "q")  # in the language of the search; here each run must fit
 STRUCTURES = "structures"  # of what may be included, the one that is no dataset
 DEFAULT = (STRUCTURES,)
 
@@ -72,16 +73,18 @@ class RunSet:
         note = str(asked.get("note") or "").strip()
         if len(note) > MOST_NOTE:
             raise InvalidInput(f"may have {MOST_NOTE} characters at most", field="note")
-        said = {str(name): str(value).strip()[:200] for name, value in filters.items() if value}
+        said = {str(name): str(value).strip() for name, value in filters.items() if value}
+        if any(len(value) > MOST_WORDS for value in said.values()):
+            raise InvalidInput(f"have {MOST_WORDS} characters each at most", field="filters")
         _elements(said.get("elements", ""))
         return cls(
             user,
-            Filters.read({name: value for name, value in said.items() if name != "q"}),
+            Filters.read({name: value for name, value in said.items() if name not in SEARCHES}),
             standing,
             _included(asked),
             note,
             _conditions(asked.get("where"), user),
-            search.parse(said.get("q", ""), user=user),
+            search.parse(said.get("q") or said.get("text", ""), user=user),
             said,
         )
 
@@ -101,7 +104,7 @@ class RunSet:
     def narrowed(self) -> list[str]:
         """What narrows it, in words."""
         return [
-            *(f"{name} {value}" for name, value in self.words.items() if name != "q"),
+            *(f"{name} {value}" for name, value in self.words.items() if name not in SEARCHES),
             *(condition.said for condition in self.query.conditions),
             *(condition.words for condition in self.conditions),
         ]

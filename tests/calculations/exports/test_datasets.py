@@ -248,6 +248,7 @@ def test_formula_elements_and_bounds_of_quantities_narrow_it(water: Calculation,
     assert count(filters={"structure": structure.number}) == 5
     assert count(filters={"q": "valid water runs"}) == 5
     assert count(filters={"q": f"formula:H2O {bound}"}) == 2
+    assert count(filters={"text": bound}) == 2  # as the list of calculations has it
     assert count(filters={"q": "software:siesta"}) == 0
 
 
@@ -260,6 +261,7 @@ def test_formula_elements_and_bounds_of_quantities_narrow_it(water: Calculation,
         ({"filters": {"elements": "H, Xx"}}, "Xx is no chemical symbol"),
         ({"filters": []}, ""),
         ({"filters": "all"}, "must be an object"),
+        ({"filters": {"person": "x" * 501}}, "500 characters each"),
         ({"standing": "retracted"}, "must be one of validated, checked"),
         ({"include": ["x"] * 41}, "at most 40"),
         ({"include": 7}, "must be a list"),

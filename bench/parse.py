@@ -2,7 +2,8 @@
 at the peak.
 
 The outputs are made of recorded runs: their beginning, one geometry over and over, their end; once
-with few atoms, so with many geometries, and once with long tables of atoms.
+with few atoms, so with many geometries, and once with long tables of atoms. The limit is held
+against the processor's time, which other programs on the machine do not lengthen.
 """
 
 from __future__ import annotations
@@ -67,20 +68,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 stdout=subprocess.PIPE,
             )
         found = json.loads(answer.stdout)
-        rate = size / 1e6 / found["seconds"]
+        rate = size / 1e6 / found["processor_seconds"]
         results.append(
             {
                 "software": output.software,
                 "atoms": output.atoms,
                 "megabytes": round(size / 1e6),
                 **found,
-                "mb_per_s": round(rate),
+                "mb_per_s": round(size / 1e6 / found["seconds"]),
+                "mb_per_processor_second": round(rate),
                 "ok": rate >= LIMIT_MB_PER_S and found["peak_mb"] < LIMIT_MB,
             }
         )
     return {
         "outputs": results,
-        "limits": {"mb_per_s_at_least": LIMIT_MB_PER_S, "peak_mb_below": LIMIT_MB},
+        "limits": {
+            "mb_per_processor_second_at_least": LIMIT_MB_PER_S,
+            "peak_mb_below": LIMIT_MB,
+        },
     }
 
 

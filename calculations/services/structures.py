@@ -110,7 +110,12 @@ def create_from_run(run: Run, *, actor: User, name: str = "") -> tuple[Structure
 
 
 def final_geometry(run: Run) -> Atoms | None:
-    """Return the atoms with which the run ended, None where it stored none that can be used."""
+    """Return the atoms with which the run ended, None where it stored none that can be used.
+
+    A molecule stays one, whatever box its program has put around it.
+    """
+    start = run.calculation.structure
+    periodic = start.periodic if start else "TTT"
     stored = {d.name: d for d in run.datasets.filter(name__in=(GEOMETRY, CELL), analysis=None)}
     if GEOMETRY not in stored:
         return None
@@ -118,8 +123,10 @@ def final_geometry(run: Run) -> Atoms | None:
         columns = _columns(stored[GEOMETRY])
         places = list(zip(columns["x"], columns["y"], columns["z"], strict=True))
         cell = _columns(stored[CELL]) if CELL in stored else None
-        vectors = list(zip(cell["x"], cell["y"], cell["z"], strict=True)) if cell else None
-        return finish([str(symbol) for symbol in columns["symbol"]], places, vectors)
+        boxed = cell is None or periodic == "FFF"
+        vectors = None if boxed else list(zip(cell["x"], cell["y"], cell["z"], strict=True))
+        symbols = [str(symbol) for symbol in columns["symbol"]]
+        return finish(symbols, places, vectors, periodic=periodic)
     except (StructureError, KeyError, TypeError, ValueError):
         return None
 

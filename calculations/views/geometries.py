@@ -84,14 +84,15 @@ def playback(run: Run) -> dict[str, Any] | None:
     symbols = frames[0][1]
     if any(of_frame != symbols for _, of_frame, _ in frames):
         return None
-    cells = _cells(stored.get(CELLS), len(frames))
+    boxed = final is not None and final.cell is None
+    cells = [] if boxed else _cells(stored.get(CELLS), len(frames))
     numbers = [number for number, _, _ in frames]
     return {
         "formula": final.formula if final else "",
         "symbols": symbols,
         "positions": frames[-1][2],
         "cell": cells[-1] if cells else (final.cell if final else None),
-        "periodic": "TTT" if cells or (final and final.cell) else "FFF",
+        "periodic": final.periodic if final else "TTT" if cells else "FFF",
         "colours": geometry.colours(list(dict.fromkeys(symbols))),
         "radii": geometry.radii(list(dict.fromkeys(symbols))),
         "frames": [places for _, _, places in frames],

@@ -51,6 +51,15 @@ def relaxed(actor: Any, **wishes: Any) -> Run:
         kind="table",
         columns=[{"name": n, "label": n, "unit": "", "values": v} for n, v in columns.items()],
     )
+    box = {"vector": ["a", "b", "c"], "x": [9, 0, 0], "y": [0, 9, 0], "z": [0, 0, 9]}
+    Dataset.objects.create(
+        calculation=calculation,
+        run=run,
+        name="final_cell",
+        label="Cell",
+        kind="table",
+        columns=[{"name": n, "label": n, "unit": "", "values": v} for n, v in box.items()],
+    )
     return run
 
 
@@ -151,6 +160,7 @@ def test_the_last_geometry_of_a_run_is_kept_as_a_structure(ada: Any) -> None:
     found, is_new = structures.create_from_run(run, actor=ada)
     assert is_new and found.derived_from == run and found.name.endswith(", relaxed")
     assert found != run.calculation.structure
+    assert found.periodic == "FFF"  # the box that the run had is none of the molecule's own
     assert structures.create_from_run(run, actor=ada) == (found, False)
     Dataset.objects.all().delete()
     with pytest.raises(WrongMoment, match="stored no geometry"):

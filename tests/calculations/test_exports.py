@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
@@ -385,3 +386,11 @@ def test_the_interface_asks_watches_fetches_and_deletes(
     problem(mine.post("/api/v1/exports/", {"kind": "x"}, format="json"), 400, kind="no kind")
     assert mine.delete(at).status_code == 204
     assert not Export.objects.exists()
+
+
+def test_what_a_search_found_can_be_exported(ada: Any, client: Client) -> None:
+    client.force_login(ada)
+    page = client.get(reverse("search"), {"q": "state:valid & software:noop"}).content.decode()
+    (at,) = re.findall(rf'href="({reverse("export-new")}\?q=[^"]*)"', page)
+    told = client.get(at.replace("&amp;", "&")).content.decode()
+    assert "Narrowed to" in told and 'name="q" value="' in told

@@ -215,7 +215,12 @@ def _in_unit(own: Sequence[tuple[str, Any]], unit: str) -> tuple[list[Any], str]
     factors = {source: factor(source, unit) for source, _ in own}
     if any(by is None for by in factors.values()):
         return [value for _, value in own], own[0][0] or "no unit"
-    return [value * factors[source] if is_number(value) else value for source, value in own], ""
+    return [_rounded(v * factors[u]) if is_number(v) else v for u, v in own], ""
+
+
+def _rounded(value: float) -> float:
+    """Without the digits that conversion has added."""
+    return float(f"{value:.12g}")
 
 
 Setup = tuple[str, str, str, Callable[[Calculation], Any], Callable[[Any], str]]

@@ -99,7 +99,7 @@ def values_of(
         by = dict(measured.factors).get(quantity.unit)
         if by is not None:
             own = held.setdefault(getattr(quantity, key), {})
-            own.setdefault(measured.label, []).append(quantity.number * by)
+            own.setdefault(measured.label, []).append(float(f"{quantity.number * by:.12g}"))
     units = {measured.label: measured.unit for measured in query.measured}
     return {
         place: [

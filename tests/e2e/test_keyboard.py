@@ -35,8 +35,9 @@ def test_a_slash_goes_to_the_search(open_page: OpenPage) -> None:
     expect(page.get_by_label("Search calculations")).to_be_focused()
     page.keyboard.type("electric field")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/calculations/?q=electric+field")
-    expect(page.locator("tbody .row-link")).to_have_text(["Water in an electric field"])
+    page.wait_for_url("**/search/?q=electric+field")
+    found = page.locator("#group-calculations").locator("xpath=ancestor::section")
+    expect(found.locator(".row-link")).to_have_text(["Water in an electric field"])
 
 
 def test_g_and_a_letter_go_to_every_section(open_page: OpenPage) -> None:

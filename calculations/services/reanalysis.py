@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from celery import current_app
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from kombu.exceptions import OperationalError
@@ -41,6 +42,7 @@ from labportal.common.errors import InvalidInput, Unavailable, WrongMoment
 from labportal.common.wake import redis_client
 from labportal.realtime.events import publish
 
+TASK = "calculations.tasks.reanalyse"
 BATCH = 50  # runs at once: some megabytes of results
 PROGRESS_SECONDS = 600  # how long a silent computation counts as going on
 MOST_AT_ONCE = 200  # calculations that one click computes anew
@@ -79,13 +81,11 @@ def ask_outdated(calculations: QuerySet[Calculation], *, actor: User) -> int:
 
 
 def _enqueue(wanted: Mapping[int, Sequence[str]], actor: User) -> None:
-    from calculations.tasks import reanalyse as task
-
     def send() -> None:
         try:
             for pk, names in wanted.items():
                 _note(pk, Progress(0, 0))
-                task.delay(pk, list(names), actor.pk)
+                current_app.send_task(TASK, args=[pk, list(names), actor.pk])
         except OperationalError:
             for pk in wanted:
                 _note(pk, None)

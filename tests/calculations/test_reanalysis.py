@@ -34,7 +34,12 @@ def at_once(monkeypatch):
     """The worker works as soon as it is asked."""
     moment = SimpleNamespace(atomic=transaction.atomic, on_commit=lambda act: act())
     monkeypatch.setattr(reanalysis, "transaction", moment)
-    monkeypatch.setattr(tasks.reanalyse, "delay", lambda *told: tasks.reanalyse(*told))
+
+    def work(name, args):
+        assert name == tasks.reanalyse.name
+        tasks.reanalyse(*args)
+
+    monkeypatch.setattr(reanalysis, "current_app", SimpleNamespace(send_task=work))
 
 
 def define(monkeypatch, *analyses: Analysis) -> None:

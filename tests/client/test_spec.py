@@ -128,3 +128,15 @@ def test_a_command_that_is_not_there_leads_to_the_one_that_is(labportal: Call) -
 
 def test_nobody_signed_in_is_told_the_first_step(labportal: Call) -> None:
     assert "labportal login --url" in labportal("list", code=3).stderr
+
+
+def test_a_name_with_brackets_does_no_harm_to_the_bars() -> None:
+    from labportal.client.cli.base import App
+    from labportal.client.cli.following import _Bars
+    from labportal.client.portal import Calculation
+
+    run = {"id": "a", "index": 0, "state": "running", "reason": "", "progress": {}}
+    document = {"id": 1, "number": "C-1", "name": "[/] [red]x", "state": "running", "runs": [run]}
+    with _Bars(App("", as_json=False)) as bars:
+        news = {"type": "run.progress", "run": "a", "done": 3, "of": 9, "what": "[/]", "monitor": 1}
+        bars.show(Calculation(None, document), [news])  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ class _Bars:
         told = {str(e["run"]): e for e in news if e.get("type") == "run.progress"}
         ended = sum(run.state in ENDED_RUNS for run in runs)
         if self._all is None:
-            name = f"{found.number} {cell(found.name)[:30]}"
+            name = f"{found.number} {_plain(found.name)[:30]}"
             self._all = self._progress.add_task(name, total=len(runs) or None, words="")
         self._progress.update(self._all, completed=ended, words=_counts(found))
         for run in runs:
@@ -117,7 +117,7 @@ class _Bars:
             name = f"  run {run.number}"
             self._bars[run.id] = self._progress.add_task(name, total=None, words="")
         monitor = progress.get("monitor")
-        words = cell(progress.get("what", ""))
+        words = _plain(progress.get("what", ""))
         if isinstance(monitor, int | float):
             words = f"{words} · {monitor:.3g}"
         self._progress.update(
@@ -126,6 +126,11 @@ class _Bars:
             total=progress.get("of"),
             words=words,
         )
+
+
+def _plain(text: Any) -> str:
+    """Without brackets, which a bar would take for colours."""
+    return cell(text).replace("[", "(").replace("]", ")")
 
 
 def _counts(found: Calculation) -> str:

@@ -30,7 +30,7 @@ from calculations.views.rows import rows_of, software_label
 from calculations.views.safe import safe_next
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
-from labportal.accounts.models import Project, User
+from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.errors import InvalidInput, NotFound, WrongMoment
 
@@ -256,7 +256,3 @@ def molecule_parameters(request: HttpRequest, pk: int) -> JsonResponse:
         raise InvalidInput(str(error), field="software") from None
     found: dict[str, Any] = software.structure_parameters(service.atoms_of(structure))
     return JsonResponse({"parameters": found})
-
-
-def projects_of(user: User) -> list[Project]:
-    return list(Project.objects.visible_to(user).order_by("-is_default", "name"))

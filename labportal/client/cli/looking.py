@@ -9,6 +9,7 @@ import click
 
 from labportal.client.cli.base import App, cell, common, state_words
 from labportal.client.errors import NOT_VALID, Invalid
+from labportal.client.words import numeral
 
 FORMS = click.Choice(["table", "csv", "json"])
 
@@ -197,55 +198,32 @@ def _put(app: App, form: str, heads: list[str], rows: Any, document: Any) -> Non
 
 @click.command()
 @click.argument("numbers", nargs=-1, required=True)
+@click.option("--to", "reference", default="", help="The one that differences are to.")
+@click.option("--all", "everything", is_flag=True, help="Also the lines that are all alike.")
+@click.option("--csv", "as_csv", is_flag=True)
 @common
-def compare(app: App, numbers: tuple[str, ...]) -> None:
-    """Compare calculations: parameters that differ, results side by side."""
-    if len(set(numbers)) < 2:
-        raise Invalid("Name two calculations at least.")
-    found = [app.portal.calculation(number) for number in numbers]
-    documents = [each.document for each in found]
-    differing = _differing([d["parameters"] for d in documents])
-    quantities = _side_by_side(found)
-    answer = {
-        "calculations": [{k: d[k] for k in ("id", "number", "name", "state")} for d in documents],
-        "parameters": differing,
-        "quantities": quantities,
-    }
+def compare(
+    app: App, numbers: tuple[str, ...], reference: str, everything: bool, as_csv: bool
+) -> None:
+    """Compare calculations: what differs, and their results side by side in one unit."""
+    asked: dict[str, Any] = {"id": [numeral(number) for number in numbers]}
+    if reference:
+        asked["ref"] = numeral(reference)
+    if as_csv:
+        return click.echo(app.portal.call("comparison_csv", **asked), nl=False)
+    answer = app.portal.call("comparison", **asked)
 
     def words() -> None:
-        heads = ["", *(d["number"] for d in documents)]
-        rows: list[list[Any]] = [
-            ["name", *(d["name"] for d in documents)],
-            ["state", *(state_words(d["state"]) for d in documents)],
-            ["software", *(d["software"] for d in documents)],
+        heads = ["", "unit", *(each["number"] for each in answer["calculations"])]
+        rows = [
+            [line["label"] or line["name"], line["unit"], *line["values"]]
+            for section in answer["sections"]
+            for line in section["lines"]
+            if line["differs"] or everything
         ]
-        rows += [[name, *values] for name, values in differing.items()]
-        rows += [[f"{q['label']} / {q['unit']}".rstrip(" /"), *q["values"]] for q in quantities]
-        app.table(heads, rows)
+        app.table(heads, rows, "They are alike; see all lines with --all.")
 
-    app.print(answer, words)
-
-
-def _differing(parameters: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for each in parameters for name in each)
-    found = {name: [each.get(name) for each in parameters] for name in names}
-    return {n: values for n, values in found.items() if any(v != values[0] for v in values)}
-
-
-def _side_by_side(found: list[Any]) -> list[dict[str, Any]]:
-    """What each found across its runs, or in its one run."""
-    kinds: dict[tuple[str, str], dict[str, Any]] = {}
-    for place, each in enumerate(found):
-        own = list(each.document["quantities"])
-        if len(each.document["runs"]) == 1:
-            own += each.document["runs"][0]["quantities"]
-        for q in own:
-            kind = kinds.setdefault(
-                (q["name"], q["unit"]),
-                {**{k: q[k] for k in ("name", "label", "unit")}, "values": [None] * len(found)},
-            )
-            kind["values"][place] = q["value"]
-    return list(kinds.values())
+    return app.print(answer, words)
 
 
 @click.command()

@@ -15,7 +15,6 @@ from calculations.models import (
     Attempt,
     Calculation,
     Dataset,
-    OrphanResult,
     OutputFile,
     Quantity,
     Run,
@@ -23,7 +22,7 @@ from calculations.models import (
 from calculations.services import integrity, keeping, lifecycle
 from calculations.services.results import file_key
 from calculations.software.canonical import results_sha256
-from clusters import placement, retention
+from clusters import retention
 from clusters.agent.journal import Journal
 from clusters.agent.purging import Purging
 from clusters.agent.replies import read_reply
@@ -36,7 +35,7 @@ from labportal.common.errors import NotAllowed, WrongMoment
 from labportal.common.storage import storage
 from labportal.notifications.models import Notification
 from tests.calculations.factories import submitted
-from tests.calculations.standings import ENERGY, EXIT_CODE, executed, report, valid
+from tests.calculations.standings import ENERGY, EXIT_CODE, executed
 from tests.clusters.factories import Agent, cluster
 from tests.factories import ProjectFactory
 
@@ -354,50 +353,3 @@ def test_odd_tombstones_are_read_with_care(agent: Agent, ada: User) -> None:
     assert purge.files[0]["name"] == "a" * 300
     assert (purge.files[0]["size"], purge.files[0]["sha256"]) == (0, "")
     assert (len(purge.files), purge.file_count, purge.freed_bytes) == (1000, 1000, 0)
-
-
-def test_results_that_arrive_damaged_are_asked_for_again(agent: Agent, ada: User) -> None:
-    calculation = submitted(ada)
-    placement.place()
-    agent.exchange()
-    run = calculation.runs.get()
-    agent.tell(run.pk, "finished", **report(results_sha256="0" * 64))
-    assert agent.verbs() == {str(run.pk): "keep"}
-    assert not Quantity.objects.exists()
-    orphan = OrphanResult.objects.get()
-    assert "hashed" in orphan.why
-    assert agent.verbs() == {str(run.pk): "close"}
-    run.refresh_from_db()
-    assert run.state == "failed"
-    assert run.attempts.get().code == "results_damaged"
-    assert not Quantity.objects.exists()
-
-
-def test_damaged_once_and_whole_the_second_time_is_valid(agent: Agent, ada: User) -> None:
-    calculation = submitted(ada)
-    placement.place()
-    agent.exchange()
-    run = calculation.runs.get()
-    agent.tell(run.pk, "finished", **report(results_sha256="0" * 64))
-    agent.exchange()
-    agent.runs[str(run.pk)].pop("results_sha256")
-    agent.exchange()
-    run.refresh_from_db()
-    assert run.state == "valid"
-
-
-def test_disk_use_is_kept_with_the_run(agent: Agent, ada: User) -> None:
-    calculation = submitted(ada)
-    placement.place()
-    agent.exchange()
-    run = calculation.runs.get()
-    agent.tell(run.pk, "running", disk_bytes=4096)
-    agent.exchange()
-    run.refresh_from_db()
-    assert run.disk_bytes == 4096
-    agent.tell(run.pk, "running", disk_bytes="much")
-    agent.exchange()
-    run.refresh_from_db()
-    assert run.disk_bytes == 4096
-    done = valid(agent, ada)
-    assert done.runs.get().disk_bytes is None

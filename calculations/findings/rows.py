@@ -230,25 +230,31 @@ def points(user: User, asked: Asked) -> tuple[list[Point], bool]:
         return [], False
     leads = asked.x.kind.often <= asked.y.kind.often
     first, second = (asked.x, asked.y) if leads else (asked.y, asked.x)
-    key = f"{_key(asked.level)}_id"
     rows = _named(user, asked, first).order_by("-pk")
-    found = list(rows.values_list(key, "key", "calculation_id", "run__index")[: MOST_POINTS + 1])
-    beside: dict[Any, float] = {}
-    factors = second.factors()
-    for other in _quantities(asked.level, [row[0] for row in found], [second.kind.name]):
-        if other.number is not None and other.unit in factors:
-            beside[getattr(other, key)] = other.number * factors[other.unit]
+    columns = ("calculation_id", "run_id", "run__index", "key")
+    found = list(rows.values_list(*columns)[: MOST_POINTS + 1])
+    beside = _beside(second, [(row[0], row[1]) for row in found])
     by_run = asked.level is Level.RUN
-    dots = [
-        Point(
-            *((value, beside[place]) if leads else (beside[place], value)),
-            calculation,
-            index + 1 if by_run and index is not None else None,
-        )
-        for place, value, calculation, index in found[:MOST_POINTS]
-        if place in beside and value is not None
-    ]
+    dots = []
+    for calculation, run, index, value in found[:MOST_POINTS]:
+        other = beside.get(run or calculation)
+        if other is not None and value is not None:
+            pair = (value, other) if leads else (other, value)
+            dots.append(Point(*pair, calculation, index + 1 if by_run else None))
     return dots, len(found) > MOST_POINTS
+
+
+def _beside(column: Column, places: Sequence[tuple[int, Any]]) -> dict[Any, float]:
+    """Return the column's numbers of runs, by their key, and of whole calculations, by theirs."""
+    factors = column.factors()
+    named = Quantity.objects.filter(name=column.kind.name, number__isnull=False)
+    named = named.filter(unit__in=list(factors))
+    runs = [run for _, run in places if run is not None]
+    whole = [calculation for calculation, run in places if run is None]
+    found = named.filter(run__in=runs).values_list("run_id", "number", "unit")
+    across = named.filter(calculation__in=whole, run=None)
+    across = across.values_list("calculation_id", "number", "unit")
+    return {key: number * factors[unit] for key, number, unit in [*found, *across]}
 
 
 def _write(item: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from calculations.models import Calculation, Quantity, Run, Structure
-from calculations.search.fulltext import holding
+from calculations.search.fulltext import among, holding
 from calculations.search.naming import substance_of
 from calculations.search.query import Condition, Field, Measured, Query, Span
 from calculations.states import CalculationState, RunState
@@ -178,10 +178,10 @@ def _substance(values: tuple[str, ...], at: str) -> Q:
 def _text(values: tuple[str, ...], at: str) -> Q:
     found = Q(pk=None)
     for value in values:
-        found |= holding(at, value)
+        found |= holding("", value)
         if value.isascii() and value.isdecimal() and len(value) < 16:
-            found |= Q(**{f"{at}pk": int(value)})
-    return found
+            found |= Q(pk=int(value))
+    return among(f"{at}pk", Calculation.objects.filter(found))
 
 
 CALCULATION_FIELDS: dict[Field, Callable[[tuple[str, ...], str], Q]] = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import BooleanField, F, Func, Q
+from django.db.models import BooleanField, F, Func, Q, QuerySet
 
 from calculations.models.words import MARKS, Words
 
@@ -16,6 +19,22 @@ class Holds(Func):
     template = "(%(expressions)s)"
     arg_joiner = " @@ "
     output_field = BooleanField()
+
+
+class Among(Func):
+    """Whether a key is among those of a subquery, which runs once, by its own index.
+
+    As a plain condition it would be met row by row, newest first, until a page is full: for a rare
+    word that is every row.
+    """
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
+def among(column: str, rows: QuerySet[Any]) -> Q:
+    return Q(Among(F(column), ArraySubquery(rows.order_by().values("pk"))))
 
 
 def holding(at: str, value: str) -> Q:

@@ -344,11 +344,17 @@ def _document(
 
 
 def _is_there(document: ChartDocument, found: Iterable[ChartDocument]) -> bool:
-    """Some analyses keep a part of what the plug-in extracts: the same curve is drawn once."""
+    """Some analyses keep a part of what the plug-in extracts: the same curve is drawn once. A fit
+    that meets its points exactly is a curve of its own.
+    """
+
+    def curves(one: ChartDocument) -> list[tuple[list[Any], str]]:
+        return [(series["values"], series.get("style", "")) for series in one["y"]]
+
     return any(
         other["run_index"] == document["run_index"]
         and other["x"]["values"] == document["x"]["values"]
-        and all(s["values"] in [drawn["values"] for drawn in other["y"]] for s in document["y"])
+        and all(curve in curves(other) for curve in curves(document))
         for other in found
     )
 

@@ -53,11 +53,23 @@ def _all_of(conditions: Iterable[Condition], meaning: Callable[[Condition], Q]) 
 
 
 def _of_calculations(conditions: Iterable[Condition]) -> list[Q]:
-    return _all_of(conditions, lambda c: _calculation(c, ""))
+    words, others = _words(conditions, "")
+    return [*words, *_all_of(others, lambda c: _calculation(c, ""))]
 
 
 def _of_runs(conditions: Iterable[Condition]) -> list[Q]:
-    return _all_of(conditions, _run)
+    words, others = _words(conditions, "calculation__")
+    return [*words, *_all_of(others, _run)]
+
+
+def _words(conditions: Iterable[Condition], at: str) -> tuple[list[Q], list[Condition]]:
+    """All words as one condition, which the index meets at once, and what is left."""
+    words = [c for c in conditions if c.field is Field.TEXT and not c.negated]
+    others = [c for c in conditions if c not in words]
+    if not words:
+        return [], others
+    held = Calculation.objects.filter(*(_held(c.values) for c in words))
+    return [among(f"{at}pk", held)], others
 
 
 def _of_quantities(conditions: Iterable[Condition]) -> list[Q]:
@@ -176,12 +188,16 @@ def _substance(values: tuple[str, ...], at: str) -> Q:
 
 
 def _text(values: tuple[str, ...], at: str) -> Q:
+    return among(f"{at}pk", Calculation.objects.filter(_held(values)))
+
+
+def _held(values: tuple[str, ...]) -> Q:
     found = Q(pk=None)
     for value in values:
         found |= holding("", value)
         if value.isascii() and value.isdecimal() and len(value) < 16:
             found |= Q(pk=int(value))
-    return among(f"{at}pk", Calculation.objects.filter(found))
+    return found
 
 
 CALCULATION_FIELDS: dict[Field, Callable[[tuple[str, ...], str], Q]] = {

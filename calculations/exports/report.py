@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import BinaryIO
 
 from calculations.exports.base import Asked, OfCalculation, Progress
@@ -14,8 +15,9 @@ MOST_AT_ONCE = 200
 
 
 class _Report(OfCalculation):
+    @abstractmethod
     def render(self, report: Report) -> bytes:
-        raise NotImplementedError
+        """Return the whole file."""
 
     def write(self, asked: Asked, stream: BinaryIO, progress: Progress) -> None:
         progress(0, 2)

@@ -39,9 +39,7 @@ class NotificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
         row = services.mark_read(int(pk), actor=request.user)
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(
-        request=None, responses={204: None}, operation_id="notification_read_all"
-    )
+    @extend_schema(request=None, responses={204: None}, operation_id="notification_read_all")
     @action(detail=False, methods=["post"], url_path="read")
     def read_all(self, request: Request) -> Response:
         services.mark_all_read(actor=request.user)

@@ -1,6 +1,8 @@
-"""A calculation with 1,000 runs: the form's preview, the page with its matrix, results stored.
+"""Calculations with 1,000 runs on one, two and three axes: the form's preview, results stored and
+analysed, the page with its matrix, the results.
 
 Rendered in one process by Django's test client, without a network: what the portal itself needs.
+`cpu` is the time of that process, without the database's.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 from bench.stack import ROOT, Stack
 
-LIMITS = {"preview_ms_p50": 1000, "matrix_ms_p50": 300, "store_1000_s": 10}
+LIMITS = {"preview_ms_p50": 1000, "matrix_ms_p50": 300, "results_ms_p50": 300, "store_1000_s": 10}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +33,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             text=True,
         )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    within = (
-        found["preview"]["ms_p50"] < LIMITS["preview_ms_p50"]
-        and found["matrix"]["ms_p50"] < LIMITS["matrix_ms_p50"]
-        and found["store"]["seconds"] < LIMITS["store_1000_s"]
+    within = all(
+        kind["preview"]["ms_p50"] < LIMITS["preview_ms_p50"]
+        and kind["matrix"]["ms_p50"] < LIMITS["matrix_ms_p50"]
+        and kind["results"]["ms_p50"] < LIMITS["results_ms_p50"]
+        and kind["store"]["seconds"] < LIMITS["store_1000_s"]
+        for kind in found["kinds"].values()
     )
     return {"name": "sweep", **found, "limit": LIMITS, "within": within}

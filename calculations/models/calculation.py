@@ -10,7 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from calculations.models.words import word_index
+from calculations.models.words import word_index, words_field
 from calculations.states import ACTIVE, TERMINAL, TRUSTED, CalculationState, Standing
 from labportal.accounts.models import Project
 
@@ -27,6 +27,7 @@ class Calculation(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="calculations")
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    words = words_field()
     software = models.CharField(max_length=60)
     software_version = models.PositiveIntegerField(default=1)
     parameters = models.JSONField(default=dict)

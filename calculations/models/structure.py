@@ -11,7 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from calculations.models.words import word_index
+from calculations.models.words import word_index, words_field
 from calculations.states import Standing
 from labportal.accounts.models import Project
 
@@ -32,6 +32,7 @@ class Structure(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="structures")
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    words = words_field()
     content = models.TextField()
     formula = models.CharField(max_length=200)  # Hill's order
     elements = ArrayField(models.CharField(max_length=3))

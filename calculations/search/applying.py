@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from calculations.models import Calculation, Quantity, Run, Structure
-from calculations.search.fulltext import among, holding
+from calculations.search.fulltext import among, holding, is_common
 from calculations.search.naming import substance_of
 from calculations.search.query import Condition, Field, Measured, Query, Span
 from calculations.states import CalculationState, RunState
@@ -68,8 +68,10 @@ def _words(conditions: Iterable[Condition], at: str) -> tuple[list[Q], list[Cond
     others = [c for c in conditions if c not in words]
     if not words:
         return [], others
-    held = Calculation.objects.filter(*(_held(c.values) for c in words))
-    return [among(f"{at}pk", held)], others
+    held = [_held(c.values) for c in words]
+    if is_common(Q(*held), Calculation):
+        return [_held(c.values, at) for c in words], others
+    return [among(f"{at}pk", Calculation.objects.filter(*held))], others
 
 
 def _of_quantities(conditions: Iterable[Condition]) -> list[Q]:
@@ -184,19 +186,15 @@ def _number(values: tuple[str, ...], at: str) -> Q:
 
 
 def _substance(values: tuple[str, ...], at: str) -> Q:
-    return _in_structures(_formulas)(values, at) | _text(values, at)
+    return _in_structures(_formulas)(values, at) | _held(values, at)
 
 
-def _text(values: tuple[str, ...], at: str) -> Q:
-    return among(f"{at}pk", Calculation.objects.filter(_held(values)))
-
-
-def _held(values: tuple[str, ...]) -> Q:
+def _held(values: tuple[str, ...], at: str = "") -> Q:
     found = Q(pk=None)
     for value in values:
-        found |= holding("", value)
+        found |= holding(at, value)
         if value.isascii() and value.isdecimal() and len(value) < 16:
-            found |= Q(pk=int(value))
+            found |= Q(**{f"{at}pk": int(value)})
     return found
 
 
@@ -212,7 +210,7 @@ CALCULATION_FIELDS: dict[Field, Callable[[tuple[str, ...], str], Q]] = {
     Field.TAG: _in_structures(lambda values: Q(tags__overlap=list(values))),
     Field.NUMBER: _number,
     Field.SUBSTANCE: _substance,
-    Field.TEXT: _text,
+    Field.TEXT: _held,
 }
 
 

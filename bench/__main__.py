@@ -8,11 +8,11 @@ import argparse
 import json
 import sys
 
-from bench import exchange, export, lifecycle, pages, parse, records, results, sweep
+from bench import exchange, export, lifecycle, pages, parse, records, results, search, sweep
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (lifecycle, records, exchange, pages, parse, export, results, sweep)
+    for module in (lifecycle, records, exchange, pages, parse, export, results, search, sweep)
 }
 
 

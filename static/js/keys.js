@@ -3,7 +3,8 @@
 const GO_WITHIN_MS = 1500;
 let leader = 0;
 
-const typing = (target) => target.closest("input, textarea, select, [contenteditable], dialog[open]");
+// A ticked row takes keys as well: a box is not typed into.
+const typing = (target) => target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]");
 const rows = () => [...document.querySelectorAll("[data-rows] > [data-row]")].filter((row) => row.offsetParent !== null);
 const here = () => document.querySelector("[data-row].is-here");
 

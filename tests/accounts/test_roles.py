@@ -10,12 +10,16 @@ from labportal.common.errors import NotAllowed
 from tests.factories import ProjectFactory, UserFactory, default_project
 
 EXPECTED = {
-    Role.USER: {Can.SIGN_IN, Can.CREATE_CALCULATION},
+    Role.USER: {Can.SIGN_IN, Can.CREATE_CALCULATION, Can.VALIDATE},
     Role.MODERATOR: {
         Can.SIGN_IN,
         Can.CREATE_CALCULATION,
+        Can.VALIDATE,
         Can.REVIEW,
         Can.PRIORITISE,
+        Can.RETRACT,
+        Can.VIEW_STORAGE,
+        Can.MANAGE_PSEUDOPOTENTIALS,
         Can.VIEW_ALL_PROJECTS,
         Can.VIEW_USERS,
         Can.BLOCK_USERS,

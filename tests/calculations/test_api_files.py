@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from calculations.models import Calculation, OutputFile, Run
 from calculations.services import drafts
 from clusters import placement
+from labportal.common.clock import now
 from labportal.common.storage import storage
 from tests.calculations.factories import draft, submitted
 from tests.calculations.rest import api, at, problem
@@ -69,6 +71,10 @@ def test_what_is_replaced_or_deleted_is_kept_no_longer(
     assert stored(files_dir) == [b"new"], "the copy needs it"
     with django_capture_on_commit_callbacks(execute=True):
         api(ada).delete(at(copy))
+    assert stored(files_dir) == [b"new"], "a draft in the bin keeps its files"
+    Calculation.objects.filter(pk=copy.pk).update(deleted_at=now() - timedelta(days=31))
+    with django_capture_on_commit_callbacks(execute=True):
+        drafts.empty_bin()
     assert stored(files_dir) == []
 
 

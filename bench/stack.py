@@ -98,6 +98,7 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         for name in list(self.processes):
             self.stop(name)
+        self._end_jobs()
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self._guard.wait(30)
@@ -230,6 +231,14 @@ class Stack:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
         self.kill(name)
+
+    def _end_jobs(self) -> None:
+        """What agents started goes on without them, as it should; not without the stack."""
+        for process in psutil.process_iter(["cwd"]):
+            folder = process.info["cwd"]  # None where we may not ask
+            if folder and any(Path(folder).is_relative_to(w) for w in self.home.glob("work-*")):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     def tail(self, name: str, characters: int = 3000) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")[-characters:]

@@ -35,6 +35,7 @@ STILL = """() => Promise.all(document.getAnimations()
   .map((one) => one.finished.catch(() => null))).then(() => true)"""
 TABS = ("results", "inputs", "log", "timeline", "files", "use")
 STATES = ("running", "not_valid", "failed", "in_review", "queued", "cancelled")
+FOUND = ("chain", "bands", "relaxation", "doubtful", "grid", "cube")
 
 Things = dict[str, Any]
 Value = Callable[[Things], Any]
@@ -75,6 +76,15 @@ MORE: tuple[tuple[str, str, Value], ...] = (
         (f"calculation-{state}", "calculation-detail", lambda t, s=state: [t["calculations"][s]])
         for state in STATES
     ),
+    *(
+        (f"calculation-{name}", "calculation-detail", lambda t, n=name: [t["calculations"][n]])
+        for name in FOUND
+    ),
+    *(
+        (f"results-{name}", "calculation-detail", lambda t, n=name: [t["calculations"][n], "results"])
+        for name in FOUND
+    ),
+    ("molecule-relaxed", "molecule-detail", lambda things: [things["relaxed"]]),
     ("cluster-silent", "cluster-detail", lambda things: [things["silent"]]),
 )
 

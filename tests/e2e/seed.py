@@ -19,6 +19,7 @@ from labportal.accounts.services import projects, users
 from labportal.common.clock import now
 from labportal.notifications.services import notify
 from tests.calculations.pseudopotentials import psf
+from tests.e2e.seed_results import found
 
 PASSWORD = "correct horse battery staple"
 PEOPLE = (
@@ -46,6 +47,8 @@ def seed() -> dict[str, Any]:
         name="Water in fields", private=True, description="Finite fields.", actor=people["ada"]
     )
     made = _calculations(people["ada"], project, live, silent)
+    pseudopotential = _pseudopotentials(people["ada"])
+    made |= found(people, project)
     _history(live)
     _orphan(made["cancelled"], silent)
     return {
@@ -54,7 +57,8 @@ def seed() -> dict[str, Any]:
         "cluster": live.name,
         "silent": silent.name,
         "structure": made["valid"].structure_id,
-        "pseudopotential": _pseudopotentials(people["ada"]),
+        "relaxed": made["doubtful"].structure_id,
+        "pseudopotential": pseudopotential,
         "template": templates.save(
             made["valid"],
             name="Finite fields",

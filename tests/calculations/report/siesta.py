@@ -42,6 +42,14 @@ def silicon_bands(actor: User) -> Calculation:
     return _reported(actor, ("Si.psf",), folders, parameters=parameters, **wishes)
 
 
+def relaxed_water(actor: User) -> Calculation:
+    """A relaxation with its trajectory."""
+    wishes = {"name": "Relaxation of water", "analyses": ["convergence", "forces"]}
+    parameters = {"run_type": "CG", "max_steps": 30}
+    folders = [DATA / "water_relax"]
+    return _reported(actor, ("O.psf", "H.psf"), folders, parameters=parameters, **wishes)
+
+
 def _reported(
     actor: User, supplied: tuple[str, ...], folders: list[Path], **wishes: Any
 ) -> Calculation:

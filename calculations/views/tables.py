@@ -6,19 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Avg, Count, Max, Min, Q
+
 from calculations.charts import ChartDocument
 from calculations.models import Calculation, Quantity, Run
 from calculations.services.results import across_runs
 from calculations.services.structures import DRAWN
+from calculations.services.sweeps import axes_of
 from calculations.software.analysis import is_number
+from calculations.states import RunState
 from calculations.views import figures as drawing
-from calculations.views.rows import run_label, software_of
-from calculations.wording import column_words, result_words, with_error
+from calculations.views.rows import software_of
+from calculations.wording import column_words, point_words, result_words, with_error
 
 MOST_ROWS = 60
 MOST_COLUMNS = 14
 MOST_LINES = 60  # where quantities are lines, not columns
-MOST_RUNS = 250
+MOST_RUNS = 100  # of more the table says from where to where they go
 FEW_RUNS = 8  # so many stand side by side, with a line for each quantity
 ERROR = "_error"  # a quantity's standard error has its name and this
 
@@ -28,7 +32,7 @@ class Table:
     """`heads` are (label, unit); the values are written as words, alike within a column.
 
     `words` are the columns (from 1) that hold text, which stands on the left; `dataset` is the key
-    of the stored one that it shows.
+    of the stored one that it shows; `summary_of` the number of runs of which it has a summary.
     """
 
     heads: list[tuple[str, str]]
@@ -37,6 +41,7 @@ class Table:
     more: int = 0
     words: frozenset[int] = frozenset()
     dataset: int | None = None
+    summary_of: int = 0
 
     @property
     def lines(self) -> list[dict[str, str]]:
@@ -111,30 +116,58 @@ def with_its_error(quantity: Quantity, error: Quantity | None) -> str:
     return " ± ".join(with_error(float(quantity.value), float(error.value)))
 
 
-def quantity_table(
-    calculation: Calculation, runs: Sequence[Run], quantities: Iterable[Quantity]
-) -> Table | None:
+def quantity_table(calculation: Calculation, runs: Sequence[Run]) -> Table | None:
     """One row per valid run, one column per quantity, in the order in which they were found."""
     heads: dict[str, tuple[str, str]] = {}
     values: dict[tuple[Any, str], Any] = {}
-    for q in quantities:
-        if q.run_id is not None:
-            heads.setdefault(q.name, (q.label, q.unit))
-            values[q.run_id, q.name] = q.value
+    for q in calculation.quantities.filter(run__in=runs).order_by("id"):
+        heads.setdefault(q.name, (q.label, q.unit))
+        values[q.run_id, q.name] = q.value
     if not heads:
         return None
-    most = MOST_LINES if len(runs) <= FEW_RUNS else MOST_COLUMNS
-    names, shown = list(heads)[:most], runs[:MOST_RUNS]
+    axes = axes_of(calculation)
+    names = list(heads)[: MOST_LINES if len(runs) <= FEW_RUNS else MOST_COLUMNS]
+    row_heads = [
+        {"number": run.index + 1, "label": point_words(axes, run.point), "state": run.state}
+        for run in runs
+    ]
     return written(
         [heads[name] for name in names],
-        [_run_head(calculation, run) for run in shown],
-        [[values.get((run.pk, name)) for run in shown] for name in names],
-        more=len(heads) - len(names) + len(runs) - len(shown),
+        row_heads,
+        [[values.get((run.pk, name)) for run in runs] for name in names],
+        more=len(heads) - len(names),
     )
 
 
-def _run_head(calculation: Calculation, run: Run) -> dict[str, Any]:
-    return {"number": run.index + 1, "label": run_label(calculation, run), "state": run.state}
+def summary(calculation: Calculation, count: int) -> Table:
+    """One row per quantity: from where to where the numbers of `count` valid runs go."""
+    found = (
+        calculation.quantities.filter(run__state=RunState.VALID, number__isnull=False)
+        .values("name", "label", "unit")
+        .annotate(
+            low=Min("number"), mean=Avg("number"), high=Max("number"), of=Count("pk"), at=Min("pk")
+        )
+        .order_by("at")
+    )
+    rows = [
+        (
+            {"number": "", "label": row["label"]},
+            [
+                row["unit"],
+                *column_words([row["low"], row["mean"], row["high"]], row["unit"]),
+                str(row["of"]),
+            ],
+        )
+        for row in found
+    ]
+    heads = [(head, "") for head in ("Unit", "Lowest", "Mean", "Highest", "Runs")]
+    return Table(
+        heads,
+        rows[:MOST_LINES],
+        more=max(0, len(rows) - MOST_LINES),
+        words=frozenset({1}),
+        summary_of=count,
+    )
 
 
 def analysis_cards(
@@ -155,17 +188,15 @@ def analysis_cards(
 
 def tables_of(calculation: Calculation, run: Run | None) -> list[Table]:
     """The datasets of kind table, of one run and across runs, cut after some rows."""
-    stored = calculation.datasets.filter(kind="table").exclude(name__in=DRAWN).order_by("id")
+    shown = calculation.datasets.filter(Q(run=None) | Q(run=run), kind="table")
     found = []
-    for dataset in stored:
-        if dataset.run_id not in (None, run.pk if run else None):
-            continue
+    for dataset in shown.exclude(name__in=DRAWN).order_by("id"):
         columns = dataset.columns
         count = len(columns[0]["values"]) if columns else 0
         heads = [(c["label"], c.get("unit", "")) for c in columns]
-        shown = min(count, MOST_ROWS)
-        cut = [column["values"][:shown] for column in columns]
-        table = written(heads, [None] * shown, cut, title=dataset.label, more=count - shown)
+        most = min(count, MOST_ROWS)
+        cut = [column["values"][:most] for column in columns]
+        table = written(heads, [None] * most, cut, title=dataset.label, more=count - most)
         table.dataset = dataset.pk
         found.append(table)
     return found

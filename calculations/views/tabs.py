@@ -22,7 +22,7 @@ from calculations.views import figures as drawing
 from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.geometries import viewer_of
 from calculations.views.rows import run_label, software_of
-from calculations.views.tables import analysis_cards, quantity_table, tables_of
+from calculations.views.tables import MOST_RUNS, analysis_cards, quantity_table, summary, tables_of
 from calculations.wording import column_words, tries_words
 from labportal.accounts.roles import Can, can
 
@@ -182,26 +182,31 @@ def _moves(run: Run) -> bool:
 
 def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     """Everything that was found; ?run= narrows figures and tables to one run."""
-    runs = _runs(calculation)
+    few = calculation.run_count <= MOST_RUNS
+    runs = _runs(calculation) if few else []
     valid = [run for run in runs if run.state == RunState.VALID]
+    count = len(valid) if few else calculation.runs.filter(state=RunState.VALID).count()
     run = chosen_run(request, calculation, valid=True) if request.GET.get("run") else None
-    documents = charts_of(calculation) if runs else []
-    quantities = list(calculation.quantities.select_related("analysis").order_by("id"))
-    cards = analysis_cards(calculation, quantities, documents)
+    last = run or (valid[-1] if valid else None)
+    if last is None and count:
+        last = chosen_run(request, calculation, valid=True)
+    documents = charts_of(calculation) if calculation.run_count else []
+    quantities = calculation.quantities.filter(run=None).select_related("analysis")
+    cards = analysis_cards(calculation, quantities.order_by("id"), documents)
     apart = [d for d in documents if d["analysis"] not in {card.name for card in cards}]
     if run is not None:
         apart = charts_of(calculation, run_index=run.index)
     return {
-        "run": run or (valid[-1] if valid else None),
+        "run": last,
         "chosen": run,
-        "chips": run_chips(request, calculation, run) if valid else [],
+        "chips": run_chips(request, calculation, run) if last else [],
         "analyses": cards,
-        "graph": graph_of(calculation, request.user, len(valid)),
+        "graph": graph_of(calculation, request.user, count),
         "scopes": SCOPES,
-        "table": quantity_table(calculation, valid, quantities),
+        "table": quantity_table(calculation, valid) if few else summary(calculation, count),
         "figures": drawing.figures(apart),
-        "viewer": viewer_of(calculation, run or (valid[-1] if valid else None), request.user),
-        "tables": tables_of(calculation, run or (valid[-1] if valid else None)),
+        "viewer": viewer_of(calculation, last, request.user),
+        "tables": tables_of(calculation, last),
     }
 
 

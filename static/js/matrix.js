@@ -1,6 +1,6 @@
 // The matrix of a sweep follows its runs in place: states as the socket tells them, values of the chosen quantity fetched
 // for many at once, all of it written once per frame. In the page: <section data-matrix="…/cells/" data-of="gap"> with
-// <a data-run="7" data-value="1.25"> for each run (templates/calculations/_sweep_run.html).
+// <a data-run="7" data-value="1.25"> for each run (sweep_run in calculations/templatetags/results.py).
 
 import { fetchText } from "./requests.js";
 

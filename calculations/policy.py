@@ -75,9 +75,7 @@ def standing_verbs(user: User, calculation: Calculation) -> list[str]:
 
 
 def verbs_for(user: User, calculation: Calculation) -> list[str]:
-    """Return what `user`, who sees the calculation, may do to it now; the order is that of the
-    buttons.
-    """
+    """Return what `user`, who sees the calculation, may do to it now."""
     verbs: list[str] = []
     state = calculation.state
     if can(user, Can.CREATE_CALCULATION):

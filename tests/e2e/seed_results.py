@@ -80,7 +80,7 @@ def _grid(
     actor: User, project: Project, site: Cluster, name: str, sweep: dict[str, Any], ended: int = 99
 ) -> Calculation:
     """Every run of it reported, but the last ones of a grid that still goes on."""
-    made = _draft(actor, project=project, name=name, sweep=sweep)
+    made = _draft(actor, project=project, name=name, sweep=sweep, walltime_s=60)
     submission.submit(made, actor=actor)
     for run in made.runs.order_by("index")[:ended]:
         field, cutoff = run.parameters["field_y"], run.parameters["mesh_cutoff"]

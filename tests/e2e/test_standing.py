@@ -44,6 +44,7 @@ def test_validated_by_one_and_retracted_by_the_other(portal: Portal, open_page: 
     expect(page.locator(".page-head .standing")).to_have_text("validated")
     expect(badge).to_have_text("validated")
 
+    author.locator(".page-actions").get_by_text("More").click()
     author.get_by_role("button", name="Retract…").click()
     ask = author.locator("#ask-retract")
     ask.get_by_role("button", name="Retract them").click()

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from hypothesis import HealthCheck, given, settings
 
 from calculations.models import Calculation, Quantity, Run, Structure
-from calculations.search import apply, parse
+from calculations.search import apply, fulltext, parse
 from labportal.common.errors import InvalidInput
 from tests.calculations.factories import draft
 from tests.calculations.search.test_search_parsing import ANYTHING
@@ -89,6 +89,36 @@ def test_calculations(found: dict[str, Calculation], ada: Any, text: str, names:
     rows = apply(parse(text, user=ada), Calculation.objects.all())
     by_key = {made.pk: name for name, made in found.items()}
     assert {by_key[row.pk] for row in rows} == set(names.split())
+
+
+@pytest.mark.parametrize("common", [0, 1000])
+@pytest.mark.parametrize("model", [Calculation, Run, Structure, Quantity])
+def test_common_words_and_rare_ones_find_the_same(
+    found: Any, ada: Any, monkeypatch: pytest.MonkeyPatch, model: Any, common: int
+) -> None:
+    rows = {}
+    for text in ("water", '"water wide"', "fdf", "silicon gap>1 eV", "water,silicon", "-water"):
+        query = parse(text, user=ada)
+        rows[text] = set(apply(query, model.objects.all()))
+        monkeypatch.setattr(fulltext, "COMMON", common)
+        assert set(apply(query, model.objects.all())) == rows[text]
+        monkeypatch.undo()
+    assert rows["water"]
+
+
+def test_what_most_of_the_newest_hold_is_common(found: Any, ada: Any) -> None:
+    for number in range(fulltext.COMMON):
+        draft(ada, name=f"Copper {number}")
+    assert fulltext.is_common(fulltext.holding("", "copper"), Calculation)
+    assert not fulltext.is_common(fulltext.holding("", "water"), Calculation)
+
+
+def test_the_words_of_a_name_follow_it(ada: Any) -> None:
+    made = draft(ada, name="Carbon")
+    Calculation.objects.filter(pk=made.pk).update(name="Boron", description="a nitride")
+    for text, is_found in (("carbon", False), ("boron", True), ("nitride", True)):
+        rows = apply(parse(text, user=ada), Calculation.objects.all())
+        assert rows.exists() is is_found
 
 
 def test_a_number_finds_the_calculation_and_those_of_a_structure(found: Any, ada: Any) -> None:

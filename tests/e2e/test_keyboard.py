@@ -37,7 +37,7 @@ def test_a_slash_goes_to_the_search(open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/search/?q=electric+field")
     found = page.locator("#group-calculations").locator("xpath=ancestor::section")
-    expect(found.locator(".row-link")).to_have_text(["Water in an electric field"])
+    expect(found.locator(".row-link").first).to_have_text("Water in an electric field")
 
 
 def test_g_and_a_letter_go_to_every_section(open_page: OpenPage) -> None:
@@ -101,20 +101,22 @@ def test_a_form_is_filled_and_sent_without_a_mouse(open_page: OpenPage) -> None:
     page = open_page("ada", "/calculations/new/?software=noop")
     _tab_to(page, page.get_by_label("Name", exact=True))
     page.keyboard.type("Typed and never clicked")
-    _tab_to(page, page.get_by_label("Quantity"))
+    axis = page.get_by_role("group", name="Axis 1")
+    _tab_to(page, axis.get_by_label("Vary"))
     page.keyboard.type("Value")
-    _tab_to(page, page.get_by_label("From", exact=True))
+    _tab_to(page, axis.get_by_label("From", exact=True))
     page.keyboard.type("1")
-    _tab_to(page, page.get_by_label("To", exact=True))
+    _tab_to(page, axis.get_by_label("To", exact=True))
     page.keyboard.type("4")
-    _tab_to(page, page.get_by_label("Points", exact=True))
+    _tab_to(page, axis.get_by_label("Points", exact=True))
     page.keyboard.type("4")
-    expect(page.locator("#draft-side")).to_contain_text("4, side by side")
+    expect(page.locator("#plan")).to_contain_text("4 runs")
     _tab_to(page, page.get_by_role("button", name="Save draft"))
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/calculations/\d+/edit/$"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Typed and never clicked")
-    expect(page.get_by_label("Points", exact=True)).to_have_value("4")
+    points = page.get_by_role("group", name="Axis 1").get_by_label("Points", exact=True)
+    expect(points).to_have_value("4")
 
 
 def test_the_first_tab_skips_the_navigation(open_page: OpenPage) -> None:

@@ -19,6 +19,7 @@ from calculations.models import Attempt, Calculation, Event, LabSettings, Run
 from calculations.policy import may_purge
 from calculations.services import integrity
 from calculations.services.following import lock_calculations
+from calculations.services.sweeps import carry_of
 from calculations.software.registry import get_software
 from calculations.states import TERMINAL, TERMINAL_RUNS, CalculationState
 from clusters.models import Cluster, LogLine, Metrics, Purge
@@ -181,10 +182,13 @@ def _tell_admins(runs: Iterable[Run]) -> None:
 
 
 def _keep(run: Run) -> list[str]:
-    """A run that could still be continued from keeps the files that its successor would take."""
+    """A run that could still be continued from keeps what its successor would take, by the sweep's
+    own patterns, and what another attempt may start from.
+    """
     if run.calculation.state == CalculationState.VALID:
         return []
-    return list(get_software(run.calculation.software).carry)
+    restarts = get_software(run.calculation.software).carry
+    return list(dict.fromkeys([*restarts, *carry_of(run.calculation)]))
 
 
 def withdraw(calculation: Calculation, **_: object) -> None:

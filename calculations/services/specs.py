@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from calculations.models import InputFile, Run
 from calculations.services.results import across_runs
+from calculations.services.sweeps import carry_of
 from calculations.software.base import Carry, Resources, RunSpec, StagedFile
 from calculations.software.registry import get_software
 
@@ -51,5 +52,5 @@ def _carry(run: Run) -> Carry | None:
     if restart and restart["cluster"] == run.cluster_id:
         return Carry(str(run.pk), tuple(restart["files"]), restart["attempt"])
     if run.predecessor_id is not None:
-        return Carry(str(run.predecessor_id), tuple(run.calculation.sweep["carry"]))
+        return Carry(str(run.predecessor_id), carry_of(run.calculation))
     return None

@@ -26,6 +26,7 @@ __all__ = [
     "Axis",
     "PlannedRun",
     "axes_of",
+    "carry_of",
     "changes_of",
     "clean_sweep",
     "count_of",
@@ -43,6 +44,11 @@ __all__ = [
 def axes_of(calculation: Calculation) -> list[Axis]:
     """What varies between the runs, in order; empty for a single run."""
     return axes_of_sweep(calculation.sweep, _software(calculation)) if calculation.sweep else []
+
+
+def carry_of(calculation: Calculation) -> tuple[str, ...]:
+    """Patterns of the files that a run takes from the one before; empty where none follows one."""
+    return tuple(calculation.sweep["carry"]) if calculation.is_chain else ()
 
 
 def varied(calculation: Calculation) -> frozenset[str]:

@@ -22,6 +22,7 @@ from calculations.models import (
 from calculations.services import integrity, keeping, lifecycle
 from calculations.services.results import file_key
 from calculations.software.canonical import results_sha256
+from calculations.software.registry import get_software
 from clusters import retention
 from clusters.agent.journal import Journal
 from clusters.agent.purging import Purging
@@ -34,7 +35,7 @@ from labportal.common.clock import now
 from labportal.common.errors import NotAllowed, WrongMoment
 from labportal.common.storage import storage
 from labportal.notifications.models import Notification
-from tests.calculations.factories import submitted
+from tests.calculations.factories import chain, submitted
 from tests.calculations.standings import ENERGY, EXIT_CODE, executed
 from tests.clusters.factories import Agent, cluster
 from tests.factories import ProjectFactory
@@ -353,3 +354,16 @@ def test_odd_tombstones_are_read_with_care(agent: Agent, ada: User) -> None:
     assert purge.files[0]["name"] == "a" * 300
     assert (purge.files[0]["size"], purge.files[0]["sha256"]) == (0, "")
     assert (len(purge.files), purge.file_count, purge.freed_bytes) == (1000, 1000, 0)
+
+
+def test_what_a_chain_carries_stays_by_its_own_patterns(agent: Agent, ada: User) -> None:
+    calculation = chain(ada, runs=2)
+    own = {**calculation.sweep, "carry": ["other-*.txt"]}
+    calculation.runs.update(state="failed", attempt=1, cluster=agent.cluster)
+    Calculation.objects.filter(pk=calculation.pk).update(
+        state="failed", finished_at=now(), sweep=own
+    )
+    calculation.refresh_from_db()
+    retention.purge_now(calculation, actor=ada)
+    usual = list(get_software("noop").carry)
+    assert [order.keep for order in Purge.objects.all()] == [[*usual, "other-*.txt"]] * 2

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from calculations.models import Calculation, LabSettings, Run
-from calculations.services import drafts, lifecycle
+from calculations.services import drafts, lifecycle, retries
+from calculations.software.espresso import Espresso
+from calculations.software.results import Exit
 from calculations.wording import tries_words
 from clusters import placement
 from labportal.common.errors import InvalidInput, WrongMoment
 from tests.calculations.factories import draft
 from tests.calculations.outcomes import water
+from tests.calculations.software.espresso.recorded import DATA, HYDROGEN
 from tests.clusters.factories import Agent, cluster, finished
 
 pytestmark = pytest.mark.django_db
@@ -227,3 +230,18 @@ def test_pages_and_interface_offer_the_change(ada: Any, agent: Agent, client: An
     address = f"/api/v1/calculations/{calculation.pk}/retry/"
     assert client.post(address, {"advised": True}).status_code == 200
     assert calculation.runs.get().changes == {"mixing_weight": 0.05}
+
+
+def test_espresso_goes_on_where_its_recorded_output_ends() -> None:
+    software = Espresso()
+    before = software.check({**HYDROGEN, "nstep": 2})
+    folder = DATA / "hydrogen_relax_not_converged"
+    run = Run(calculation=Calculation(software="espresso", parameters=before))
+    found = software.extract(folder)
+    advice = retries.advised(run, software.judge(folder, Exit(3)), found)
+    assert advice is not None
+    assert advice.changes["nstep"] == 100
+    last = found.dataset("final_geometry")
+    after = software.structure({**before, **advice.changes})
+    assert [atom.position[2] for atom in after.atoms] == pytest.approx(last.column("z").values)
+    assert after.atoms != software.structure(before).atoms

@@ -23,8 +23,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 DONE = VENV / "labportal-installed.json"
 LOG = VENV / "labportal-install.log"
-EXTRAS = {"demo": ("embedded", "demo"), "test": ("embedded", "demo", "test")}
-PACKAGES_ABOUT = {"demo": 95, "test": 115}
+EXTRAS = {"demo": ("client", "demo", "embedded"), "test": ("demo", "embedded", "test")}
+PACKAGES_ABOUT = {"demo": 105, "test": 130}
 ASSETS_ABOUT = 9
 
 

@@ -25,7 +25,7 @@ def _xyz(comment: str, atoms: list[tuple[str, float, float, float]]) -> str:
 
 
 def _water() -> str:
-    return _xyz("", [("O", 0, 0, 0), ("H", 0.757, 0.586, 0), ("H", -0.757, 0.586, 0)])
+    return _xyz("", [("O", 0, 0, 0), ("H", 0, 0.757, 0.586), ("H", 0, -0.757, 0.586)])
 
 
 def _benzene() -> str:
@@ -57,7 +57,12 @@ def _graphene() -> str:
 
 
 STRUCTURES = (
-    Sample("Water", _water(), ("molecule", "polar"), "The oxygen lies at the origin."),
+    Sample(
+        "Water",
+        _water(),
+        ("molecule", "polar"),
+        "Its axis is z, as in the field of the demo's calculation.",
+    ),
     Sample("Benzene", _benzene(), ("molecule", "aromatic"), "A flat ring in the plane of x and y."),
     Sample("Silicon", _silicon(), ("crystal", "semiconductor"), "Diamond lattice, primitive cell."),
     Sample("Rock salt", _salt(), ("crystal", "insulator"), "NaCl, the cubic cell of eight atoms."),

@@ -7,8 +7,13 @@ Exit codes: 0 done (valid), 1 failed (not valid), 2 wrong use, 3 not signed in o
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
+
+from labportal.client.errors import USAGE
+
+EXTRA = ("httpx", "rich", "websockets")
 
 # Which module holds which command: only that one is loaded.
 COMMANDS = {
@@ -95,4 +100,12 @@ def program() -> None:
 
 
 def main() -> None:
-    program(prog_name="labportal")
+    """The entry point; where a part of the extra is not installed, it says how to get it."""
+    try:
+        program(prog_name="labportal")
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        click.echo(f"labportal: {error.name} is not installed", err=True)
+        click.echo('  pip install "labportal[client]"', err=True)
+        sys.exit(USAGE)

@@ -67,6 +67,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("molecule-from-run", "run", (lambda things: things["run"],)),
     ("molecule-*", "pk", (lambda things: things["structure"],)),
     ("pseudopotential-*", "pk", (lambda things: things["pseudopotential"],)),
+    ("calculation-undo", "token", (lambda _: "none",)),
     ("template-*", "pk", (lambda things: things["template"],)),
     ("export-*", "export_id", (lambda _: "00000000-0000-4000-8000-000000000001",)),
 )
@@ -127,6 +128,7 @@ def is_page(context: BrowserContext, address: str) -> bool:
     return (
         with_answer.status == 200
         and kind.startswith("text/html")
+        and not with_answer.headers.get("content-disposition", "").startswith("attachment")
         and "<html" in with_answer.text()[:600]
     )
 

@@ -99,6 +99,11 @@ def saved_filters(user: User, page: str) -> QuerySet[SavedFilter]:
     return SavedFilter.objects.filter(user=user, page=page)
 
 
+def default_filter(user: User) -> SavedFilter | None:
+    """Return the one with which the list of calculations opens."""
+    return saved_filters(user, SavedFilter.Page.CALCULATIONS).filter(is_default=True).first()
+
+
 def deleted_drafts(user: User) -> QuerySet[Calculation]:
     """Return what lies in the bin and may be taken out: one's own, all for moderators."""
     projects = Project.objects.visible_to(user)

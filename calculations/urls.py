@@ -40,6 +40,11 @@ urlpatterns = [
     path("calculations/compare/", comparing.calculation_compare, name="calculation-compare"),
     path("calculations/filters/", filters.save, name="calculation-filter-save"),
     path(
+        "calculations/filters/<int:filter_id>/",
+        filters.change,
+        name="calculation-filter-change",
+    ),
+    path(
         "calculations/filters/<int:filter_id>/delete/",
         filters.delete,
         name="calculation-filter-delete",

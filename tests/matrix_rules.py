@@ -99,6 +99,7 @@ CALCULATIONS: dict[str, Rules] = {
     "calculation-list": SIGNED_IN,
     "calculation-bulk": SIGNED_IN,
     "calculation-filter-save": SIGNED_IN,
+    "calculation-filter-change": OWNER,
     "calculation-filter-delete": OWNER,
     "calculation-new": may(Can.CREATE_CALCULATION),
     "calculation-preview": may(Can.CREATE_CALCULATION),

@@ -19,11 +19,17 @@ class SavedFilter(models.Model):
     page = models.CharField(max_length=12, choices=Page.choices, default=Page.CALCULATIONS)
     name = models.CharField(max_length=60)
     query = models.TextField()
+    is_default = models.BooleanField(default=False)  # the list opens with it
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["user", "page", "name"], name="saved_filter_name_once")
+            models.UniqueConstraint(fields=["user", "page", "name"], name="saved_filter_name_once"),
+            models.UniqueConstraint(
+                fields=["user", "page"],
+                condition=models.Q(is_default=True),
+                name="saved_filter_default_once",
+            ),
         ]
 
     def __str__(self) -> str:

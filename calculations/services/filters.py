@@ -28,9 +28,7 @@ def save(
 ) -> SavedFilter:
     """Keep the page's query under the name; one of the same name is replaced."""
     require(actor, Can.SIGN_IN)
-    name = " ".join(name.replace("\0", "").split())
-    if not name or len(name) > SavedFilter._meta.get_field("name").max_length:
-        raise InvalidInput("A saved filter needs a name of 1 to 60 characters.", field="name")
+    name = _tidy(name)
     if not query:
         raise InvalidInput("Nothing is narrowed: there is no filter to save.", field="query")
     User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # counts one after the other
@@ -43,11 +41,39 @@ def save(
     return saved
 
 
+@transaction.atomic
+def change(saved: SavedFilter, *, name: str, is_default: bool, actor: User) -> SavedFilter:
+    """Rename; the default is the one with which its list opens, and the only one of its page."""
+    saved = own(saved.pk, actor=actor)
+    name = _tidy(name)
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
+    others = SavedFilter.objects.filter(user=actor, page=saved.page).exclude(pk=saved.pk)
+    if others.filter(name=name).exists():
+        raise InvalidInput(f"Another filter is called “{name}”; choose a new name.", field="name")
+    if is_default:
+        others.filter(is_default=True).update(is_default=False)
+    saved.name, saved.is_default = name, is_default
+    saved.save(update_fields=["name", "is_default"])
+    return saved
+
+
 def delete(filter_id: int, *, actor: User) -> SavedFilter:
+    saved = own(filter_id, actor=actor)
+    saved.delete()
+    return saved
+
+
+def own(filter_id: int, *, actor: User) -> SavedFilter:
     """Raises NotFound for what is not the person's own."""
     require(actor, Can.SIGN_IN)
     saved = SavedFilter.objects.filter(user=actor, pk=filter_id).first()
     if saved is None:
         raise NotFound("There is no such saved filter of yours.", code="no-filter")
-    saved.delete()
     return saved
+
+
+def _tidy(name: str) -> str:
+    name = " ".join(name.replace("\0", "").split())
+    if not name or len(name) > SavedFilter._meta.get_field("name").max_length:
+        raise InvalidInput("A saved filter needs a name of 1 to 60 characters.", field="name")
+    return name

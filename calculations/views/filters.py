@@ -19,6 +19,7 @@ from labportal.accounts.decorators import needs
 from labportal.common.errors import InvalidInput, WrongMoment
 
 Page = SavedFilter.Page
+ALL = "all=1"  # the whole list, where a default would narrow it
 LISTS = {Page.CALCULATIONS: "calculation-list", Page.ANALYSES: "analyses"}
 
 
@@ -32,6 +33,10 @@ class Saved:
     may_save: bool
     page: str
     list_url: str
+
+    @property
+    def all_url(self) -> str:
+        return f"{self.list_url}?{ALL}"
 
 
 def saved_of(
@@ -66,6 +71,20 @@ def _written(request: HttpRequest, page: str, text: str) -> str:
         return read(query, query.getlist("where"), catalogue(request.user)).query() if text else ""
     filters = Filters.read(query)
     return service.query_of(filters, query.get("sort", "")[:20]) if filters.active() else ""
+
+
+@needs()
+@require_POST
+def change(request: HttpRequest, filter_id: int) -> HttpResponse:
+    own = service.own(filter_id, actor=request.user)
+    name, is_default = request.POST.get("name", ""), bool(request.POST.get("is_default"))
+    try:
+        own = service.change(own, name=name, is_default=is_default, actor=request.user)
+    except InvalidInput as problem:
+        messages.warning(request, problem.message)
+    else:
+        messages.success(request, f"“{own.name}” is saved.")
+    return redirect(_list(own.page, own.query))
 
 
 @needs()

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from django.db.models import F, FloatField, Value
 from django.db.models.functions import Coalesce, Lower
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from calculations import overviews, search, selectors
-from calculations.selectors import Filters
+from calculations.selectors import Filters, default_filter
 from calculations.services import drafts
 from calculations.services.filters import query_of
 from calculations.software.registry import all_software
 from calculations.states import CalculationState
-from calculations.views.filters import saved_of
+from calculations.views.filters import ALL, saved_of
 from calculations.views.paging import Sort, page_of
 from calculations.views.rows import rows_of
 from labportal.accounts.decorators import needs
@@ -66,6 +66,9 @@ class Menu:
 
 @needs()
 def calculation_list(request: HttpRequest) -> HttpResponse:
+    opened_with = default_filter(request.user) if not request.GET else None
+    if opened_with:
+        return redirect(f"{request.path}?{opened_with.query}")
     filters, problem = Filters.read(request.GET), ""
     try:
         query = search.parse(filters.text, user=request.user)
@@ -87,7 +90,7 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
         "state_chips": _state_chips(request, filters),
         "software_chips": _software_chips(request, filters, query),
         "problem": problem,
-        "others": {n: v for n, v in request.GET.items() if n not in ("text", "q", "after")},
+        "others": {n: v for n, v in request.GET.items() if n not in ("text", "q", "after", "all")},
         "menus": [_standing_menu(request, filters), *_menus(request, filters, projects)],
         "saved": saved_of(
             request,
@@ -104,11 +107,11 @@ def calculation_list(request: HttpRequest) -> HttpResponse:
 
 def _address(request: HttpRequest, name: str, value: str) -> str:
     query = request.GET.copy()
-    for gone in (name, "after", "q" if name == "text" else name):
+    for gone in (name, "after", "all", "q" if name == "text" else name):
         query.pop(gone, None)
     if value:
         query[name] = value
-    return f"{request.path}?{query.urlencode()}" if query else request.path
+    return f"{request.path}?{query.urlencode() or ALL}"
 
 
 def _state_chips(request: HttpRequest, filters: Filters) -> list[Chip]:

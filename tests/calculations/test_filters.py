@@ -77,3 +77,41 @@ def test_the_filter_of_another_is_not_there(ada: Any, eve: Any) -> None:
         == 404
     )
     assert SavedFilter.objects.exists()
+
+
+def test_a_filter_is_renamed_but_not_to_the_name_of_another(ada: Any) -> None:
+    saved = filters.save("Mine", "state=valid", actor=ada)
+    filters.save("Other", "state=failed", actor=ada)
+    browser = as_person(ada)
+    post(browser, "calculation-filter-change", saved.pk, name=" Good  ones ")
+    assert SavedFilter.objects.get(pk=saved.pk).name == "Good ones"
+    answer = post(browser, "calculation-filter-change", saved.pk, name="Other")
+    assert "Another filter is called “Other”" in answer.content.decode()
+    assert SavedFilter.objects.get(pk=saved.pk).name == "Good ones"
+
+
+def test_the_list_opens_with_the_default_and_one_click_shows_all(ada: Any, max: Any) -> None:
+    saved = filters.save("Mine", "state=valid", actor=ada)
+    filters.change(saved, name="Mine", is_default=True, actor=ada)
+    address = reverse("calculation-list")
+    browser = as_person(ada)
+    assert browser.get(address).headers["Location"] == f"{address}?state=valid"
+    assert f'href="{address}?all=1"' in page(browser, "calculation-list", state="valid")
+    assert browser.get(f"{address}?all=1").status_code == 200
+    assert as_person(max).get(address).status_code == 200
+
+
+def test_there_is_one_default_and_it_can_be_taken_back(ada: Any) -> None:
+    first = filters.save("First", "state=valid", actor=ada)
+    second = filters.save("Second", "state=failed", actor=ada)
+    for saved in (first, second):
+        filters.change(saved, name=saved.name, is_default=True, actor=ada)
+    assert SavedFilter.objects.get(is_default=True) == second
+    post(as_person(ada), "calculation-filter-change", second.pk, name="Second")
+    assert not SavedFilter.objects.filter(is_default=True).exists()
+
+
+def test_the_filter_of_another_is_not_changed(ada: Any, eve: Any) -> None:
+    saved = filters.save("Mine", VALID, actor=ada)
+    with pytest.raises(NotFound):
+        filters.change(saved, name="Taken", is_default=True, actor=eve)

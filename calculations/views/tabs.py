@@ -30,6 +30,7 @@ LAST_EVENTS = 7
 MOST_FIGURES = 4
 FEW_CARDS = 8  # so many stand in one row
 MOST_CHIPS = 30  # a larger sweep is entered by its number
+HOW_IT_WENT = ("", "convergence")  # figures of the way, not of the result: they come last
 STEPS = "scf_iterations"  # what a plug-in calls how many iterations a run took
 MOST_LINES = 400  # of events, files, attempts on one page
 
@@ -204,7 +205,7 @@ def results(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "graph": graph_of(calculation, request.user, count),
         "scopes": SCOPES,
         "table": quantity_table(calculation, valid) if few else summary(calculation, count),
-        "figures": drawing.figures(apart),
+        "figures": drawing.figures(sorted(apart, key=lambda d: d["analysis"] in HOW_IT_WENT)),
         "viewer": viewer_of(calculation, last, request.user),
         "tables": tables_of(calculation, last),
     }

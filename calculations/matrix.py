@@ -92,6 +92,14 @@ class Matrix:
     total: int
 
     @property
+    def drawn(self) -> str:
+        """What the places of the runs depend on; a page that has the same needs none of them."""
+        of = self.quantity.name if self.quantity else ""
+        fixed = [place for axis in self.fixed for place, _, chosen in axis.values if chosen]
+        across = [place for place, _, chosen in self.across_choices if chosen]
+        return " ".join(map(str, (self.total, self.look, of, *across, *fixed)))
+
+    @property
     def cells(self) -> list[Cell]:
         return [cell for _, cells in self.rows for cell in cells if cell is not None]
 

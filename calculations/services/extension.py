@@ -29,6 +29,7 @@ from labportal.accounts.roles import Can, require
 from labportal.audit.services import record
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
+from labportal.realtime.events import publish
 
 STOPPED = frozenset({RunState.NOT_VALID, RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED})
 BEFORE_SUBMIT = frozenset({CalculationState.DRAFT, CalculationState.IN_REVIEW})
@@ -127,6 +128,8 @@ def _note(calculation: Calculation, found: Extension, actor: User) -> None:
             **ended,
         )
         return
+    told = {"id": calculation.pk, "state": calculation.state}
+    publish(f"calculation:{calculation.pk}", "calculation.changed", told)
     Event.objects.create(
         calculation=calculation,
         verb="extend",

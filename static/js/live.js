@@ -40,6 +40,7 @@ function connect() {
       refreshAll();
       document.dispatchEvent(new CustomEvent("live:reconnected"));
     }
+    document.dispatchEvent(new CustomEvent("live:connected"));
     everOpen = true;
     lostAt = 0;
     retry = FIRST_RETRY_MS;
@@ -67,9 +68,9 @@ function stale() {
 function receive(message) {
   for (const event of message.events ?? []) {
     document.dispatchEvent(new CustomEvent("live:event", { detail: { topic: message.topic, event } }));
-    refreshTopic(message.topic, event.type);
     if (event.type === "notification") announce(event);
   }
+  for (const type of new Set(message.events?.map((event) => event.type))) refreshTopic(message.topic, type);
 }
 
 function announce(event) {

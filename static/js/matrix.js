@@ -6,55 +6,94 @@ import { fetchText } from "./requests.js";
 
 const HEATS = 8;
 const EVERY_MS = 1000;
+const AT_ONCE = 150; // so many runs are written within one frame
 const OPEN = new Set(["waiting", "queued", "assigned", "running"]);
 const box = () => document.querySelector("[data-matrix]");
-const told = new Map(); // number -> state, since the last frame
+const told = new Map(); // number -> what is to be written: {state}, or a cell as the portal answered it
 const wanted = new Set(); // numbers whose value is to be fetched
+const heard = new Set(); // numbers told of since the last question: its answer may be older
+let all = false; // whether every run is to be fetched
+let known = { box: null, runs: new Map() };
 let frame = 0;
 let timer = 0;
+let unshaded = false;
+
+// The squares by number; what the region swapped in is looked up anew.
+function runsOf(here) {
+  if (known.box !== here) known = { box: here, runs: new Map([...here.querySelectorAll("[data-run]")].map((run) => [Number(run.dataset.run), run])) };
+  return known.runs;
+}
+
+// What was swapped in may be older than what was heard meanwhile.
+document.addEventListener("live:swapped", () => {
+  known.box = null;
+  catchUp();
+});
 
 document.addEventListener("live:event", (message) => {
   const { event } = message.detail;
   const here = box();
-  if (!here?.querySelector("[data-run]") || event.type !== "run.changed" || String(event.calculation) !== here.dataset.calculation) return;
-  told.set(event.index + 1, event.state);
+  if (!here || String(event.calculation ?? event.id) !== here.dataset.calculation) return;
+  if (event.type === "calculation.changed") return fetchSoon(true); // it may have ended: nothing is left behind
+  if (event.type !== "run.changed") return;
+  told.set(event.index + 1, { state: event.state });
+  heard.add(event.index + 1);
   frame ||= requestAnimationFrame(write);
 });
 
-document.addEventListener("live:reconnected", () => ask(true));
+// What changed while nobody listened: before the socket was open, or while it was lost.
+document.addEventListener("live:connected", catchUp);
+
+function catchUp() {
+  if (box()?.querySelector("[data-run]:not([data-value]):is(.is-waiting, .is-queued, .is-assigned, .is-running, .is-valid)")) fetchSoon(true);
+}
 
 function write() {
   frame = 0;
   const here = box();
-  if (!here) return;
-  for (const [number, state] of told) {
-    for (const run of here.querySelectorAll(`[data-run="${number}"]`)) show(here, run, state);
-    if (!OPEN.has(state)) wanted.add(number);
+  if (!here) return told.clear();
+  const runs = runsOf(here);
+  const counts = new Map();
+  let left = AT_ONCE;
+  for (const [number, cell] of told) {
+    if (!left--) break;
+    told.delete(number);
+    const run = runs.get(number);
+    if (run) show(run, cell, counts);
+    if (cell.value === undefined && !OPEN.has(cell.state)) wanted.add(number);
   }
-  told.clear();
-  if (wanted.size) timer ||= setTimeout(() => ask(false), EVERY_MS);
+  for (const [state, by] of counts) count(here, state, by);
+  if (told.size) frame = requestAnimationFrame(write);
+  else if (unshaded) shade(runs, here);
+  if (wanted.size) fetchSoon(false);
 }
 
 const stateOf = (run) => [...run.classList].find((name) => name.startsWith("is-"))?.slice(3);
 
-function show(here, run, state, words = state.replace("_", " ")) {
+function show(run, cell, counts) {
   const before = stateOf(run);
-  if (before === state) return;
-  for (const part of [run, run.querySelector(".cell")]) part?.classList.replace(`is-${before}`, `is-${state}`);
-  if (state !== "valid") forget(run);
-  run.querySelector(".run-words").textContent = words;
-  name(run, words);
-  count(here, before, -1);
-  count(here, state, 1);
+  const { state } = cell;
+  const words = (cell.state_words ?? state.replace("_", " ")).toLowerCase();
+  if (before !== state) {
+    for (const part of [run, run.querySelector(".cell")]) part?.classList.replace(`is-${before}`, `is-${state}`);
+    counts.set(before, (counts.get(before) ?? 0) - 1);
+    counts.set(state, (counts.get(state) ?? 0) + 1);
+  } else if (cell.value === undefined) return;
+  const value = cell.value ?? null;
+  if (value === null) delete run.dataset.value;
+  else run.dataset.value = String(value);
+  unshaded = true;
+  const said = cell.words || words;
+  const place = run.querySelector(".run-words");
+  if (place.textContent !== said) place.textContent = said;
+  name(run, [words, cell.words || cell.why].filter(Boolean).join(": "));
 }
 
 function name(run, words) {
-  run.title = `Run ${run.dataset.run}, ${run.dataset.where}: ${words}`;
-  run.setAttribute("aria-label", run.title);
-}
-
-function forget(run) {
-  delete run.dataset.value;
+  const title = `Run ${run.dataset.run}, ${run.dataset.where}: ${words}`;
+  if (run.title === title) return;
+  run.title = title;
+  run.setAttribute("aria-label", title);
 }
 
 function count(here, state, by) {
@@ -75,57 +114,50 @@ function count(here, state, by) {
   item.hidden = number.textContent === "0";
 }
 
-async function ask(all) {
-  timer = 0;
-  const here = box();
-  if (!here || document.hidden) return;
-  const numbers = all ? [] : [...wanted].slice(0, 500);
-  numbers.forEach((number) => wanted.delete(number));
-  const query = new URLSearchParams({ of: here.dataset.of });
-  if (!all) query.set("runs", numbers.join(","));
-  try {
-    const found = JSON.parse(await fetchText(`${here.dataset.matrix}?${query}`)).cells;
-    requestAnimationFrame(() => fill(here, found));
-  } catch {
-    numbers.forEach((number) => wanted.add(number)); // asked once more with the next event
-  }
-  if (wanted.size) timer ||= setTimeout(() => ask(false), EVERY_MS);
+function fetchSoon(every) {
+  all ||= every;
+  timer ||= setTimeout(ask, EVERY_MS);
 }
 
-function fill(here, cells) {
-  for (const cell of cells) {
-    for (const run of here.querySelectorAll(`[data-run="${cell.number}"]`)) {
-      show(here, run, cell.state, cell.state_words.toLowerCase());
-      if (cell.value === null) {
-        forget(run);
-        if (cell.why) name(run, `${cell.state_words.toLowerCase()}: ${cell.why}`);
-        continue;
-      }
-      run.dataset.value = String(cell.value);
-      run.querySelector(".run-words").textContent = cell.words;
-      name(run, `${cell.state_words.toLowerCase()}: ${cell.words}`);
-    }
+async function ask() {
+  timer = 0;
+  const here = box();
+  if (!here?.querySelector("[data-run]") || document.hidden) return;
+  const every = all;
+  const numbers = every ? [] : [...wanted].slice(0, 500);
+  if (every) wanted.clear();
+  all = false;
+  heard.clear();
+  numbers.forEach((number) => wanted.delete(number));
+  const query = new URLSearchParams({ of: here.dataset.of });
+  if (!every) query.set("runs", numbers.join(","));
+  try {
+    for (const cell of JSON.parse(await fetchText(`${here.dataset.matrix}?${query}`)).cells) if (!heard.has(cell.number)) told.set(cell.number, cell);
+    frame ||= requestAnimationFrame(write);
+  } catch {
+    all ||= every;
+    numbers.forEach((number) => wanted.add(number)); // asked once more with the next event
   }
-  shade(here);
+  if (wanted.size) fetchSoon(false);
 }
 
 // The same steps as calculations/matrix.py.
-function shade(here) {
-  const runs = [...here.querySelectorAll("[data-run]")];
-  const values = runs.filter((run) => run.dataset.value !== undefined).map((run) => Number(run.dataset.value));
-  const low = Math.min(...values);
-  const high = Math.max(...values);
+function shade(runs, here) {
+  unshaded = false;
+  const found = [...runs.values()].filter((run) => run.dataset.value !== undefined).map((run) => ({ run, value: Number(run.dataset.value) }));
+  const low = Math.min(...found.map((one) => one.value));
+  const high = Math.max(...found.map((one) => one.value));
   const flat = high - low <= 1e-12 * Math.max(Math.abs(low), Math.abs(high), 1);
-  for (const run of runs) {
-    const value = Number(run.dataset.value);
-    const heat = run.dataset.value === undefined ? 0 : flat ? 1 : 1 + Math.min(HEATS - 1, Math.floor(((value - low) / (high - low)) * HEATS));
+  const heats = new Map(found.map(({ run, value }) => [run, flat ? 1 : 1 + Math.min(HEATS - 1, Math.floor(((value - low) / (high - low)) * HEATS))]));
+  for (const run of runs.values()) {
+    const heat = `heat-${heats.get(run) ?? 0}`;
     const before = [...run.classList].find((one) => one.startsWith("heat-"));
-    if (before !== `heat-${heat}`) run.classList.replace(before, `heat-${heat}`);
+    if (before !== heat) run.classList.replace(before, heat);
   }
-  const ends = { low: runs.find((run) => Number(run.dataset.value) === low), high: runs.find((run) => Number(run.dataset.value) === high) };
-  for (const [end, run] of Object.entries(ends)) {
+  const ends = { low: found.find((one) => one.value === low), high: found.find((one) => one.value === high) };
+  for (const [end, one] of Object.entries(ends)) {
     const place = here.querySelector(`[data-${end}]`);
-    if (place && run) place.textContent = run.querySelector(".run-words").textContent;
+    if (place && one) place.textContent = one.run.querySelector(".run-words").textContent;
   }
 }
 

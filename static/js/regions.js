@@ -1,12 +1,14 @@
 // Regions that are fetched anew when their topic speaks:
-//   <section data-live-url="/path/" data-topic="project:3" data-live-on="run.changed calculation.changed" data-live-every="10000">
+//   <section data-live-url="/path/" data-topic="project:3" data-live-on="run.changed calculation.changed" data-live-seldom="run.changed">
 // What came is morphed in place: focus, scroll, open folds and typed text stay, what changed is lit shortly.
-// Nothing moves under the pointer: while it rests on a list, rows are only changed, and moved once it leaves.
+// What data-live-seldom names has it fetched every ten seconds at most. Within it, [data-live-same="…"] is left alone
+// while the attribute is the same: it follows by itself (matrix.js). Nothing moves under the pointer: while it rests on a list, rows are only changed, and moved once it leaves.
 
 import { Idiomorph } from "../vendor/idiomorph/idiomorph.esm.js";
 import { fetchText } from "./requests.js";
 
 const AT_MOST_EVERY_MS = 1000;
+const SELDOM_MS = 10000;
 const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress", "analyses.progress"]); // only where data-live-on names them
 const pending = new WeakMap();
 
@@ -14,23 +16,27 @@ export function refreshTopic(topic, type) {
   for (const region of document.querySelectorAll("[data-live-url]")) {
     const listens = (region.dataset.topic ?? "").split(/\s+/);
     const types = region.dataset.liveOn?.split(/\s+/);
-    if (listens.includes(topic) && (types ? types.includes(type) : !QUIET.has(type))) refreshSoon(region);
+    const seldom = region.dataset.liveSeldom?.split(/\s+/).includes(type);
+    if (listens.includes(topic) && (types ? types.includes(type) : !QUIET.has(type))) refreshSoon(region, seldom ? SELDOM_MS : AT_MOST_EVERY_MS);
   }
 }
 
 export function refreshAll() {
-  document.querySelectorAll("[data-live-url]").forEach(refreshSoon);
+  document.querySelectorAll("[data-live-url]").forEach((region) => refreshSoon(region));
 }
 
-function refreshSoon(region) {
-  const state = pending.get(region) ?? { last: 0, timer: 0 };
+function refreshSoon(region, every = AT_MOST_EVERY_MS) {
+  const state = pending.get(region) ?? { last: 0, timer: 0, at: 0 };
   pending.set(region, state);
-  if (state.timer) return;
+  const at = Math.max(Date.now() + 60, state.last + every);
+  if (state.timer && state.at <= at) return;
+  clearTimeout(state.timer);
+  state.at = at;
   state.timer = setTimeout(() => {
     state.timer = 0;
     state.last = Date.now();
     refresh(region);
-  }, Math.max(60, state.last + (Number(region.dataset.liveEvery) || AT_MOST_EVERY_MS) - Date.now()));
+  }, at - Date.now());
 }
 
 // Regions of one page often share an address: it is asked once for all of them.
@@ -94,6 +100,7 @@ function morph(old, fresh, morphStyle) {
           return true;
         }
         if (before.matches?.("[data-live-keep]")) return false;
+        if (before.dataset?.liveSame && before.dataset.liveSame === after.dataset?.liveSame) return false;
         return !(before.matches?.("time[data-ago]") && before.dateTime === after.dateTime);
       },
       beforeAttributeUpdated: (name, node) => {

@@ -210,6 +210,8 @@ def _filled(
     x, by_name = _x_column(chart, columns), {c["name"]: c for c in columns}
     if x is None:
         return None
+    if chart.style == "levels" and len(set(by_name.get("k", {}).get("values", ()))) > 1:
+        x = by_name["k"]  # of a solid: in one row they would be a mere staircase
     wanted = chart.y if tuple(chart.y) != EVERY else [n for n in by_name if n != x["name"]]
     drawn = [name for name in wanted if name in by_name]
     y = [_series(by_name[name]) for name in drawn]

@@ -219,3 +219,16 @@ def test_a_grid_is_drawn_with_a_line_for_each_value_of_the_other_axis() -> None:
         ("B", [5.0, None, None]),
     ]
     assert (chart["y_label"], chart["note"]) == ("Energy", "by basis")
+
+
+@pytest.mark.parametrize(("points", "below"), [((1, 1, 2, 2), "k-point"), ((1, 1, 1, 1), "Level")])
+def test_levels_of_a_solid_stand_above_their_k_points(points: tuple[int, ...], below: str) -> None:
+    columns = [
+        {"name": "index", "label": "Level", "unit": "", "values": [1, 2, 3, 4]},
+        {"name": "energy", "label": "Energy", "unit": "eV", "values": [-2.0, -1.0, 1.0, 2.0]},
+        {"name": "k", "label": "k-point", "unit": "", "values": list(points)},
+    ]
+    chart = Chart("levels", "index", ("energy",), "Levels", style="levels")
+    (found,) = documents([Spec(chart)], [Stored("levels", 0, columns)], [Place(0, "")])
+    assert found["x"]["label"] == below
+    assert found["y"][0]["values"] == [-2.0, -1.0, 1.0, 2.0]

@@ -82,7 +82,11 @@ MORE: tuple[tuple[str, str, Value], ...] = (
         for name in FOUND
     ),
     *(
-        (f"results-{name}", "calculation-detail", lambda t, n=name: [t["calculations"][n], "results"])
+        (
+            f"results-{name}",
+            "calculation-detail",
+            lambda t, n=name: [t["calculations"][n], "results"],
+        )
         for name in FOUND
     ),
     ("molecule-relaxed", "molecule-detail", lambda things: [things["relaxed"]]),

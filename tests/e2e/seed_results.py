@@ -55,8 +55,8 @@ def found(people: dict[str, User], project: Project) -> dict[str, Calculation]:
     ada, max_ = people["ada"], people["max"]
     site = cluster("metis", enabled=False, capacity=OFF)
     made = {
-        "chain": water_in_fields(ada),
-        "bands": silicon_bands(ada),
+        "chain": water_in_fields(ada, name="A chain of recorded fields"),
+        "bands": silicon_bands(ada, project=project),
         "relaxation": relaxed_water(ada),
         "grid": _grid(ada, project, site, "Field and mesh cutoff", GRID),
         "cube": _grid(ada, project, site, "Field, mesh cutoff and angle", CUBE, ended=19),

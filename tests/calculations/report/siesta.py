@@ -25,18 +25,18 @@ SILICON = "2\nsilicon\nSi 0 0 0\nSi 1.3575 1.3575 1.3575\n"
 LATTICE = "0 2.715 2.715\n2.715 0 2.715\n2.715 2.715 0"
 
 
-def water_in_fields(actor: User) -> Calculation:
+def water_in_fields(actor: User, *, name: str = "Water in an electric field") -> Calculation:
     """Five fields along y, each run from the density matrix of the one before."""
     sweep = {"parameter": "field_y", "values": list(FIELDS), "mode": "chain"}
     analyses = ["convergence", "eigenvalues", "forces", "energy", "dipole", "polarizability"]
     folders = [DATA / "water_field_sweep" / f"field_{field}" for field in FIELDS]
-    wishes = {"name": "Water in an electric field", "sweep": sweep, "analyses": analyses}
+    wishes = {"name": name, "sweep": sweep, "analyses": analyses}
     return _reported(actor, ("O.psf", "H.psf"), folders, **wishes)
 
 
-def silicon_bands(actor: User) -> Calculation:
+def silicon_bands(actor: User, **more: Any) -> Calculation:
     analyses = ["convergence", "eigenvalues", "dos", "bands"]
-    wishes = {"name": "Bands of silicon", "analyses": analyses, "walltime_s": 300}
+    wishes = {"name": "Bands of silicon", "analyses": analyses, "walltime_s": 300, **more}
     parameters = {"structure": SILICON, "cell": LATTICE, "bands": True, "dos": True}
     folders = [DATA / "silicon_bands_dos"]
     return _reported(actor, ("Si.psf",), folders, parameters=parameters, **wishes)

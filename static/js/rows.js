@@ -11,7 +11,8 @@ function refresh(form) {
   form.querySelector("[data-bulk]")?.classList.toggle("is-on", chosen > 0);
   const count = form.querySelector("[data-chosen]");
   if (count) count.textContent = `${chosen} chosen`;
-  for (const words of document.querySelectorAll(`[data-chosen-of="${form.id}"]`)) words.textContent = chosen;
+  const id = form.getAttribute("id"); // form.id is the boxes, which are called so
+  for (const words of document.querySelectorAll(`[data-chosen-of="${id}"]`)) words.textContent = chosen;
 }
 
 document.addEventListener("change", (event) => {

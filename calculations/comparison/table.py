@@ -5,7 +5,7 @@ one unit, with what differs from the reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -46,6 +46,7 @@ class Line:
     cells: tuple[Cell, ...]
     numeric: bool = False
     note: str = ""
+    partial: bool = False  # not all of the programs have it
 
     @property
     def differs(self) -> bool:
@@ -54,7 +55,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Lines that belong together; those in which nothing differs may be folded."""
+    """Lines that belong together; those in which nothing differs may be folded, and those that
+    only some of the programs have.
+    """
 
     name: str
     title: str
@@ -62,11 +65,15 @@ class Section:
 
     @property
     def differing(self) -> list[Line]:
-        return [line for line in self.lines if line.differs]
+        return [line for line in self.lines if line.differs and not line.partial]
+
+    @property
+    def partial(self) -> list[Line]:
+        return [line for line in self.lines if line.partial]
 
     @property
     def same(self) -> list[Line]:
-        return [line for line in self.lines if not line.differs]
+        return [line for line in self.lines if not line.differs and not line.partial]
 
 
 def sections(calculations: Sequence[Calculation], reference: int) -> list[Section]:
@@ -103,7 +110,9 @@ def _parameters(calculations: Sequence[Calculation], place: int) -> list[Line]:
             for value, varied in zip(values, swept, strict=True)
         ]
         compared = [varied or value for value, varied in zip(values, swept, strict=True)]
-        lines.append(_line(name, label, unit, words, compared, place))
+        line = _line(name, label, unit, words, compared, place)
+        partial = any(name not in c.parameters for c in calculations)
+        lines.append(replace(line, partial=partial))
     return lines
 
 

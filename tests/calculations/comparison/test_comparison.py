@@ -54,6 +54,15 @@ def test_parameters_that_differ_come_with_their_difference(ada: Any) -> None:
     assert "value" not in {known.name for known in same}
 
 
+def test_what_only_one_program_has_is_told_apart(ada: Any) -> None:
+    one, two = valid(ada, "One", 1.0), valid(ada, "Two", 1.0)
+    Calculation.objects.filter(pk=two.pk).update(parameters={**two.parameters, "own": 1})
+    two.refresh_from_db()
+    section = next(s for s in sections([one, two], one.pk) if s.name == "parameters")
+    assert [known.name for known in section.partial] == ["own"]
+    assert "own" not in {known.name for known in [*section.differing, *section.same]}
+
+
 def test_results_stand_in_the_unit_of_the_reference(ada: Any) -> None:
     one, two = valid(ada, "One", -465.8), valid(ada, "Two", -17.0, "Ha")
     found = line("total_energy", one, two)

@@ -6,6 +6,7 @@ The same content is stored once. Files that calculations took stay as long as on
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -125,7 +126,8 @@ def _entries(name: str, stream: BinaryIO, notes: list[str]) -> list[tuple[str, b
                     raise InvalidInput(errors={"files": f"{base[:80]} in {name} is no honest zip"})
                 with packed.open(info) as entry:
                     found.append((_plain(base), entry.read(MAX_FILE + 1)))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+    # RuntimeError: encrypted, or packed in a way that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError):
         raise InvalidInput(errors={"files": f"{name[:80]} is no zip that can be read"}) from None
     return found
 

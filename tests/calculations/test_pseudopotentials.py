@@ -77,6 +77,12 @@ def test_what_cannot_be_used_is_refused_by_name(
     assert not Pseudopotential.objects.exists()
 
 
+def test_a_zip_whose_content_is_damaged_is_refused(ada: Any) -> None:
+    content = bytearray(packed({"O.psf": psf("O")}).getvalue())
+    content[36:44] = bytes(sign ^ 0xFF for sign in content[36:44])
+    assert "no zip that can be read" in refused(ada, "x.zip", bytes(content))
+
+
 def test_a_zip_that_swells_is_refused(ada: Any) -> None:
     assert "no honest zip" in refused(ada, "x.zip", packed({"O.psf": b"0" * 3_000_000}))
 

@@ -8,7 +8,7 @@ cluster's row lock, and every answer is computed from the database, never from m
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,14 +81,28 @@ class _Sorted:
 
 
 def handle(authorization: str, document: Mapping[str, Any]) -> Answer:
-    """Raises KeyRefused, OtherProtocol, OtherAgent, InvalidInput; nothing is stored then."""
+    """Answer an agent that shows its key. Raises KeyRefused, OtherProtocol, OtherAgent,
+    InvalidInput; nothing is stored then.
+    """
+    return _handle(lambda: authenticate(authorization, lock=True).cluster, document)
+
+
+def handle_known(cluster_id: int, document: Mapping[str, Any]) -> Answer:
+    """Answer the agent of a cluster that the carrier itself has identified. Raises as `handle`,
+    and Cluster.DoesNotExist.
+    """
+    locked = Cluster.objects.select_for_update(no_key=True)
+    return _handle(lambda: locked.get(pk=cluster_id), document)
+
+
+def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Answer:
     if document.get("protocol") != PROTOCOL:
         raise OtherProtocol(
             f"The portal speaks protocol {PROTOCOL}, not {document.get('protocol')!r:.20}: "
             "update the agent."
         )
     with transaction.atomic():
-        cluster = authenticate(authorization, lock=True).cluster
+        cluster = identify()
         _check_shape(document)
         _greet(cluster, document)
         took_events = take_events(cluster, document.get("events") or ())

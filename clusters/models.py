@@ -18,6 +18,8 @@ SILENT_AFTER = timedelta(seconds=settings.LEASE_S / 2)  # before leases end: it 
 class Cluster(models.Model):
     class Carrier(models.TextChoices):
         HTTPS = "https", "Agent calls the portal (HTTPS)"
+        SSH = "ssh", "Portal signs in (SSH)"
+        QUEUE = "queue", "Node of the lab takes from a queue (Celery)"
 
     name = models.CharField(
         max_length=60,
@@ -32,7 +34,12 @@ class Cluster(models.Model):
     description = models.TextField(blank=True)
     carrier = models.CharField(max_length=10, choices=Carrier.choices, default=Carrier.HTTPS)
     enabled = models.BooleanField(default=True)
+    draining = models.BooleanField(default=False)  # what runs there ends, nothing new goes there
     maintenance_note = models.CharField(max_length=300, blank=True)
+    # The circuit breaker: too many runs were lost here in a row; an admin lets work in again.
+    held_at = models.DateTimeField(null=True, blank=True)
+    held_reason = models.CharField(max_length=300, blank=True)
+    lost_in_a_row = models.PositiveIntegerField(default=0)
     max_runs = models.PositiveIntegerField(
         "runs at once",
         null=True,
@@ -40,6 +47,11 @@ class Cluster(models.Model):
         help_text="Empty: as many as the agent offers.",
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
     )
+    max_runs_per_user = models.PositiveIntegerField(null=True, blank=True)
+    max_runs_per_project = models.PositiveIntegerField(null=True, blank=True)
+    price_core_hour = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
+    price_gpu_hour = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
+    update_wanted = models.CharField(max_length=40, blank=True)  # the agent's version to change to
     created_at = models.DateTimeField(default=timezone.now)
 
     # What the agent last said of itself.
@@ -96,12 +108,88 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    # Signs what travels through a broker, where only a digest of the secret could not; encrypted.
+    sealed_signing_key = models.TextField(blank=True)
 
     class Meta:
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
         return f"lpk_{self.prefix}_…"
+
+
+class SshAccess(models.Model):
+    """How the portal signs in to a cluster that it reaches by SSH. Secrets are encrypted."""
+
+    cluster = models.OneToOneField(Cluster, models.CASCADE, related_name="ssh")
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField(
+        default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    user = models.CharField(max_length=64)
+    work = models.CharField("work folder", max_length=500, default="~/labportal")
+    python = models.CharField(max_length=300, default="python3")
+    scheduler = models.CharField(max_length=20, default="process")
+    agent_settings = models.TextField(blank=True)  # further sections of the agent's INI file
+    sealed_key = models.TextField(blank=True)
+    certificate = models.TextField(blank=True)
+    public_key = models.TextField(blank=True)
+    # The host's keys as known_hosts holds them; used only once somebody has confirmed them.
+    host_keys = models.TextField(blank=True)
+    offered_host_keys = models.TextField(blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    # The site's budget: how often it may be signed in to, and how many channels may be open.
+    most_per_minute = models.PositiveIntegerField(default=6)
+    most_at_once = models.PositiveIntegerField(default=2)
+    exchange_s = models.PositiveIntegerField(default=30)
+    agent_sha256 = models.CharField(max_length=64, blank=True)  # of the file that was put there
+    last_try_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    not_before = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "SSH accesses"
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}"
+
+
+class Licence(models.Model):
+    """A licence that runs take: `seats` over all clusters, whatever a site's scheduler counts."""
+
+    name = models.CharField(max_length=60, unique=True)
+    seats = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Usage(models.Model):
+    """What a person used in a project, halved with each half-life; for fair share.
+
+    `core_s` holds at `at`; GPUs count as the settings say.
+    """
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    core_s = models.FloatField(default=0.0)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "usage"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="usage_of_each_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.core_s:.0f} core seconds"
 
 
 class Metrics(models.Model):
@@ -115,6 +203,8 @@ class Metrics(models.Model):
     load1 = models.FloatField(null=True)
     disk_free_mib = models.FloatField(null=True)
     gpus = models.JSONField(default=list)
+    # What the scheduler tells of the whole site: {"nodes": {…}, "cores": {…}, "jobs": {…}}.
+    site = models.JSONField(null=True)
 
     class Meta:
         indexes = [models.Index(fields=["cluster", "-at"], name="metrics_by_time")]
@@ -122,6 +212,25 @@ class Metrics(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster_id} at {self.at:%H:%M:%S}"
+
+
+class MetricsSummary(models.Model):
+    """`step_s` seconds of heartbeats in one row: `values` by name as [least, mean, most]."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="metrics_summaries")
+    step_s = models.PositiveIntegerField()
+    at = models.DateTimeField()  # the beginning
+    count = models.PositiveIntegerField()
+    values = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name_plural = "metrics summaries"
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "step_s", "at"], name="metrics_summary_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} from {self.at:%Y-%m-%d %H:%M:%S}, {self.step_s} s"
 
 
 class LogLine(models.Model):

@@ -8,23 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from calculations.models import Run
 from calculations.services.execution import assign
 from calculations.states import LEASED_RUNS, RunState
+from clusters.calling import call
 from clusters.leases import lease_from
 from clusters.models import Cluster
 from labportal.common.clock import now
-from labportal.common.wake import wake
 
 PLACEMENT_LOCK = 0x4C_50_01  # an arbitrary number, the same in every process
 AHEAD_S = 1.0  # hand out ahead of free slots what is done within this time ...
 MAX_AHEAD = 64  # ... and never more runs than this
-
-
-def wake_channel(cluster_id: int) -> str:
-    return f"cluster:{cluster_id}"
 
 
 @transaction.atomic
@@ -46,13 +42,6 @@ def place() -> int:
         # Afterwards: an exchange holds its cluster's row while it waits for runs, as we hold runs.
         transaction.on_commit(lambda: call(called), robust=True)
     return len(pairs)
-
-
-def call(cluster_ids: set[int]) -> None:
-    """Note that something is wanted of these clusters, and wake their held exchanges on commit."""
-    Cluster.objects.filter(pk__in=cluster_ids).update(desired=F("desired") + 1)
-    for cluster_id in cluster_ids:
-        wake(wake_channel(cluster_id))
 
 
 def _rooms() -> list[tuple[Cluster, int]]:

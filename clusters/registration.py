@@ -10,8 +10,8 @@ from typing import Any
 
 from calculations import signals
 from clusters import panels
+from clusters.calling import call
 from clusters.models import Cluster
-from clusters.placement import call
 from clusters.retention import withdraw
 from clusters.tasks import want_place
 from labportal.accounts.models import Project, User

@@ -22,8 +22,8 @@ from calculations.services.following import lock_calculations
 from calculations.services.sweeps import carry_of
 from calculations.software.registry import get_software
 from calculations.states import TERMINAL, TERMINAL_RUNS, CalculationState
+from clusters.calling import call
 from clusters.models import Cluster, LogLine, Metrics, Purge
-from clusters.placement import call
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
 from labportal.audit.services import record

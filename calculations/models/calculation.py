@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from calculations.models.words import word_index, words_field
+from calculations.software.base import Resources
 from calculations.states import ACTIVE, TERMINAL, TRUSTED, CalculationState, Standing
 from labportal.accounts.models import Project
 
@@ -47,6 +49,15 @@ class Calculation(models.Model):
     cores = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
     memory_mib = models.PositiveIntegerField(default=1024, validators=[MinValueValidator(16)])
     walltime_s = models.PositiveIntegerField(default=600, validators=[MinValueValidator(1)])
+    nodes = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    tasks = models.PositiveIntegerField(default=0)  # 0: as the program wants
+    gpus = models.PositiveIntegerField(default=0)
+    gpu_type = models.CharField(max_length=40, blank=True)
+    partition = models.CharField(max_length=100, blank=True)
+    account = models.CharField(max_length=100, blank=True)
+    qos = models.CharField(max_length=100, blank=True)
+    licences = models.JSONField(default=list, blank=True)  # ["matlab:1"]
+    exclusive = models.BooleanField(default=False)
     priority = models.SmallIntegerField(
         default=0, validators=[MinValueValidator(-100), MaxValueValidator(100)]
     )
@@ -129,6 +140,11 @@ class Calculation(models.Model):
     @property
     def is_chain(self) -> bool:
         return bool(self.sweep) and self.sweep.get("mode") == "chain"
+
+    @property
+    def resources(self) -> Resources:
+        asked = {field.name: getattr(self, field.name) for field in fields(Resources)}
+        return Resources.from_json(asked)
 
     @property
     def core_hours_limit(self) -> float:

@@ -53,6 +53,12 @@ class Run(models.Model):
     cluster = models.ForeignKey(
         "clusters.Cluster", models.PROTECT, null=True, blank=True, related_name="runs"
     )
+    # Why it is not handed out yet; written by placement.
+    waits_for = models.CharField(max_length=300, blank=True)
+    # Its job on the cluster, and what the scheduler says of it while it waits there:
+    # {"reason", "text", "expected_start", "partition"}.
+    scheduler_id = models.CharField(max_length=64, blank=True)
+    pending = models.JSONField(null=True, blank=True)
     queued_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -124,6 +130,9 @@ class Attempt(models.Model):
     elapsed_s = models.FloatField(null=True)
     cpu_s = models.FloatField(null=True)
     max_rss_mib = models.FloatField(null=True)
+    scheduler_id = models.CharField(max_length=64, blank=True)
+    # What the scheduler's accounting says of the job, as agent/schedulers/base.py describes.
+    accounting = models.JSONField(default=dict, blank=True)
     changes = models.JSONField(default=dict, blank=True)  # the run's, as this attempt had them
     # {"changes", "files"}: with what its verdict advises to try again; empty where with nothing.
     advice = models.JSONField(default=dict, blank=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from calculations.models import InputFile, Run
 from calculations.services.results import across_runs
 from calculations.services.sweeps import carry_of
-from calculations.software.base import Carry, Resources, RunSpec, StagedFile
+from calculations.software.base import Carry, RunSpec, StagedFile
 from calculations.software.registry import get_software
 
 
@@ -38,9 +38,10 @@ def _spec(run: Run, files: tuple[StagedFile, ...]) -> RunSpec:
         software=calculation.software,
         parameters=run.full_parameters(),
         analyses=tuple(name for name in calculation.analyses if name not in later),
-        resources=Resources(calculation.cores, calculation.memory_mib, calculation.walltime_s),
+        resources=calculation.resources,
         files=files,
         carry=_carry(run),
+        group=calculation.number,
     )
 
 

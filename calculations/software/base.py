@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +82,40 @@ class StagedFile:
 
 @dataclass(frozen=True)
 class Resources:
+    """What one run asks for, in the words of Slurm. Cores, memory, tasks and GPUs are totals over
+    all nodes; `tasks` 0: as many as the program wants, one a core with MPI, else one.
+
+    `licences`  names of the site's or the lab's licences with counts, such as "matlab:1"
+    """
+
     cores: int = 1
     memory_mib: int = 1024
     walltime_s: int = 600
+    nodes: int = 1
+    tasks: int = 0
+    gpus: int = 0
+    gpu_type: str = ""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    licences: tuple[str, ...] = ()
+    exclusive: bool = False
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Resources:
+        """Names that this version does not know are passed over: a newer portal may ask for
+        more.
+        """
+        known = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        return cls(**{**known, "licences": tuple(known.get("licences", ()))})
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that the agent must know to execute one attempt of one run."""
+    """Everything that the agent must know to execute one attempt of one run.
+
+    `group`  the calculation, for what a scheduler does with many runs at once (arrays)
+    """
 
     run: str
     attempt: int
@@ -99,6 +125,7 @@ class RunSpec:
     resources: Resources = field(default_factory=Resources)
     files: tuple[StagedFile, ...] = ()
     carry: Carry | None = None
+    group: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -112,11 +139,12 @@ class RunSpec:
             software=str(document["software"]),
             parameters=dict(document["parameters"]),
             analyses=tuple(document.get("analyses", ())),
-            resources=Resources(**document.get("resources", {})),
+            resources=Resources.from_json(document.get("resources", {})),
             files=tuple(StagedFile(**item) for item in document.get("files", ())),
             carry=Carry(carry["run"], tuple(carry["patterns"]), carry.get("attempt"))
             if carry
             else None,
+            group=str(document.get("group", "")),
         )
 
 
@@ -141,6 +169,7 @@ class Software(ABC):
     `plausible`   bounds beyond which a number is not believed
     `input_format` the structure format of a whole input file that `read_input` takes; none where ""
     `pseudo_formats` formats of pseudopotentials that it reads; none where it needs none
+    `mpi`         whether it is started as one MPI task a core; else one task with threads
     `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
     """
 
@@ -160,6 +189,7 @@ class Software(ABC):
     input_format: str = ""
     pseudo_formats: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
+    mpi: bool = False
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters with types and defaults. Raises InvalidParameters with every error

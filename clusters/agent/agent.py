@@ -13,12 +13,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from calculations.software.base import Software
 from calculations.software.registry import all_software, get_software
 from clusters.agent import __version__, protocol
-from clusters.agent.client import Address
+from clusters.agent.carriage import OpenCarriage
+from clusters.agent.client import Address, Connection
 from clusters.agent.config import Config, available_cores
 from clusters.agent.exchanger import Exchanger
 from clusters.agent.journal import Journal, JournalFull
@@ -53,6 +55,7 @@ class Agent:
         *,
         own_log: OwnLog | None = None,
         software: Callable[[str], Software] = get_software,
+        open_carriage: OpenCarriage | None = None,
     ) -> None:
         self.config = config
         self.own_log = own_log or OwnLog()
@@ -64,14 +67,16 @@ class Agent:
         self.metrics = Metrics(config.work)
         self.workers = Workers(WORKERS, self.loop.post)
         self.software: dict[str, dict[str, Any]] = {}
-        address = Address(config.url, config.key, config.ca_file)
-        self.exchanger = Exchanger(self.loop, self, address)
+        open_carriage = open_carriage or partial(
+            Connection, Address(config.url, config.key, config.ca_file)
+        )
+        self.exchanger = Exchanger(self.loop, self, open_carriage)
         self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
         self.lifecycle = Lifecycle(
             loop=self.loop,
             journal=self.journal,
             preparation=Preparation(
-                config, self.workspace, Staging(address, self.workspace), software
+                config, self.workspace, Staging(open_carriage, self.workspace), software
             ),
             scheduler=lambda ended: ProcessScheduler(self.loop.selector, ended),
             workers=self.workers,

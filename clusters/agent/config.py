@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SOFTWARE_PREFIX = "software."
+SCHEDULERS = ("process", "slurm", "pbs")
 
 
 class BadConfig(ValueError):
@@ -34,6 +35,9 @@ class Config:
     memory_factor: float = 1.2
     grace_s: float = 10.0
     log_level: str = "INFO"
+    scheduler: str = "process"
+    scheduler_options: Mapping[str, str] = field(default_factory=dict)
+    gpus: str = "auto"  # indexes such as "0,1", "auto": all that there are, "none"
     software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def site(self, software: str) -> Mapping[str, str]:
@@ -91,12 +95,22 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
         memory_factor=agent.getfloat("memory_factor", fallback=1.2),
         grace_s=agent.getfloat("grace_s", fallback=10.0),
         log_level=agent.get("log_level", "INFO").upper(),
+        scheduler=_scheduler(agent),
+        scheduler_options=dict(parser["scheduler"]) if parser.has_section("scheduler") else {},
+        gpus=agent.get("gpus", "auto").strip() or "auto",
         software={
             name[len(SOFTWARE_PREFIX) :]: dict(parser[name])
             for name in parser.sections()
             if name.startswith(SOFTWARE_PREFIX)
         },
     )
+
+
+def _scheduler(agent: configparser.SectionProxy) -> str:
+    kind = agent.get("scheduler", "process").strip().lower() or "process"
+    if kind not in SCHEDULERS:
+        raise ValueError(f"[agent] scheduler {kind!r:.40} is unknown; use {', '.join(SCHEDULERS)}")
+    return kind
 
 
 def check_url(url: str, *, allow_http: bool = False) -> str:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from clusters.agent import protocol
-from clusters.agent.client import ANSWER_S, CONNECT_S, Address, Connection, Refused, Unreachable
+from clusters.agent.carriage import Carriage, OpenCarriage
+from clusters.agent.client import ANSWER_S, CONNECT_S, Refused, Unreachable
 from clusters.agent.loop import EventLoop
 from clusters.agent.protocol import DEFAULT_SETTINGS, MAX_WAIT_S, BadDocument
 
@@ -44,10 +45,10 @@ class Content(Protocol):
 
 @dataclass
 class Line:
-    """One connection with its thread; `sent` is the moment of the request under way."""
+    """One line with its thread; `sent` is the moment of the request under way."""
 
     name: str
-    connection: Connection
+    carriage: Carriage
     requests: queue.SimpleQueue[tuple[dict[str, Any], float]] = field(
         default_factory=queue.SimpleQueue
     )
@@ -58,7 +59,7 @@ class Line:
 
 
 class Exchanger:
-    def __init__(self, loop: EventLoop, content: Content, address: Address) -> None:
+    def __init__(self, loop: EventLoop, content: Content, open_carriage: OpenCarriage) -> None:
         self.loop = loop
         self.content = content
         self.settings: Mapping[str, int] = DEFAULT_SETTINGS
@@ -72,8 +73,8 @@ class Exchanger:
         self._not_before = 0.0
         self._quick_answers = 0
         self._woken_for = float("inf")
-        self._news = Line("news", Connection(address))
-        self._idle = Line("idle", Connection(address))
+        self._news = Line("news", open_carriage())
+        self._idle = Line("idle", open_carriage())
         for line in (self._news, self._idle):
             work = self._serve(line)
             threading.Thread(target=work, name=f"exchange-{line.name}", daemon=True).start()
@@ -103,7 +104,7 @@ class Exchanger:
     def stop(self) -> None:
         self.superseded = True
         for line in (self._news, self._idle):
-            line.connection.abort()
+            line.carriage.abort()
 
     def step(self) -> None:
         """Begin the exchange that is due, if one is."""
@@ -135,7 +136,7 @@ class Exchanger:
             if line.request is not None and now > line.sent + line.limit:
                 log.warning("an exchange took longer than %.0f s and is broken off", line.limit)
                 line.sent = now
-                line.connection.abort()
+                line.carriage.abort()
         self.step()
 
     def _wake(self, moment: float) -> None:
@@ -157,7 +158,7 @@ class Exchanger:
                 request, wait_s = line.requests.get()
                 answer: Any = None
                 try:
-                    answer = line.connection.exchange(request, wait_s=wait_s)
+                    answer = line.carriage.exchange(request, wait_s=wait_s)
                 except Exception as error:
                     answer = error
                 self.loop.post(lambda answer=answer: self._answered(line, answer))

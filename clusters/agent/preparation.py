@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,11 @@ class Preparation:
         """Return the job of a folder that is ready."""
         plugin = self.software(spec.software)
         site = self.config.site(spec.software)
-        command = plugin.command(spec.parameters, spec.resources, site)
-        clean = environment(os.environ, spec.resources.cores, self.config.key)
+        tasks = spec.resources.tasks or (spec.resources.cores if plugin.mpi else 1)
+        resources = replace(spec.resources, tasks=tasks)
+        command = plugin.command(spec.parameters, resources, site)
+        ranks = tasks if site.get("launcher") else max(1, spec.resources.tasks)
+        clean = environment(os.environ, max(1, resources.cores // ranks), self.config.key)
         return Job(
             key=(spec.run, spec.attempt),
             folder=self.workspace.folder(spec.run, spec.attempt),
@@ -86,6 +89,8 @@ class Preparation:
             environment={**clean, **plugin.environment(site)},
             log_file=plugin.log_file,
             stdin_file=getattr(plugin, "stdin_file", ""),
+            resources=resources,
+            group=spec.group,
         )
 
     def blame(self, error: Exception, software: str) -> tuple[str, dict[str, Any] | None]:
@@ -129,7 +134,7 @@ def _refuse_missing(asked: Iterable[str], usual: Sequence[str], names: Sequence[
         raise NothingCarried(" or ".join(missing))
 
 
-def environment(of_agent: Mapping[str, str], cores: int, key: str) -> dict[str, str]:
+def environment(of_agent: Mapping[str, str], threads: int, key: str) -> dict[str, str]:
     """Return the environment for a program: the agent's without anything secret, threads set."""
     clean = {
         name: value
@@ -138,5 +143,5 @@ def environment(of_agent: Mapping[str, str], cores: int, key: str) -> dict[str, 
         and not any(word in name.upper() for word in SECRET_WORDS)
         and not (key and key in value)
     }
-    clean.update(dict.fromkeys(THREAD_VARIABLES, str(cores)))
+    clean.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     return clean

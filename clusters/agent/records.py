@@ -16,6 +16,7 @@ class Phase(str, Enum):
 
     QUEUED = "queued"  # waits for a slot, or its folder is made ready
     STARTING = "starting"  # the intent is on disk; the program may or may not have been started
+    SUBMITTED = "submitted"  # in the scheduler's queue
     RUNNING = "running"
     EVALUATING = "evaluating"  # the program ended; judging and extracting
     UPLOADING = "uploading"  # the report is on disk, files are on their way
@@ -28,6 +29,7 @@ class Phase(str, Enum):
 AGENT_STATE = {
     Phase.QUEUED: AgentState.PREPARING,
     Phase.STARTING: AgentState.PREPARING,
+    Phase.SUBMITTED: AgentState.PREPARING,
     Phase.RUNNING: AgentState.RUNNING,
     Phase.EVALUATING: AgentState.VALIDATING,
     Phase.UPLOADING: AgentState.VALIDATING,
@@ -36,7 +38,7 @@ AGENT_STATE = {
     Phase.LOST: AgentState.LOST,
 }
 TERMINAL = frozenset({Phase.FINISHED, Phase.CANCELLED, Phase.LOST})
-STARTED = frozenset({Phase.STARTING, Phase.RUNNING})
+STARTED = frozenset({Phase.STARTING, Phase.SUBMITTED, Phase.RUNNING})
 
 
 class Wanted(str, Enum):
@@ -77,6 +79,7 @@ class Record:
     verdict: str = ""
 
     progress: dict[str, Any] | None = None
+    pending: dict[str, Any] | None = None  # what the scheduler says while it waits there
     max_rss_mib: float = 0.0
     disk_bytes: int | None = None
     on_disk: bool = True  # False where the journal could not take it for lack of space
@@ -109,6 +112,8 @@ class Record:
             "scheduler_id": self.scheduler_id,
             "progress": self.progress,
         }
+        if self.phase is Phase.SUBMITTED and self.pending:
+            entry["pending"] = self.pending
         if self.disk_bytes is not None:
             entry["disk_bytes"] = self.disk_bytes
         if self.started_at is not None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from calculations.software.base import Carry, StagedFile
-from clusters.agent.client import Address, Connection, Refused, Unreachable
+from clusters.agent.carriage import Carriage, OpenCarriage
+from clusters.agent.client import Refused, Unreachable
 from clusters.agent.protocol import MAX_RETRIEVED_FILE
 from clusters.agent.workspace import Workspace, find_files, open_regular
 
@@ -43,15 +44,15 @@ class _Hashing:
 class Staging:
     """File transfers of one agent; each worker thread keeps one connection."""
 
-    def __init__(self, address: Address, workspace: Workspace) -> None:
-        self.address = address
+    def __init__(self, open_carriage: OpenCarriage, workspace: Workspace) -> None:
+        self.open_carriage = open_carriage
         self.workspace = workspace
         self._own = threading.local()
 
-    def _connection(self) -> Connection:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = Connection(self.address)
-        return self._own.connection
+    def _carriage(self) -> Carriage:
+        if not hasattr(self._own, "carriage"):
+            self._own.carriage = self.open_carriage()
+        return self._own.carriage
 
     def fetch(self, folder: Path, run: str, files: Iterable[StagedFile]) -> None:
         """Download staged files. Raises StagingFailed, UnsafeName, OSError."""
@@ -59,7 +60,7 @@ class Staging:
             with self.workspace.create(folder, file.name) as stream:
                 target = _Hashing(stream)
                 try:
-                    self._connection().download(run, file.name, target, limit=file.size)
+                    self._carriage().download(run, file.name, target, limit=file.size)
                 except (Unreachable, Refused) as error:
                     raise StagingFailed(f"{file.name} could not be fetched: {error}") from None
             if target.size != file.size:
@@ -114,5 +115,5 @@ class Staging:
             size = file.tell()
             file.seek(0)
             sha256 = digest.hexdigest()
-            self._connection().upload(run, attempt, name, file, size=size, sha256=sha256)
+            self._carriage().upload(run, attempt, name, file, size=size, sha256=sha256)
         return {"name": name, "size": size, "sha256": sha256}

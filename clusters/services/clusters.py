@@ -11,8 +11,8 @@ from django.db.models import ProtectedError
 
 from calculations.models import Attempt, Calculation, OrphanResult, Run
 from calculations.signals import work_queued
+from clusters.calling import call
 from clusters.models import Cluster
-from clusters.placement import call
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
 from labportal.audit.services import record

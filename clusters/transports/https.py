@@ -27,8 +27,8 @@ from clusters.agent.protocol import (
     decode,
     encode,
 )
+from clusters.calling import wake_channel
 from clusters.exchange import Answer, OtherProtocol, handle
-from clusters.placement import wake_channel
 from clusters.transports.wakeups import Waiter, Wakeups
 from labportal.common.database import is_lost
 from labportal.common.errors import DomainError, InvalidInput, TooLarge, Unavailable

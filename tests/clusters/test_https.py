@@ -13,7 +13,7 @@ from django.db import DatabaseError, OperationalError, connection
 
 from calculations.models import Calculation, Run
 from calculations.services import lifecycle
-from clusters import keys, placement
+from clusters import calling, keys, placement
 from clusters.agent.protocol import MAX_BODY, MAX_DOCUMENT
 from clusters.models import Cluster, LogLine
 from clusters.transports import https
@@ -90,7 +90,7 @@ def test_a_key_that_is_revoked_while_its_call_is_held(
 ) -> None:
     call = hold()
     keys.revoke(agent.key, actor=root)
-    placement.call({agent.cluster.pk})
+    calling.call({agent.cluster.pk})
     refused(call, 401, "key-revoked")
 
 
@@ -234,8 +234,8 @@ def test_a_wake_up_of_another_cluster_changes_nothing(
     carrier: Carrier, hold: Callable[..., Call], agent: Agent
 ) -> None:
     call = hold()
-    placement.call({cluster("tesla").pk})
-    placement.call({agent.cluster.pk})  # nothing is wanted after all
+    calling.call({cluster("tesla").pk})
+    calling.call({agent.cluster.pk})  # nothing is wanted after all
     assert not call.done
     assert carrier.call(agent.document(), key=agent.secret).status == 200
     assert call.status == 204

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from calculations.software.espresso import checking, extract, inputs, lattice, v
 from calculations.software.espresso.analyses import ANALYSES
 from calculations.software.espresso.output import OUTPUT, read_output
 from calculations.software.espresso.parameters import PARAMETERS
+from calculations.software.launching import launcher
 from calculations.software.plausible import ELECTRONIC, PERIODIC
 from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.reading import real
@@ -33,7 +33,7 @@ BANDS = "Band Structure Calculation"
 
 
 class Espresso(Software):
-    """Site settings: `executable` (default "pw.x"), `launcher`, such as "mpirun -n {cores}",
+    """Site settings: `executable` (default "pw.x"), `launcher`, such as "mpirun -n {tasks}",
     `pseudo_dir`, where the cluster has pseudopotentials, and `python` for runs of two steps.
 
     Bands need a self-consistent density first. A small program in the run's folder starts pw.x
@@ -76,6 +76,7 @@ class Espresso(Software):
         "CRASH",
         f"{inputs.PREFIX}.xml",
     )
+    mpi = True
     main_result = "total_energy"
     pseudo_formats = ("upf",)
     retried = ("scf_not_converged", "geometry_not_converged")
@@ -114,8 +115,7 @@ class Espresso(Software):
         self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
     ) -> list[str]:
         """The input is named, since not every launcher passes standard input on to pw.x."""
-        launcher = site.get("launcher", "").replace("{cores}", str(resources.cores))
-        program = [*shlex.split(launcher), site.get("executable") or "pw.x"]
+        program = [*launcher(site, resources), site.get("executable") or "pw.x"]
         if parameters["calculation"] == "bands":
             return [site.get("python") or sys.executable, PROGRAM, *program]
         return [*program, "-in", inputs.INPUT]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import InputRead, Resources, Software
+from calculations.software.launching import launcher
 from calculations.software.plausible import ELECTRONIC, PERIODIC, Plausible
 from calculations.software.pseudopotential import NeededPseudopotential
 from calculations.software.reading import FIXED_6, real
@@ -30,7 +30,7 @@ LIMIT_LINE = re.compile(r"Max\. number of SCF Iter\s*=\s*(\d{1,9})\s*$", re.MULT
 
 
 class Siesta(Software):
-    """Site settings: `executable` (default "siesta"), `launcher`, such as "mpirun -n {cores}", and
+    """Site settings: `executable` (default "siesta"), `launcher`, such as "mpirun -n {tasks}", and
     `transiesta = no` where SIESTA was built without it.
     """
 
@@ -85,6 +85,7 @@ class Siesta(Software):
         "*.KP",
         "*.STRUCT_OUT",
     )
+    mpi = True
     main_result = "total_energy"
     input_format = "fdf"
     pseudo_formats = ("psf", "psml")
@@ -125,8 +126,7 @@ class Siesta(Software):
         self, parameters: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
     ) -> list[str]:
         """Every version reads the input on standard input; not all take a file's name."""
-        launcher = site.get("launcher", "").replace("{cores}", str(resources.cores))
-        return [*shlex.split(launcher), site.get("executable") or "siesta"]
+        return [*launcher(site, resources), site.get("executable") or "siesta"]
 
     def environment(self, site: Mapping[str, str]) -> dict[str, str]:
         """One process for each core has no threads beside."""

@@ -8,18 +8,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Any
+
+from calculations.software.base import Resources
 
 Key = tuple[str, int]  # (run, attempt)
 
 
 class Status(Enum):
     ABSENT = "absent"  # never started
+    PENDING = "pending"  # the scheduler has it and has not started it yet
     ALIVE = "alive"
+    UNKNOWN = "unknown"  # the scheduler gave no answer: nothing is concluded
     ENDED = "ended"  # with an exit marker
-    VANISHED = "vanished"  # started, gone, and no exit marker says how
+    VANISHED = "vanished"  # started, gone, and neither exit marker nor accounting says how
+
+
+class Ending(str, Enum):
+    """How a scheduler says that a job ended, where that is more than an exit code."""
+
+    NORMAL = ""
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    NODE_FAIL = "node_fail"  # by the hardware's fault: the run is tried again
+    PREEMPTED = "preempted"  # for somebody else's job: the run is tried again
+    CANCELLED = "cancelled"  # by somebody who is not the agent
+
+
+INFRASTRUCTURE = frozenset({Ending.NODE_FAIL, Ending.PREEMPTED})
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,16 @@ class Job:
     environment: Mapping[str, str]
     log_file: str
     stdin_file: str = ""
+    resources: Resources = field(default_factory=Resources)  # `tasks` is at least 1
+    group: str = ""  # the calculation: its independent jobs may become one array
+
+    @property
+    def name(self) -> str:
+        """By which a scheduler's job is found again: of one attempt, at most 15 characters' worth
+        of it is shown by PBS, so comments hold it whole.
+        """
+        run, attempt = self.key
+        return f"lab-{run}-{attempt}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +75,14 @@ class Standing:
     finished_at: float | None = None
     cpu_s: float | None = None
     max_rss_mib: float | None = None
+    ending: Ending = Ending.NORMAL
+    # While PENDING: {"reason", "text", "expected_start" (ISO 8601, UTC), "partition"}.
+    pending: Mapping[str, Any] | None = None
+    unknown_since: float | None = None
+    # What the scheduler's accounting says: {"kind", "id", "state", "exit_code", "nodes",
+    # "elapsed_s", "cpu_s", "max_rss_mib", "submitted_at", "started_at", "finished_at", "evidence"},
+    # where "evidence" names the command and the lines that were read.
+    accounting: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StartFailed(Exception):

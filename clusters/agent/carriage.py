@@ -1,0 +1,34 @@
+"""What the agent needs of a carrier: exchanges, and files that travel on their own.
+
+`client.Connection` is the carrier `https`. Each object serves one thread; `abort` may be called
+from any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Protocol
+
+
+class Carriage(Protocol):
+    def exchange(self, document: Mapping[str, Any], *, wait_s: float) -> dict[str, Any] | None:
+        """Return the portal's reply, None where a newer exchange released this one.
+
+        Raises Unreachable, Refused and BadDocument.
+        """
+
+    def download(self, run: str, name: str, target: BinaryIO, *, limit: int) -> int:
+        """Write a staged file to `target`, return its size. Raises Unreachable, Refused."""
+
+    def upload(
+        self, run: str, attempt: int, name: str, source: BinaryIO, *, size: int, sha256: str
+    ) -> None:
+        """Send a retrieved file. Raises Unreachable and Refused."""
+
+    def abort(self) -> None:
+        """Make the call in progress fail, from another thread."""
+
+    def close(self) -> None: ...
+
+
+OpenCarriage = Callable[[], Carriage]

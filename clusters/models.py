@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 SILENT_AFTER = timedelta(seconds=settings.LEASE_S / 2)  # before leases end: it gets no new runs
+HELD_AFTER = 5  # runs lost in a row, none of them twice
 
 
 class Cluster(models.Model):
@@ -93,6 +94,16 @@ class Cluster(models.Model):
     def is_silent(self, now: datetime | None = None) -> bool:
         last = self.last_exchange_at
         return last is None or (now or timezone.now()) - last > SILENT_AFTER
+
+    def takes_work(self, now: datetime | None = None) -> bool:
+        """Whether runs may be handed out there; while it is `on_trial`, one at a time."""
+        admitted = self.enabled and not self.draining and self.held_at is None
+        return admitted and not self.is_silent(now)
+
+    @property
+    def on_trial(self) -> bool:
+        """Let in again after it was held; its next run shows whether it is well."""
+        return self.held_at is None and self.lost_in_a_row >= HELD_AFTER
 
 
 class ApiKey(models.Model):

@@ -164,6 +164,18 @@ class Stack:
             ],
         )
 
+    def start_carriers(self, *, threads: int = 4) -> None:
+        """Start the worker that carries exchanges which the portal begins (SSH, queue)."""
+        self.start(
+            "carriers",
+            [
+                *(sys.executable, "-m", "celery", "-A", "labportal", "worker"),
+                *("--hostname", "carriers@%h", "--queues", "carriers", "--pool", "threads"),
+                *("--concurrency", str(threads), "--loglevel", "warning"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+        )
+
     def start_beat(self) -> None:
         self.start("beat", [sys.executable, "-m", "celery", "-A", "labportal", "beat"])
 

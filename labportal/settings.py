@@ -200,6 +200,10 @@ CELERY_TASK_SOFT_TIME_LIMIT = 840
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "labportal"
+# What carries exchanges may wait minutes for a site: a queue and a worker of its own, so that
+# placement never waits behind it.
+CARRIERS_QUEUE = "carriers"
+CELERY_TASK_ROUTES = {"clusters.transports.*": {"queue": CARRIERS_QUEUE}}
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

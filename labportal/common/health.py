@@ -89,7 +89,8 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 def _tasks_waiting() -> float:
-    return float(redis_client().llen(settings.CELERY_TASK_DEFAULT_QUEUE))
+    queues = (settings.CELERY_TASK_DEFAULT_QUEUE, settings.CARRIERS_QUEUE)
+    return float(sum(redis_client().llen(queue) for queue in queues))
 
 
 register_gauge("labportal_tasks_waiting", "Celery tasks that no worker took yet", _tasks_waiting)

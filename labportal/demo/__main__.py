@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("LABPORTAL_HOME") or embedded.DEFAULT_HOME)
 START_SECONDS = 60
 PYTHON = sys.executable
+# They wait for other machines, not for the processor: threads.
+CARRIERS = ("--hostname=carriers@%h", "--queues=carriers", "--pool=threads", "--concurrency=4")
 
 
 class Stopped(Exception):
@@ -111,6 +113,7 @@ def _others() -> dict[str, list[str]]:
     return {
         "agent": [*agent, "run"],
         "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "info", *quick],
+        "carriers": [*celery, "worker", *CARRIERS, "--loglevel", "info", *quick],
         "beat": [*celery, "beat", "--loglevel", "info"],
     }
 

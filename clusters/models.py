@@ -53,6 +53,8 @@ class Cluster(models.Model):
     price_core_hour = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
     price_gpu_hour = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
     update_wanted = models.CharField(max_length=40, blank=True)  # the agent's version to change to
+    update_wanted_at = models.DateTimeField(null=True, blank=True)
+    update_may_go_back = models.BooleanField(default=False)  # to a version older than the agent's
     created_at = models.DateTimeField(default=timezone.now)
 
     # What the agent last said of itself.
@@ -97,8 +99,25 @@ class Cluster(models.Model):
 
     def takes_work(self, now: datetime | None = None) -> bool:
         """Whether runs may be handed out there; while it is `on_trial`, one at a time."""
-        admitted = self.enabled and not self.draining and self.held_at is None
-        return admitted and not self.is_silent(now)
+        return not self.why_not(now)
+
+    def why_not(self, now: datetime | None = None) -> str:
+        """Why no run may be handed out there, to be read after its name; "" where one may."""
+        if self.closed:
+            return self.closed
+        if self.last_exchange_at is None:
+            return "was never heard"
+        return "is silent" if self.is_silent(now) else ""
+
+    @property
+    def closed(self) -> str:
+        """Why people, or the circuit breaker, let no work in; "" where they do."""
+        note = f": {self.maintenance_note}" if self.maintenance_note else ""
+        if not self.enabled:
+            return f"is disabled{note}"
+        if self.draining:
+            return f"takes no new work{note}"
+        return f"is held: {self.held_reason}" if self.held_at is not None else ""
 
     @property
     def on_trial(self) -> bool:

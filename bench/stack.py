@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,14 @@ class Stack:
         )
         return json.loads(done.stdout.splitlines()[-1])
 
-    def start(self, name: str, command: list[str]) -> None:
+    def start(
+        self, name: str, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         log = (self.home / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(  # noqa: S603
             command,
             cwd=ROOT,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -179,23 +181,44 @@ class Stack:
     def start_beat(self) -> None:
         self.start("beat", [sys.executable, "-m", "celery", "-A", "labportal", "beat"])
 
-    def start_agent(self, number: int = 0, *, slots: int = 2, url: str = "") -> None:
-        """Start the agent of a cluster from the agent file, as a cluster would; it reaches the
-        portal at `url`, where that is not the portal itself.
-        """
+    def agent_file(self) -> Path:
         target = self.home / "labportal-agent.pyz"
         if not target.exists():
             command = [sys.executable, "-c", BUILD, str(target)]
             subprocess.run(command, cwd=ROOT, env=self.environment, check=True)  # noqa: S603
+        return target
+
+    def work(self, number: int) -> Path:
+        return self.home / f"work-{number}"
+
+    def start_agent(
+        self,
+        number: int = 0,
+        *,
+        slots: int = 2,
+        url: str = "",
+        settings: str = "",
+        environment: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
+        """Start the agent of a cluster from the agent file, as a cluster would.
+
+        It reaches the portal at `url`, where that is not the portal itself; `settings` follow the
+        section [agent], `launcher` is a program with its arguments that starts the agent file.
+        """
         config = self.home / f"agent-{number}.ini"
         config.write_text(
             f"[portal]\nurl = {url or self.url}\nkey = {self.keys[number][2]}\n"
-            f"[agent]\nwork = {self.home / f'work-{number}'}\nslots = {slots}\n"
+            f"[agent]\nwork = {self.work(number)}\nslots = {slots}\n{settings}"
         )
         config.chmod(0o600)
         self.start(
             f"agent-{number}",
-            [sys.executable, str(target), "--config", str(config), "run", "--quiet"],
+            [
+                *(sys.executable, *launcher, str(self.agent_file())),
+                *("--config", str(config), "run", "--quiet"),
+            ],
+            environment,
         )
 
     def wait_for_agent(self, number: int = 0, seconds: float = 30) -> None:

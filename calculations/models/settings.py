@@ -21,6 +21,43 @@ class LabSettings(models.Model):
     log_retention_days = models.PositiveIntegerField("log lines are kept for (days)", default=90)
     announcement = models.CharField(max_length=300, blank=True)
 
+    # How the queue is ordered and what is capped; clusters/placement.py reads it.
+    half_life_days = models.FloatField(
+        "use counts half after (days)",
+        default=7.0,
+        validators=[MinValueValidator(0.01)],
+        help_text="The half-life of what projects and people used, for the fair share.",
+    )
+    gpu_weight = models.FloatField(
+        "a GPU counts as (cores)", default=8.0, validators=[MinValueValidator(0)]
+    )
+    aging_days = models.FloatField(
+        "waiting outweighs all use after (days)",
+        default=3.0,
+        validators=[MinValueValidator(0.01)],
+        help_text=(
+            "A run that has waited so much longer than another of its priority goes first, "
+            "whatever its project and its author have used."
+        ),
+    )
+    runs_per_user = models.PositiveIntegerField(
+        "runs at once for each person", null=True, blank=True, help_text="Empty: no limit."
+    )
+    runs_per_project = models.PositiveIntegerField(
+        "runs at once for each project", null=True, blank=True, help_text="Empty: no limit."
+    )
+    price_tolerance_percent = models.FloatField(
+        "clusters cost the same within (percent)",
+        default=20.0,
+        validators=[MinValueValidator(0)],
+        help_text="Among those a run goes where it starts at once.",
+    )
+    dearer_after_min = models.PositiveIntegerField(
+        "a dearer cluster is taken after (minutes)",
+        default=60,
+        help_text="So long a run waits for the cheapest cluster that can. 0: it never waits.",
+    )
+
     class Meta:
         verbose_name_plural = "lab settings"
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -128,6 +129,10 @@ class Project(models.Model):
     is_default = models.BooleanField(default=False)
     # How long raw files stay on the clusters; None: as long as the lab's settings say.
     retention_days = models.PositiveIntegerField(null=True, blank=True)
+    # Its part of the clusters where several projects wait, against the shares of the others.
+    shares = models.PositiveIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="projects"

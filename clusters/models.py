@@ -175,17 +175,54 @@ class SshAccess(models.Model):
     most_per_minute = models.PositiveIntegerField(default=6)
     most_at_once = models.PositiveIntegerField(default=2)
     exchange_s = models.PositiveIntegerField(default=30)
+    session_s = models.PositiveIntegerField(default=600)  # the longest stay of the agent in one go
+    reaches_store = models.BooleanField(default=False)  # it fetches files from S3 by itself
     agent_sha256 = models.CharField(max_length=64, blank=True)  # of the file that was put there
     last_try_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row
     not_before = models.DateTimeField(null=True, blank=True)
+    held_at = models.DateTimeField(null=True, blank=True)  # until an operator lets it try again
+    told = models.PositiveBigIntegerField(default=0)  # Cluster.desired as the agent last heard it
 
     class Meta:
         verbose_name_plural = "SSH accesses"
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}"
+
+
+class SshSession(models.Model):
+    """One time that the portal was at a site: counted by its budget, shown in the page.
+
+    A session that `expires_at` without an end belongs to a worker that is gone.
+    """
+
+    class Kind(models.TextChoices):
+        EXCHANGE = "exchange", "Exchange"
+        TEST = "test", "Test"
+        SCAN = "scan", "Host keys asked for"
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="ssh_sessions")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    began_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=40, blank=True)  # of what went wrong
+    words = models.CharField(max_length=500, blank=True)
+    steps = models.JSONField(default=list, blank=True)  # of a test
+    exchanges = models.PositiveIntegerField(default=0)
+    bytes_sent = models.PositiveBigIntegerField(default=0)  # of files
+    bytes_fetched = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-began_at"]
+        verbose_name = "SSH session"
+        verbose_name_plural = "SSH sessions"
+        indexes = [models.Index(fields=["cluster", "-began_at"], name="ssh_sessions_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.began_at:%Y-%m-%d %H:%M:%S}"
 
 
 class Licence(models.Model):

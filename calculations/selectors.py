@@ -152,13 +152,8 @@ def waiting_reason(calculation: Calculation) -> str:
     cluster = calculation.cluster
     if cluster is None:
         return "waits for a cluster that has the software and a free slot"
-    if not cluster.enabled:
-        note = f": {cluster.maintenance_note}" if cluster.maintenance_note else ""
-        return f"waits for {cluster.name}, which is disabled{note}"
-    if cluster.last_exchange_at is None:
-        return f"waits for {cluster.name}, whose agent was never heard"
-    if cluster.is_silent():
-        return f"waits for {cluster.name}, which is silent"
+    if why := cluster.why_not():
+        return f"waits for {cluster.name}, which {why}"
     if not cluster.offers(calculation.software):
         return f"waits for {cluster.name}, which has no {calculation.software} now"
     return f"waits for a free slot on {cluster.name}"

@@ -106,6 +106,7 @@ RUN_TRANSITIONS = _table(
     Transition("finish_failed", LEASED_RUNS, _R.FAILED),
     Transition("retry_with_change", LEASED_RUNS, _R.QUEUED),
     Transition("lose", LEASED_RUNS, _R.QUEUED),
+    Transition("recall", frozenset({_R.ASSIGNED}), _R.QUEUED),
     Transition("give_up", LEASED_RUNS, _R.FAILED),
     Transition("cancel", UNPLACED_RUNS, _R.CANCELLED),
     Transition("confirm_cancel", LEASED_RUNS, _R.CANCELLED),

@@ -22,8 +22,8 @@ from calculations.services.following import lock_calculations
 from calculations.services.integrity import arrived_intact
 from calculations.services.reports import DAMAGED, damaged_report
 from calculations.services.specs import specs_of
-from calculations.states import LEASED_RUNS
-from clusters import retention, rows, tombstones
+from calculations.states import LEASED_RUNS, RunState
+from clusters import breaker, retention, rows, tombstones, updates
 from clusters.agent.protocol import (
     PROTOCOL,
     TERMINAL,
@@ -112,6 +112,8 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
         executes = _executes(cluster, known)
         purges = _purges(cluster, document.get("purged") or ())
         _remember(cluster, document)
+        reset = breaker.hear(cluster, cluster.capacity)
+        updates.hear(cluster)
     verbs = [*entries.verbs, *executes, *purges]
     urgent = took_events or any(v["verb"] != Verb.KEEP.value for v in verbs)
     return Answer(
@@ -121,6 +123,8 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
             acknowledged=cluster.acknowledged,
             runs=verbs,
             settings=agent_settings(),
+            update=updates.wanted(cluster),
+            reset=reset,
         ),
         urgent,
     )
@@ -266,6 +270,7 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
     if entries.orphans:
         execution.keep_orphans(cluster, entries.orphans)
     _learn_run_time(cluster, entries.finished)
+    breaker.note(cluster, lost=lost, finished=len(finished))
     if due:
         Run.objects.filter(pk__in=due).update(lease_expires_at=lease_from(moment))
 
@@ -281,14 +286,19 @@ def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str,
 
 
 def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
-    """Hand out what the cluster holds a lease for and did not list."""
-    if not cluster.enabled:
-        return []
+    """Hand out what the cluster holds a lease for and did not list; where it is closed, take it
+    back.
+    """
     missing = rows.leased_run_ids(cluster) - known
     if not missing:
         return []
     held = Run.objects.filter(pk__in=missing, state__in=LEASED_RUNS)
     runs = list(held.select_related("calculation").order_by("queued_at", "index")[:MAX_EXECUTE])
+    if cluster.closed:
+        unbegun = [r for r in runs if r.state == RunState.ASSIGNED and not r.cancel_reason]
+        why = f"{cluster.name} {cluster.closed}"
+        execution.recall(unbegun, why=why, actor=f"agent {cluster.name}")
+        runs = [run for run in runs if run.cancel_reason]
     specs = specs_of(runs)
     return [
         instruction(

@@ -51,7 +51,7 @@ class RegisterForm(ClusterForm):
     field_order = ("name", "description", "max_runs")
 
 
-class DisableForm(forms.Form):
+class NoteForm(forms.Form):
     note = forms.CharField(max_length=300, required=False)
 
 

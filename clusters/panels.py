@@ -12,23 +12,27 @@ from clusters.selectors import logs, storage
 from labportal.accounts.models import Project
 
 MOST_CARDS = 6
+TROUBLE_FIRST = ("silent", "held", "draining", "drained", "online", "disabled")
 
 
 def cards(request: HttpRequest) -> str:
     """The compact cards, those in trouble first."""
     found = selectors.cards(selectors.clusters(request.user))
-    trouble = {"failed": 0, "draining": 1, "online": 2, "disabled": 3}
-    found.sort(key=lambda card: (trouble[card.state], card.cluster.name))
+    found.sort(key=lambda card: (TROUBLE_FIRST.index(card.state), card.cluster.name))
     context = {"cards": found[:MOST_CARDS], "more": max(0, len(found) - MOST_CARDS)}
     return render_to_string("clusters/_side_cards.html", context, request)
 
 
 def needs(request: HttpRequest) -> str:
-    silent = selectors.silent(request.user)
-    if not silent:
+    silent, held = selectors.silent(request.user), selectors.held(request.user)
+    found = list(dict.fromkeys([*silent, *held]))
+    if not found:
         return ""
-    waiting = selectors.waiting_for(silent)
-    rows = [{"cluster": cluster, "waiting": waiting[cluster.pk]} for cluster in silent]
+    waiting = selectors.waiting_for(found)
+    rows = [
+        {"cluster": cluster, "waiting": waiting[cluster.pk], "silent": cluster in silent}
+        for cluster in found
+    ]
     return render_to_string("clusters/_needs.html", {"rows": rows}, request)
 
 

@@ -56,7 +56,7 @@ def _rooms() -> list[tuple[Cluster, int]]:
     rooms = [
         (cluster, room_of(cluster, leased.get(cluster.pk, 0)))
         for cluster in Cluster.objects.filter(enabled=True)
-        if not cluster.is_silent(moment)
+        if cluster.takes_work(moment)
     ]
     return sorted((r for r in rooms if r[1] > 0), key=lambda r: -r[1])
 
@@ -68,6 +68,8 @@ def room_of(cluster: Cluster, leased: int) -> int:
     slots = cluster.slots_total
     if slots == 0:
         return 0
+    if cluster.on_trial:
+        return 1 - leased
     ahead = int(slots * AHEAD_S / max(cluster.mean_run_s, 0.001))
     return slots + min(MAX_AHEAD, ahead) - leased
 

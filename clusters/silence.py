@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db.models import Exists, OuterRef, Q
+
+from calculations.models import Run
+from calculations.states import LEASED_RUNS
 from clusters.leases import LEASE
 from clusters.models import SILENT_AFTER, Cluster
 from labportal.accounts.models import User
@@ -18,7 +22,9 @@ NOTICED_WITHIN = timedelta(minutes=2)
 def announce_silence() -> int:
     """Tell of each silence once, however often called; return how many are new."""
     moment = now()
+    held = Run.objects.filter(cluster=OuterRef("pk"), state__in=LEASED_RUNS)
     fresh = Cluster.objects.filter(
+        Q(draining=False) | Exists(held),  # one that was emptied may be switched off
         enabled=True,
         last_exchange_at__lt=moment - SILENT_AFTER,
         last_exchange_at__gt=moment - SILENT_AFTER - NOTICED_WITHIN,

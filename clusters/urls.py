@@ -4,7 +4,7 @@ from django.urls import path
 
 from clusters import agent_download
 from clusters.agent.protocol import DOWNLOAD_PATH
-from clusters.views import agent, clusters, logs, storage
+from clusters.views import agent, clusters, logs, operation, storage
 
 AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 
@@ -21,8 +21,15 @@ urlpatterns = [
         name="cluster-metrics",
     ),
     path("clusters/<str:name>/edit/", clusters.cluster_edit, name="cluster-edit"),
-    path("clusters/<str:name>/disable/", clusters.cluster_disable, name="cluster-disable"),
-    path("clusters/<str:name>/enable/", clusters.cluster_enable, name="cluster-enable"),
+    path("clusters/<str:name>/drain/", operation.cluster_drain, name="cluster-drain"),
+    path("clusters/<str:name>/disable/", operation.cluster_disable, name="cluster-disable"),
+    path("clusters/<str:name>/enable/", operation.cluster_enable, name="cluster-enable"),
+    path("clusters/<str:name>/release/", operation.cluster_release, name="cluster-release"),
+    path(
+        "clusters/<str:name>/update-agent/",
+        operation.cluster_update_agent,
+        name="cluster-update-agent",
+    ),
     path("clusters/<str:name>/delete/", clusters.cluster_delete, name="cluster-delete"),
     path("clusters/<str:name>/agent/", agent.cluster_agent, name="cluster-agent"),
     path("clusters/<str:name>/keys/", agent.key_issue, name="cluster-key-issue"),

@@ -258,6 +258,20 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
     transaction.on_commit(lambda: work_queued.send(sender=Run))
 
 
+def recall(runs: Sequence[Run], *, why: str, actor: str) -> None:
+    """Take back what was handed out and has not begun: queued again, and no loss is counted.
+
+    An agent that did hear of the attempt is told to abandon it.
+    """
+    if not runs:
+        return
+    lock_calculations({run.calculation_id for run in runs})
+    fields = {"lease_expires_at": None, "progress": None}
+    moves = [Move(r, "recall", note=why, fields=fields) for r in runs if not r.cancel_reason]
+    advance_all(moves, actor=actor)
+    transaction.on_commit(lambda: work_queued.send(sender=Run))
+
+
 def _hear_of_cancels(runs: Iterable[Run]) -> None:
     """Somebody may have asked to cancel since the runs were read; else they would run once more."""
     by_id = {run.pk: run for run in runs}

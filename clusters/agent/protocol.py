@@ -114,14 +114,18 @@ def reply(
     runs: Sequence[Mapping[str, Any]] = (),
     settings: Mapping[str, int] = DEFAULT_SETTINGS,
     update: Mapping[str, str] | None = None,
+    reset: bool = False,
 ) -> dict[str, Any]:
+    """`update`: the agent's version to change to, as {"version", "url", "sha256"}; `reset`: let its
+    own circuit breaker try again.
+    """
     return {
         "protocol": PROTOCOL,
         "desired": desired,
         "acknowledged": acknowledged,
         "runs": list(runs),
         "settings": dict(settings),
-        "agent": {"update": dict(update) if update else None},
+        "agent": {"update": dict(update) if update else None, "reset": reset},
     }
 
 

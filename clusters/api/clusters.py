@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -10,6 +12,7 @@ from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from clusters import keys
@@ -18,6 +21,7 @@ from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
 from clusters.selectors import metrics
 from clusters.services import clusters as services
+from clusters.services import operation
 from labportal.accounts.roles import Can, require
 
 RANGE = OpenApiParameter(
@@ -27,7 +31,7 @@ NAME = OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH)
 
 
 class ClusterViewSet(viewsets.ViewSet):
-    """Where calculations run. Everybody may look; admins register, edit, disable and delete."""
+    """Where calculations run. Everybody may look; admins register, edit, drain and delete."""
 
     lookup_field = "name"
     lookup_value_regex = r"[a-z0-9][a-z0-9.-]{0,59}"
@@ -66,23 +70,40 @@ class ClusterViewSet(viewsets.ViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
-        parameters=[NAME], request=shapes.DisableSerializer, responses=shapes.ClusterSerializer
+        parameters=[NAME], request=shapes.NoteSerializer, responses=shapes.ClusterSerializer
+    )
+    @action(detail=True, methods=["post"])
+    def drain(self, request: Request, name: str) -> Response:
+        """Hand out nothing more for a while; people may choose it, and what they submit waits."""
+        return self._operate(operation.drain, shapes.NoteSerializer, name)
+
+    @extend_schema(
+        parameters=[NAME], request=shapes.NoteSerializer, responses=shapes.ClusterSerializer
     )
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, name: str) -> Response:
-        """Hand out nothing more; what runs there runs to its end."""
-        cluster = cluster_of(request, name, Can.MANAGE_CLUSTERS)
-        asked = shapes.DisableSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        services.disable(cluster, **asked.validated_data, actor=request.user)
-        return self._answer(cluster)
+        """Hand out nothing more, and let nobody choose it; what runs there runs to its end."""
+        return self._operate(operation.disable, shapes.NoteSerializer, name)
 
     @extend_schema(parameters=[NAME], request=None, responses=shapes.ClusterSerializer)
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, name: str) -> Response:
-        cluster = cluster_of(request, name, Can.MANAGE_CLUSTERS)
-        services.enable(cluster, actor=request.user)
-        return self._answer(cluster)
+        """Hand out work again, after disable or drain."""
+        return self._operate(operation.enable, None, name)
+
+    @extend_schema(parameters=[NAME], request=None, responses=shapes.ClusterSerializer)
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, name: str) -> Response:
+        """Let work in again after the circuit breaker held it: one run goes first, on trial."""
+        return self._operate(operation.release, None, name)
+
+    @extend_schema(
+        parameters=[NAME], request=shapes.UpdateSerializer, responses=shapes.ClusterSerializer
+    )
+    @action(detail=True, methods=["post"], url_path="update-agent")
+    def update_agent(self, request: Request, name: str) -> Response:
+        """Have the agent change itself to the portal's version; its programs go on running."""
+        return self._operate(operation.update_agent, shapes.UpdateSerializer, name)
 
     @extend_schema(parameters=[NAME, RANGE], responses=shapes.SeriesSerializer)
     @action(detail=True)
@@ -100,6 +121,16 @@ class ClusterViewSet(viewsets.ViewSet):
                 "gpus": {"x": gpus.x, "series": gpus.columns},
             }
         )
+
+    def _operate(
+        self, verb: Callable[..., None], shape: type[Serializer] | None, name: str
+    ) -> Response:
+        cluster = cluster_of(self.request, name, Can.MANAGE_CLUSTERS)
+        asked = shape(data=self.request.data) if shape else None
+        if asked:
+            asked.is_valid(raise_exception=True)
+        verb(cluster, **(asked.validated_data if asked else {}), actor=self.request.user)
+        return self._answer(cluster)
 
     def _answer(self, cluster: Cluster, code: int = status.HTTP_200_OK) -> Response:
         row = selectors.clusters(self.request.user).get(pk=cluster.pk)

@@ -27,10 +27,16 @@ class ClusterSerializer(serializers.Serializer):
     name = serializers.CharField(source="cluster.name")
     description = serializers.CharField(source="cluster.description")
     enabled = serializers.BooleanField(source="cluster.enabled")
+    draining = serializers.BooleanField(source="cluster.draining")
+    held_at = serializers.DateTimeField(source="cluster.held_at")
+    held_reason = serializers.CharField(source="cluster.held_reason")
+    takes_work = serializers.BooleanField(source="cluster.takes_work")
     maintenance_note = serializers.CharField(source="cluster.maintenance_note")
     state = serializers.CharField(source="label")
+    why = serializers.CharField()
     last_exchange_at = serializers.DateTimeField(source="cluster.last_exchange_at")
     agent_version = serializers.CharField(source="cluster.agent_version")
+    agent_update = serializers.CharField(source="cluster.update_wanted")
     agent_host = serializers.CharField(source="cluster.agent_host")
     clock_skew_s = serializers.FloatField(source="cluster.clock_skew_s")
     max_runs = serializers.IntegerField(source="cluster.max_runs")
@@ -62,8 +68,14 @@ class EditSerializer(serializers.Serializer):
     max_runs = serializers.IntegerField(required=False, allow_null=True)
 
 
-class DisableSerializer(serializers.Serializer):
+class NoteSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
+
+
+class UpdateSerializer(serializers.Serializer):
+    """`may_go_back`: also where the portal's version is older than the agent's."""
+
+    may_go_back = serializers.BooleanField(required=False, default=False)
 
 
 class KeySerializer(serializers.ModelSerializer):

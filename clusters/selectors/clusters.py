@@ -19,6 +19,7 @@ from calculations.software.registry import all_software
 from calculations.states import LEASED_RUNS, RunState
 from clusters.intake import percent
 from clusters.models import Cluster, Metrics
+from clusters.selectors.states import standing_of
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
@@ -95,16 +96,16 @@ def cards(rows: Iterable[Cluster]) -> list[Card]:
 def _card(cluster: Cluster, heartbeat: Metrics | None, moment: datetime) -> Card:
     if cluster.is_silent(moment):
         heartbeat = None
-    state, label, why = state_of(cluster, cluster.leased, moment)
+    standing = standing_of(cluster, cluster.leased, moment)
     gpus = parts(cluster.capacity.get("gpus"))
     used = [number(gpu.get("utilisation_percent")) for gpu in parts(heartbeat and heartbeat.gpus)]
     known = [value for value in used if value is not None]
     return Card(
         cluster=cluster,
         leased=cluster.leased,
-        state=state,
-        label=label,
-        why=why,
+        state=standing.state,
+        label=standing.label,
+        why=standing.why,
         hardware=hardware(cluster.capacity),
         cpu=heartbeat and heartbeat.cpu_percent,
         memory=heartbeat and percent(heartbeat.memory_mib, heartbeat.memory_total_mib),
@@ -112,21 +113,6 @@ def _card(cluster: Cluster, heartbeat: Metrics | None, moment: datetime) -> Card
         has_gpus=bool(gpus),
         software=software(cluster.capacity),
     )
-
-
-def state_of(cluster: Cluster, leased: int, moment: datetime) -> tuple[str, str, str]:
-    """Return the state's word for the colour, the word that is read, and why."""
-    if not cluster.enabled:
-        note = cluster.maintenance_note
-        if leased:
-            runs = "1 run ends" if leased == 1 else f"{leased} runs end"
-            return "draining", "Draining", f"{runs} before it rests{f': {note}' if note else ''}"
-        return "disabled", "Disabled", note
-    if cluster.last_exchange_at is None:
-        return "disabled", "Never heard", "waits for its agent"
-    if cluster.is_silent(moment):
-        return "failed", "Silent", ""
-    return "online", "Live", ""
 
 
 def hardware(capacity: Mapping[str, Any]) -> str:
@@ -223,10 +209,17 @@ def waiting_for(rows: Iterable[Cluster]) -> dict[int, int]:
 
 
 def silent(user: User) -> list[Cluster]:
-    """The clusters that should speak and do not; one that never spoke is not missed."""
+    """The clusters that should speak and do not; one that never spoke is not missed, and neither
+    is one that was emptied.
+    """
     moment = now()
     enabled = clusters(user).filter(enabled=True, last_exchange_at__isnull=False)
-    return [cluster for cluster in enabled if cluster.is_silent(moment)]
+    return [c for c in enabled if c.is_silent(moment) and (c.leased or not c.draining)]
+
+
+def held(user: User) -> list[Cluster]:
+    """The clusters that the circuit breaker keeps work from."""
+    return list(clusters(user).filter(enabled=True, held_at__isnull=False))
 
 
 def orphans(cluster: Cluster) -> QuerySet[OrphanResult]:

@@ -1,6 +1,5 @@
-"""What admins do to clusters: register, edit, enable, disable, delete. Pages and the API call it.
-
-Nothing here waits for an agent; what it should hear, its next exchange says.
+"""What admins do to clusters: register, edit, delete. Pages and the API call it; what they do while
+clusters work is in `operation`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from django.db.models import ProtectedError
 
 from calculations.models import Attempt, Calculation, OrphanResult, Run
 from calculations.signals import work_queued
-from clusters.calling import call
 from clusters.models import Cluster
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
@@ -30,14 +28,14 @@ def register(
     cluster = Cluster(name=name.strip(), description=description.strip(), max_runs=max_runs)
     if cluster.name in RESERVED_NAMES:
         raise InvalidInput("is a name that the portal needs itself", field="name")
-    _check(cluster)
+    check(cluster)
     try:
         with transaction.atomic():
             cluster.save()
             record(actor, "cluster.register", target=cluster.name, detail={"max_runs": max_runs})
     except IntegrityError:
         raise InvalidInput("There is a cluster of this name already.", field="name") from None
-    _tell(cluster)
+    tell(cluster)
     return cluster
 
 
@@ -45,37 +43,11 @@ def register(
 def edit(cluster: Cluster, *, description: str, max_runs: int | None, actor: User) -> None:
     require(actor, Can.MANAGE_CLUSTERS)
     cluster.description, cluster.max_runs = description.strip(), max_runs
-    _check(cluster)
+    check(cluster)
     cluster.save(update_fields=["description", "max_runs"])
     record(actor, "cluster.edit", target=cluster.name, detail={"max_runs": max_runs})
-    _tell(cluster)
-    _ask_for_placement()
-
-
-@transaction.atomic
-def disable(cluster: Cluster, *, note: str = "", actor: User) -> None:
-    """Hand out nothing more; what runs there runs to its end. Doing it again changes the note."""
-    require(actor, Can.MANAGE_CLUSTERS)
-    cluster.enabled, cluster.maintenance_note = False, note.strip()
-    _check(cluster)
-    cluster.save(update_fields=["enabled", "maintenance_note"])
-    record(actor, "cluster.disable", target=cluster.name, detail={"note": cluster.maintenance_note})
-    _tell(cluster)
-
-
-@transaction.atomic
-def enable(cluster: Cluster, *, actor: User) -> None:
-    """Hand out work again. Enabling twice is no error."""
-    require(actor, Can.MANAGE_CLUSTERS)
-    if not Cluster.objects.filter(pk=cluster.pk, enabled=False).update(
-        enabled=True, maintenance_note=""
-    ):
-        return
-    cluster.enabled, cluster.maintenance_note = True, ""
-    record(actor, "cluster.enable", target=cluster.name)
-    call({cluster.pk})
-    _tell(cluster)
-    _ask_for_placement()
+    tell(cluster)
+    ask_for_placement()
 
 
 @transaction.atomic
@@ -101,7 +73,7 @@ def was_used(cluster: Cluster) -> bool:
     )
 
 
-def _check(cluster: Cluster) -> None:
+def check(cluster: Cluster) -> None:
     try:
         cluster.full_clean()
     except ValidationError as error:
@@ -109,9 +81,9 @@ def _check(cluster: Cluster) -> None:
         raise InvalidInput(errors=errors) from None
 
 
-def _tell(cluster: Cluster) -> None:
+def tell(cluster: Cluster) -> None:
     publish(f"cluster:{cluster.pk}", "cluster.changed", {"id": cluster.pk})
 
 
-def _ask_for_placement() -> None:
+def ask_for_placement() -> None:
     transaction.on_commit(lambda: work_queued.send(sender=Cluster))

@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.forms import ClusterForm, DisableForm, RegisterForm
+from clusters.forms import ClusterForm, RegisterForm
 from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
 from clusters.selectors import logs, metrics, storage
 from clusters.selectors.health import checks
+from clusters.selectors.states import ORDER
 from clusters.services import clusters as services
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
@@ -113,27 +114,6 @@ def cluster_edit(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
-def cluster_disable(request: HttpRequest, name: str) -> HttpResponse:
-    cluster = card_of(request, name).cluster
-    form = DisableForm(request.POST)
-    if submit(form, lambda data: services.disable(cluster, **data, actor=request.user)):
-        messages.success(request, f"{name} gets no more work. What runs there runs to its end.")
-    else:
-        messages.error(request, "A note has at most 300 characters.")
-    return redirect(cluster)
-
-
-@require_POST
-@needs(Can.MANAGE_CLUSTERS)
-def cluster_enable(request: HttpRequest, name: str) -> HttpResponse:
-    cluster = card_of(request, name).cluster
-    services.enable(cluster, actor=request.user)
-    messages.success(request, f"{name} gets work again.")
-    return redirect(cluster)
-
-
-@require_POST
-@needs(Can.MANAGE_CLUSTERS)
 def cluster_delete(request: HttpRequest, name: str) -> HttpResponse:
     services.delete(card_of(request, name).cluster, actor=request.user)
     messages.success(request, f"{name} is deleted.")
@@ -141,9 +121,9 @@ def cluster_delete(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _list_order(card: selectors.Card) -> tuple[int, str]:
-    """Those that work first, those that say nothing last; within, by name."""
-    states = ("online", "draining", "failed", "disabled")
-    return states.index(card.state) + (not card.cluster.last_exchange_at), card.cluster.name
+    """Those that work first, those that were never heard last; within, by name."""
+    never = not card.cluster.last_exchange_at
+    return ORDER.index(card.state) + never, card.cluster.name
 
 
 def card_of(request: HttpRequest, name: str) -> selectors.Card:

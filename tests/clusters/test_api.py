@@ -34,7 +34,7 @@ def api(user: Any) -> APIClient:
 
 def test_everybody_reads_clusters(metis: Cluster, ada: Any) -> None:
     row = api(ada).get("/api/v1/clusters").json()[0]
-    assert row["name"] == "metis" and row["state"] == "live" and row["slots"] == 2
+    assert row["name"] == "metis" and row["state"] == "online" and row["slots"] == 2
     assert row["software"][0]["name"] == "noop"
     assert api(ada).get("/api/v1/clusters/metis/").json()["hardware"] == ""
     assert api(ada).get("/api/v1/clusters/nowhere").status_code == 404

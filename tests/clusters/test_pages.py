@@ -62,10 +62,13 @@ def test_without_clusters_the_list_says_what_they_are(ada: Any, root: Any) -> No
 @pytest.mark.parametrize(
     ("fields", "state", "label"),
     [
-        ({}, "online", "Live"),
-        ({"last_exchange_at": now() - SILENT}, "failed", "Silent"),
+        ({}, "online", "Online"),
+        ({"last_exchange_at": now() - SILENT}, "silent", "Silent"),
         ({"last_exchange_at": None}, "disabled", "Never heard"),
         ({"enabled": False}, "disabled", "Disabled"),
+        ({"draining": True}, "drained", "Drained"),
+        ({"draining": True, "last_exchange_at": now() - SILENT}, "drained", "Drained"),
+        ({"held_at": now(), "held_reason": "5 runs were lost in a row"}, "held", "Held"),
     ],
 )
 def test_a_card_says_in_which_state_it_is(

@@ -9,6 +9,7 @@ import pytest
 from clusters import keys, placement
 from clusters.models import Cluster
 from clusters.services import clusters as services
+from clusters.services import operation
 from labportal.audit.models import AuditEntry
 from labportal.common.errors import InvalidInput, NotAllowed, WrongMoment
 from tests.calculations.factories import draft, submitted
@@ -63,7 +64,7 @@ def test_a_disabled_cluster_gets_nothing_and_keeps_what_it_has(ada: Any, root: A
     submitted(ada)
     placement.place()
     agent.exchange()
-    services.disable(metis, note="new disks until Friday", actor=root)
+    operation.disable(metis, note="new disks until Friday", actor=root)
     submitted(ada)
     assert placement.place() == 0
     assert set(agent.verbs().values()) == {"keep"}
@@ -74,8 +75,8 @@ def test_a_disabled_cluster_gets_nothing_and_keeps_what_it_has(ada: Any, root: A
 def test_enabling_clears_the_note_and_asks_for_work(ada: Any, root: Any) -> None:
     metis = cluster(enabled=False, maintenance_note="disks")
     submitted(ada)
-    services.enable(metis, actor=root)
-    services.enable(metis, actor=root)
+    operation.enable(metis, actor=root)
+    operation.enable(metis, actor=root)
     metis.refresh_from_db()
     assert (metis.enabled, metis.maintenance_note) == (True, "")
     assert verbs().count("cluster.enable") == 1
@@ -112,8 +113,8 @@ def test_nobody_else_manages_clusters(person: str, request: pytest.FixtureReques
     for deed in (
         lambda: services.register(name="x", actor=actor),
         lambda: services.edit(metis, description="", max_runs=None, actor=actor),
-        lambda: services.disable(metis, actor=actor),
-        lambda: services.enable(metis, actor=actor),
+        lambda: operation.disable(metis, actor=actor),
+        lambda: operation.enable(metis, actor=actor),
         lambda: services.delete(metis, actor=actor),
     ):
         with pytest.raises(NotAllowed):

@@ -36,6 +36,7 @@ class Ending(str, Enum):
     NODE_FAIL = "node_fail"  # by the hardware's fault: the run is tried again
     PREEMPTED = "preempted"  # for somebody else's job: the run is tried again
     CANCELLED = "cancelled"  # by somebody who is not the agent
+    REFUSED = "refused"  # taken into the queue, where it would have waited for ever
 
 
 INFRASTRUCTURE = frozenset({Ending.NODE_FAIL, Ending.PREEMPTED})
@@ -83,28 +84,76 @@ class Standing:
     # "elapsed_s", "cpu_s", "max_rss_mib", "submitted_at", "started_at", "finished_at", "evidence"},
     # where "evidence" names the command and the lines that were read.
     accounting: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""  # a sentence, where there is more to say than the status and the ending do
 
 
 class StartFailed(Exception):
     """The job could not be started; the message is a sentence for the scientist."""
 
 
+class SubmissionRefused(StartFailed):
+    """The scheduler does not take the job, now and later; the message is its own words."""
+
+
+class TryLater(Exception):
+    """Not started now, by no fault of the job; the message says why. `start` is called again."""
+
+
 class Scheduler(ABC):
-    """One way to run programs. Not thread-safe: the agent's loop alone calls it."""
+    """One way to run programs. Not thread-safe: the agent's loop alone calls it; or, where it is
+    `blocking`, one thread beside the loop calls start_many, withdraw, stop, poll and survey, never
+    two at once, and the loop the rest.
+    """
 
     kind: str
+    blocking = False  # whether calls may take seconds
     poll_s: float | None = None  # how often poll() must be called while jobs are watched
 
     def version(self) -> str:
         return ""
 
+    def about(self) -> dict[str, Any]:
+        """Return what the portal is told of this scheduler; memory alone."""
+        return {"kind": self.kind, "version": self.version()}
+
+    def slots(self, configured: int) -> int:
+        """How many jobs may be started and not ended."""
+        return configured
+
+    def survey(self) -> None:  # noqa: B027  (an optional hook)
+        """Find out what `about` and `site` tell. May take seconds; raises nothing."""
+
+    def site(self) -> Mapping[str, Any] | None:
+        """Return what the whole site does now, as the scheduler counts it; None: not known."""
+        return None
+
     @abstractmethod
     def start(self, job: Job) -> str:
-        """Start a job and watch it; return its scheduler id. Raises StartFailed, OSError.
+        """Start a job and watch it; return its scheduler id. Raises StartFailed, TryLater, OSError.
 
         May be called again for a job of which it is not known whether it was started: never two
         run.
         """
+
+    def start_many(self, jobs: Sequence[Job]) -> dict[Key, str | Exception]:
+        """Start jobs that are ready at the same time; return the id of each, or what `start`
+        raises.
+        """
+        answers: dict[Key, str | Exception] = {}
+        for job in jobs:
+            try:
+                answers[job.key] = self.start(job)
+            except Exception as error:
+                answers[job.key] = error
+        return answers
+
+    def withdraw(self, job: Job) -> str:
+        """See to it that a job never runs of which it is not known whether it was started.
+
+        Return "" where nothing is left of it, else the id of what was found: it is being ended,
+        and watched. Raises TryLater.
+        """
+        return ""
 
     @abstractmethod
     def find(self, job: Job) -> Standing:

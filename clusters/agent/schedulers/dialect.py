@@ -15,16 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from clusters.agent.commands import Answer
-from clusters.agent.schedulers.base import Ending, Job, StartFailed, Status
+from clusters.agent.schedulers.base import Ending, Job, Status
 from clusters.agent.schedulers.options import Options
-
-
-class SubmissionRefused(StartFailed):
-    """The scheduler has refused the job for good; the message is its own words."""
-
-
-class TryLater(Exception):
-    """Certainly not submitted, and not the run's fault (too many jobs, say); the words say why."""
 
 
 class Unclear(Exception):
@@ -117,7 +109,8 @@ class Dialect(ABC):
     options: Options = field(default_factory=Options)
 
     kind = ""
-    array_variable = ""  # holds the number of an array's task
+    array_variable = ""  # the shell's word for the number of an array's task
+    prelude: tuple[str, ...] = ()  # lines of shell before a program starts
     launcher = ""  # with which MPI programs of several tasks start, where the site names none
     environment: Mapping[str, str] = field(default_factory=dict)  # for the scheduler's programs
 
@@ -142,7 +135,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def parse_submit(self, answer: Answer) -> str:
-        """Return the id. Raises SubmissionRefused, TryLater, Unclear."""
+        """Return the id. Raises SubmissionRefused (for good), TryLater (certainly not submitted, by
+        no fault of the job: too many jobs, say), Unclear.
+        """
 
     @abstractmethod
     def task_id(self, array: str, index: int) -> str:

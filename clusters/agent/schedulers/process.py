@@ -1,9 +1,7 @@
 """Runs programs as plain processes of this machine, each in a session of its own.
 
-A constant shell script stands between agent and program, so that the exit code is on disk although
-the agent may be gone. Its first act is to create the start marker exclusively: whoever loses that
-race runs nothing, so an attempt is executed at most once whatever was killed when. No text is
-interpolated into the script.
+A constant shell script (`marks.py`) stands between agent and program, so that the exit code is on
+disk although the agent may be gone. No text is interpolated into it.
 """
 
 from __future__ import annotations
@@ -13,36 +11,12 @@ import os
 import selectors
 import signal
 import subprocess
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 from clusters.agent import procfs
 from clusters.agent.procfs import Identity
+from clusters.agent.schedulers import marks
 from clusters.agent.schedulers.base import Job, Key, Scheduler, Standing, StartFailed, Status
-
-SHELL = "/bin/sh"
-STARTED, TIMES, EXIT = "started", "times", "exit"
-LOST_THE_RACE = 125
-
-# Only shell builtins, since each process costs a millisecond. Handlers, unlike ignored signals, are
-# not inherited: the program sees SIGTERM, the shell outlives it and writes the exit marker. That
-# marker is complete once it ends in a newline, so a cut one is recognised without a rename.
-WRAPPER = r"""
-trap : TERM INT HUP QUIT XCPU USR1 USR2
-ulimit -c 0
-control=$1 log=$2 input=$3
-shift 3
-read -r boot </proc/sys/kernel/random/boot_id
-read -r stat </proc/$$/stat
-set -C
-echo "$boot $stat" >"$control/started" || exit 125
-set +C
-"$@" <"$input" >"$log" 2>stderr.txt
-code=$?
-times >"$control/times"
-echo "exit $code" >"$control/exit"
-"""
 
 
 class ProcessScheduler(Scheduler):
@@ -71,7 +45,16 @@ class ProcessScheduler(Scheduler):
         stdin = str(job.folder / job.stdin_file) if job.stdin_file else os.devnull
         try:
             child = subprocess.Popen(  # noqa: S603  (a constant script; the rest are arguments)
-                [SHELL, "-c", WRAPPER, "labportal", job.control, job.log_file, stdin, *job.command],
+                [
+                    marks.SHELL,
+                    "-c",
+                    marks.WRAPPER,
+                    "labportal",
+                    job.control,
+                    job.log_file,
+                    stdin,
+                    *job.command,
+                ],
                 cwd=job.folder,
                 env=dict(job.environment),
                 stdin=subprocess.DEVNULL,
@@ -87,8 +70,8 @@ class ProcessScheduler(Scheduler):
         return str(child.pid)
 
     def find(self, job: Job) -> Standing:
-        identity, started_at = _read_started(job.control)
-        code, finished_at = _read_exit(job.control)
+        identity, started_at = marks.read_started(job.control)
+        code, finished_at = marks.read_exit(job.control)
         child = self._children.get(job.key)
         if child is not None and not self._reap(job.key, child):
             return Standing(Status.ALIVE, str(child.pid), started_at=started_at)
@@ -96,25 +79,25 @@ class ProcessScheduler(Scheduler):
             self._forget(job.key)
         if code is not None:
             self._forget(job.key)
-            cpu_s, rss = self._usage.pop(job.key, (_read_times(job.control), None))
+            cpu_s, rss = self._usage.pop(job.key, (marks.read_times(job.control), None))
             scheduler_id = str(identity.pid) if identity else ""
             return Standing(
                 Status.ENDED, scheduler_id, code, started_at, finished_at, cpu_s, max_rss_mib=rss
             )
         if identity is None:
-            marked = (job.control / STARTED).exists()
+            marked = marks.has_begun(job.control)
             return Standing(Status.VANISHED if marked else Status.ABSENT)
         status = Status.ALIVE if identity.alive() else Status.VANISHED
         return Standing(status, str(identity.pid), started_at=started_at)
 
     def watch(self, job: Job) -> None:
-        identity, _ = _read_started(job.control)
+        identity, _ = marks.read_started(job.control)
         if identity is not None and self._watched.get(job.key) != identity:
             self._forget(job.key)
             self._watch(job.key, identity)
 
     def stop(self, job: Job, *, force: bool) -> None:
-        child, (identity, _) = self._children.get(job.key), _read_started(job.control)
+        child, (identity, _) = self._children.get(job.key), marks.read_started(job.control)
         number = signal.SIGKILL if force else signal.SIGTERM
         if child is not None and child.returncode is None:
             _signal_group(child.pid, number)  # not reaped, so the group is certainly ours
@@ -208,39 +191,3 @@ class ProcessScheduler(Scheduler):
 def _signal_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _read_started(control: Path) -> tuple[Identity | None, float | None]:
-    """Return who holds the start marker, since when; one cut by a full disk counts as none."""
-    path = control / STARTED
-    try:
-        line, since = path.read_text(encoding="utf-8", errors="replace"), path.stat().st_mtime
-    except OSError:
-        return None, None
-    boot, _, rest = line.partition(" ")
-    stat = procfs.parse_stat(rest) if line.endswith("\n") else None
-    return (Identity(boot, stat.pid, stat.start) if stat else None), since
-
-
-def _read_exit(control: Path) -> tuple[int | None, float | None]:
-    path = control / EXIT
-    try:
-        line, moment = path.read_text(encoding="ascii", errors="replace"), path.stat().st_mtime
-    except OSError:
-        return None, None
-    word, _, code = line.partition(" ")
-    if word != "exit" or not code.endswith("\n") or not code.strip().isdigit():
-        return None, None
-    return int(code), min(moment, time.time())
-
-
-def _read_times(control: Path) -> float | None:
-    """Return the processor seconds that the shell's `times` wrote: lines such as `0m1.250s
-    0m0.100s`.
-    """
-    try:
-        words = (control / TIMES).read_text(encoding="ascii", errors="replace").split()
-        parts = [word.rstrip("s").replace(",", ".").split("m") for word in words]
-        return round(sum(60 * float(minutes) + float(seconds) for minutes, seconds in parts), 3)
-    except (OSError, ValueError):
-        return None

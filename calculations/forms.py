@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from django import forms
@@ -29,6 +30,7 @@ from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
 
 PARAMETER = "p_"
+MOST_OF_A_LABEL = 90  # characters of a cluster's line in the choice
 SERVICE_NAMES = {
     "memory_mib": "memory_gib",
     "walltime_s": "walltime_min",
@@ -205,8 +207,8 @@ def _family_label(family: Family) -> str:
 
 def _cluster_label(cluster: Any) -> str:
     slots = cluster.capacity.get("slots", {})
-    if cluster.is_silent():
-        return f"{cluster.name} (silent)"
+    if why := cluster.why_not():
+        return shorten(f"{cluster.name} ({why}", MOST_OF_A_LABEL - 1, placeholder="…") + ")"
     return f"{cluster.name} ({slots.get('free', 0)} of {cluster.slots_total} slots free)"
 
 

@@ -1,5 +1,5 @@
-"""A cluster's state as people read it: one word, its colour, and why. Pages, the API and the command
-line show nothing else.
+"""A cluster's state as people read it: one word, its colour, and why. Pages, the API and the
+command line show nothing else.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def standing_of(cluster: Cluster, leased: int, moment: datetime) -> Standing:
     if not cluster.enabled:
         return Standing("disabled", "Disabled", _joined(ends if leased else "", note))
     if cluster.draining and not leased:
-        return Standing(
-            "drained", "Drained", note or "nothing runs there, and nothing new goes there"
-        )
+        return Standing("drained", "Drained", note or "nothing new goes there")
     if cluster.last_exchange_at is None:
         return Standing("disabled", "Never heard", "waits for its agent")
     if cluster.is_silent(moment):

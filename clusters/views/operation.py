@@ -1,4 +1,6 @@
-"""The verbs of a working cluster, each a form of its page: drain, disable, enable, let in, update."""
+"""The verbs of a working cluster, each a form of its page: drain, disable, enable, let in,
+update.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The circuit breaker: what counts as a loss, when a cluster is held, and how it is let in again."""
+"""The circuit breaker: what counts as a loss, when a cluster is held, how it is let in again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drain, disable, enable, let work in again: what each does to runs, and what it leaves on record."""
+"""Drain, disable, enable, let work in again: what each does to runs, what it leaves on record."""
 
 from __future__ import annotations
 

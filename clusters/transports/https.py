@@ -8,8 +8,6 @@ connections.
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,30 +15,18 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from clusters.agent.protocol import (
-    DOWNLOAD_PATH,
-    MAX_BODY,
-    MAX_WAIT_S,
-    BadDocument,
-    decode,
-    encode,
-)
+from clusters.agent.protocol import MAX_BODY, MAX_WAIT_S, BadDocument, decode, encode
 from clusters.calling import wake_channel
-from clusters.exchange import Answer, OtherProtocol, handle
+from clusters.exchange import Answer, handle
+from clusters.transports.answering import problem, refusal, storable, with_connection
 from clusters.transports.wakeups import Waiter, Wakeups
-from labportal.common.database import is_lost
-from labportal.common.errors import DomainError, InvalidInput, TooLarge, Unavailable
+from labportal.common.errors import DomainError, InvalidInput, TooLarge
 from labportal.common.metrics import EXCHANGES
-
-log = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-DATABASE_TRIES = 3
-CHECK_CONNECTION_S = 20.0
 WITHOUT_REDIS_S = 5.0  # how often a held exchange looks for itself while no wake-up can arrive
 
 _pool = ThreadPoolExecutor(settings.THREADS, thread_name_prefix="exchange")
@@ -63,14 +49,8 @@ async def _answer(
             raise DomainError("Send the exchange by POST.", status=405, code="method")
         document = _decode(await _body(receive), headers.get(b"content-encoding"))
         answer = await _exchange(headers.get(b"authorization", ""), document, receive)
-    except DomainError as error:
-        return _problem(error)
     except Exception as error:
-        if is_lost(error):
-            log.warning("an exchange could not be stored: %s", error)
-            return _problem(Unavailable("The portal's database does not answer; try again."))
-        log.exception("an exchange failed")
-        return _problem(DomainError("The portal failed; try again.", status=500, code="failed"))
+        return _problem(refusal(error))
     if answer is None:
         return HTTPStatus.NO_CONTENT, b"", []
     body, encoding = encode(answer.document, compress="gzip" in headers.get(b"accept-encoding", ""))
@@ -98,19 +78,7 @@ def _decode(body: bytes, encoding: str | None) -> dict[str, Any]:
         document = decode(body, encoding)
     except BadDocument as error:
         raise InvalidInput(str(error), code="bad-document") from None
-    # PostgreSQL's text holds neither NUL nor half a surrogate pair; real programs write both.
-    return _storable(document) if b"\\u" in body or encoding else document
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        text = value.replace("\0", "")
-        return text if text.isascii() else text.encode(errors="replace").decode()
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    return value
+    return storable(document) if b"\\u" in body or encoding else document
 
 
 async def _exchange(
@@ -168,54 +136,12 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _in_pool(function: Callable[..., Answer], *args: Any) -> Answer:
-    return await asyncio.get_running_loop().run_in_executor(_pool, _with_connection, function, args)
-
-
-class _Thread(threading.local):
-    checked_at = 0.0
-
-
-_thread = _Thread()
-
-
-def _with_connection(function: Callable[..., Answer], args: tuple[Any, ...]) -> Answer:
-    """Run with this thread's kept connection; a deadlock or a connection lost on the way is tried
-    again.
-
-    An exchange may happen twice, so it is tried again even where nobody knows whether it was
-    committed. The connection is looked at every CHECK_CONNECTION_S only: asking before each
-    exchange would cost as much as a query.
-    """
-    for attempt in range(1, DATABASE_TRIES + 1):
-        if time.monotonic() - _thread.checked_at > CHECK_CONNECTION_S:
-            close_old_connections()
-            _thread.checked_at = time.monotonic()
-        try:
-            return function(*args)
-        except (DatabaseError, InterfaceError) as error:
-            if not is_lost(error):
-                raise
-            connection.close()
-            if attempt == DATABASE_TRIES:
-                raise
-            time.sleep(0.05 * attempt)
-    raise AssertionError("unreachable")
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_pool, with_connection, function, *args)
 
 
 def _problem(error: DomainError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """RFC 9457, as everywhere in the API."""
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-    }
-    if error.field_errors:
-        document["errors"] = error.field_errors
-    if isinstance(error, OtherProtocol):
-        document["download"] = f"{settings.PUBLIC_URL}{DOWNLOAD_PATH}"
-    body, _ = encode(document, compress=False)
+    body, _ = encode(problem(error), compress=False)
     headers = [(b"content-type", b"application/problem+json"), *_HEADERS.get(error.status, ())]
     return error.status, body, headers
 

@@ -22,15 +22,17 @@ from clusters.agent import __version__, protocol
 from clusters.agent.carriage import OpenCarriage
 from clusters.agent.client import Address, Connection
 from clusters.agent.config import Config, available_cores
+from clusters.agent.devices import Devices, ask_gpus
 from clusters.agent.exchanger import Exchanger
 from clusters.agent.journal import Journal, JournalFull
 from clusters.agent.lifecycle import Lifecycle
 from clusters.agent.logs import OwnLog
 from clusters.agent.loop import EventLoop
-from clusters.agent.metrics import Metrics, ask_gpus
+from clusters.agent.metrics import Metrics
 from clusters.agent.preparation import Preparation
 from clusters.agent.protocol import DEFAULT_SETTINGS
 from clusters.agent.purging import Purging
+from clusters.agent.rationing import Rations
 from clusters.agent.records import Phase, Wanted
 from clusters.agent.replies import read_reply
 from clusters.agent.schedulers.process import ProcessScheduler
@@ -77,6 +79,12 @@ class Agent:
             journal=self.journal,
             preparation=Preparation(
                 config, self.workspace, Staging(open_carriage, self.workspace), software
+            ),
+            rations=Rations(
+                config,
+                Devices(config.gpus, busy_mib=config.gpu_busy_mib),
+                own=config.scheduler == ProcessScheduler.kind,
+                memory_mib=self.metrics.memory_total_mib(),
             ),
             scheduler=lambda ended: ProcessScheduler(self.loop.selector, ended),
             workers=self.workers,
@@ -188,6 +196,7 @@ class Agent:
             "slots": {"total": self.config.slots, "free": max(self.config.slots - used, 0)},
             "cores": available_cores(),
             **self.metrics.capacity(),
+            **self.lifecycle.rations.capacity(self.lifecycle.records.values(), self.lifecycle.busy),
             "scheduler": {"kind": scheduler.kind, "version": scheduler.version()},
             "software": self.software,
         }
@@ -234,6 +243,7 @@ class Agent:
 
         def measured(gpus: Any, error: Exception | None) -> None:
             self.metrics.gpus = gpus or []
+            self.lifecycle.watching.looked(gpus, error)
             try:
                 self.journal.add_events(self.metrics.event(time.time()))
             except JournalFull:

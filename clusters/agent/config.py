@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from clusters.agent.devices import check_setting
+
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SOFTWARE_PREFIX = "software."
 SCHEDULERS = ("process", "slurm", "pbs")
@@ -37,7 +39,13 @@ class Config:
     log_level: str = "INFO"
     scheduler: str = "process"
     scheduler_options: Mapping[str, str] = field(default_factory=dict)
-    gpus: str = "auto"  # indexes such as "0,1", "auto": all that there are, "none"
+    # What the process scheduler gives out: cores, memory (0: all that there is), and GPUs by their
+    # indexes such as "0,1" ("auto": all that there are, "none"); one of which others hold more than
+    # `gpu_busy_mib` is not used.
+    cores: int = field(default_factory=lambda: available_cores())
+    memory_mib: int = 0
+    gpus: str = "auto"
+    gpu_busy_mib: int = 400
     software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def site(self, software: str) -> Mapping[str, str]:
@@ -97,13 +105,23 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
         log_level=agent.get("log_level", "INFO").upper(),
         scheduler=_scheduler(agent),
         scheduler_options=dict(parser["scheduler"]) if parser.has_section("scheduler") else {},
-        gpus=agent.get("gpus", "auto").strip() or "auto",
+        cores=_at_least(1, agent, "cores", available_cores()),
+        memory_mib=_at_least(0, agent, "memory_mib", 0),
+        gpus=check_setting(agent.get("gpus", "auto").strip().lower() or "auto"),
+        gpu_busy_mib=_at_least(0, agent, "gpu_busy_mib", 400),
         software={
             name[len(SOFTWARE_PREFIX) :]: dict(parser[name])
             for name in parser.sections()
             if name.startswith(SOFTWARE_PREFIX)
         },
     )
+
+
+def _at_least(least: int, agent: configparser.SectionProxy, name: str, default: int) -> int:
+    value = agent.getint(name, fallback=default)
+    if value < least:
+        raise ValueError(f"[agent] {name} must be {least} or more")
+    return value
 
 
 def _scheduler(agent: configparser.SectionProxy) -> str:

@@ -32,7 +32,10 @@ CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS purges (run TEXT PRIMARY KEY, keep TEXT NOT NULL, freed INTEGER);
 """
 # Columns that journals of earlier versions lack.
-ADDED = {"purges": {"attempt": "INTEGER NOT NULL DEFAULT 0", "inventory": "TEXT"}}
+ADDED = {
+    "runs": {"gpus": "TEXT NOT NULL DEFAULT '[]'"},
+    "purges": {"attempt": "INTEGER NOT NULL DEFAULT 0", "inventory": "TEXT"},
+}
 COLUMNS = [
     "run",
     "attempt",
@@ -48,6 +51,7 @@ COLUMNS = [
     "verdict",
     "spec",
     "report",
+    "gpus",
 ]
 RESERVE_BYTES = 1024 * 1024
 MAX_EVENTS = 50_000  # while the portal is away; the oldest go first
@@ -304,6 +308,7 @@ def _record(row: Sequence[Any]) -> Record:
     values["stop"] = Stop(values["stop"])
     values["spec"] = json.loads(values["spec"])
     values["report"] = json.loads(values["report"])
+    values["gpus"] = tuple(json.loads(values["gpus"]))
     return Record(**values)
 
 
@@ -313,6 +318,7 @@ def _values(record: Record) -> list[Any]:
         values[name] = values[name].value
     for name in ("spec", "report"):
         values[name] = json.dumps(values[name] if record.phase is not Phase.CLOSED else {})
+    values["gpus"] = json.dumps(values["gpus"])
     return list(values.values())
 
 

@@ -11,12 +11,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from calculations.software.base import RunSpec
 from clusters.agent.journal import Journal, JournalFull, TakeIn
 from clusters.agent.loop import EventLoop
 from clusters.agent.preparation import Preparation
+from clusters.agent.rationing import Rations
 from clusters.agent.records import STARTED, Phase, Record, Stop, Wanted
 from clusters.agent.reporting import Reporting
 from clusters.agent.schedulers.base import Job, Key, Scheduler, Standing, Status
@@ -39,6 +41,7 @@ class Lifecycle:
         loop: EventLoop,
         journal: Journal,
         preparation: Preparation,
+        rations: Rations,
         scheduler: Callable[[Callable[[Key], None]], Scheduler],
         workers: Workers,
         news: Callable[[float], None],
@@ -47,6 +50,7 @@ class Lifecycle:
         self.journal = journal
         self.preparation = preparation
         self.config = preparation.config
+        self.rations = rations
         self.scheduler = scheduler(self.check)
         self.workers = workers
         self.news = news
@@ -172,15 +176,9 @@ class Lifecycle:
             self.reporting.upload(record)
 
     def fill(self) -> None:
-        """Make waiting attempts ready while there are slots, in the order in which they came."""
-        free = self.config.slots - self.used_slots()
-        for record in list(self.records.values()):
-            if free <= 0:
-                return
-            waits = record.phase is Phase.QUEUED and record.wanted is Wanted.NOTHING
-            if waits and record.key not in self.busy:
-                free -= 1
-                self._prepare(record)
+        """Make waiting attempts ready as far as there is room, in the order in which they came."""
+        for record in self.rations.choose(self.records.values(), self.busy):
+            self._prepare(record)
 
     def _prepare(self, record: Record) -> None:
         try:
@@ -188,8 +186,8 @@ class Lifecycle:
         except (KeyError, TypeError, ValueError) as error:
             self._lose(record, f"the run's description cannot be understood: {error!r}")
             return
-        carry = self._carry_attempt(spec)
-        self.work(record, lambda: self.preparation.prepare(spec, carry), self._prepared)
+        prepare = partial(self.preparation.prepare, spec, self._carry_attempt(spec))
+        self.work(record, partial(self.rations.ready, record, prepare), self._prepared)
 
     def _carry_attempt(self, spec: RunSpec) -> int | None:
         if spec.carry is None or spec.carry.attempt is not None:
@@ -201,6 +199,8 @@ class Lifecycle:
     def _prepared(self, record: Record, job: Job | None, error: Exception | None) -> None:
         if record.wanted is not Wanted.NOTHING:
             self.advance(record)
+        elif self.rations.postpones(record, error):
+            self.watching.look_again()
         elif error is not None or job is None:
             self._blame(record, error or RuntimeError("no job"))
         elif self.move(record, Phase.STARTING):
@@ -229,7 +229,7 @@ class Lifecycle:
 
     def _start(self, record: Record, job: Job) -> None:
         try:
-            record.scheduler_id = self.scheduler.start(job)
+            record.scheduler_id = self.scheduler.start(self.rations.equip(job, record.gpus))
         except Exception as error:
             self._blame(record, error)
             return

@@ -1,21 +1,18 @@
 """What this machine is and how busy it is: processor, memory, disk, load, GPUs.
 
-Read from /proc, and from nvidia-smi where there is one. A number that cannot be read is left out or
-None, never guessed. GPUs are asked in a worker thread, since nvidia-smi may take a second.
+Read from /proc; of GPUs what devices.py found. A number that cannot be read is left out or None,
+never guessed.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from clusters.agent.protocol import EventKind, timestamp
 
-NVIDIA_SMI_S = 10
-GPU_FIELDS = "index,name,utilization.gpu,memory.used,memory.total"
 PROC = Path("/proc")
 
 
@@ -47,17 +44,12 @@ class Metrics:
     def capacity(self) -> dict[str, Any]:
         """Return the part of the exchange's capacity that is the machine's."""
         return {
-            "memory_mib": self._memory_mib()[0],
+            "memory_mib": self.memory_total_mib(),
             "disk_free_mib": self.disk_free_mib(),
-            "gpus": [
-                {
-                    "index": gpu["index"],
-                    "name": gpu["name"],
-                    "memory_mib": gpu["memory_total_mib"],
-                }
-                for gpu in list(self.gpus)
-            ],
         }
+
+    def memory_total_mib(self) -> int | None:
+        return self._memory_mib()[0]
 
     def disk_free_mib(self) -> int | None:
         try:
@@ -97,46 +89,4 @@ def _load() -> float | None:
     try:
         return round(os.getloadavg()[0], 2)
     except OSError:
-        return None
-
-
-def ask_gpus() -> list[dict[str, Any]]:
-    """Return the NVIDIA GPUs with their use now, none where nvidia-smi is absent or fails."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    command = [program, f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(  # noqa: S603  (a constant command)
-            command, capture_output=True, text=True, timeout=NVIDIA_SMI_S, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return parse_gpus(answer.stdout)
-
-
-def parse_gpus(text: str) -> list[dict[str, Any]]:
-    """Read nvidia-smi's lines; a field such as `[N/A]` becomes None."""
-    gpus = []
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) != 5 or not fields[0].isdigit():
-            continue
-        use, used, total = (_number(field) for field in fields[2:])
-        gpus.append(
-            {
-                "index": int(fields[0]),
-                "name": fields[1],
-                "utilisation_percent": use,
-                "memory_mib": used,
-                "memory_total_mib": total,
-            }
-        )
-    return gpus
-
-
-def _number(field: str) -> int | None:
-    try:
-        return int(float(field))
-    except ValueError:
         return None

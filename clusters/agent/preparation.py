@@ -18,6 +18,7 @@ from calculations.software.base import RunSpec, Software
 from calculations.software.registry import UnknownSoftware
 from clusters.agent.config import Config
 from clusters.agent.evaluation import failure, plugin_error
+from clusters.agent.rationing import BeyondMachine
 from clusters.agent.schedulers.base import Job, StartFailed
 from clusters.agent.staging import Staging, StagingFailed
 from clusters.agent.workspace import UnsafeName, Workspace, matches
@@ -106,6 +107,10 @@ class Preparation:
             )
             words = f"The run before left no file {error} for this one to start from."
             return "", failure("carried_file_missing", words, remedy)
+        if isinstance(error, BeyondMachine):
+            much, least = error.args
+            words = f"The run asks for {much} ({socket.gethostname()})."
+            return "", failure("submission_refused", words, f"{least}, or choose another cluster.")
         if isinstance(error, UnsafeName):
             remedy = "Rename the file; letters, digits and . _ - are safe."
             return "", failure("unsafe_name", f"A file cannot be used: {error}.", remedy)

@@ -77,9 +77,10 @@ class Record:
     report: dict[str, Any] = field(default_factory=dict)
     log_offset: int = 0
     verdict: str = ""
+    gpus: tuple[int, ...] = ()  # by index, its own as long as it holds a slot
 
     progress: dict[str, Any] | None = None
-    pending: dict[str, Any] | None = None  # what the scheduler says while it waits there
+    pending: dict[str, Any] | None = None  # why it waits, by the scheduler or for want of room
     max_rss_mib: float = 0.0
     disk_bytes: int | None = None
     on_disk: bool = True  # False where the journal could not take it for lack of space
@@ -112,7 +113,7 @@ class Record:
             "scheduler_id": self.scheduler_id,
             "progress": self.progress,
         }
-        if self.phase is Phase.SUBMITTED and self.pending:
+        if self.phase in (Phase.QUEUED, Phase.SUBMITTED) and self.pending:
             entry["pending"] = self.pending
         if self.disk_bytes is not None:
             entry["disk_bytes"] = self.disk_bytes

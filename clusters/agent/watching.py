@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from clusters.agent.devices import ask_gpus
 from clusters.agent.journal import JournalFull
 from clusters.agent.logs import Budget, Tail
 from clusters.agent.protocol import DEFAULT_SETTINGS
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 LOGS_S = 0.25
 MEMORY_S = 3.0
 DISK_S = 60.0
+LOOK_AGAIN_S = 2.0  # what ended a moment ago may still hold its GPU
 DEFAULT_WALLTIME_S, DEFAULT_MEMORY_MIB = 600, 1024
 
 
@@ -60,6 +62,16 @@ class Watching:
 
     def forget(self, key: Key) -> None:
         self._tails.pop(key, None)
+
+    def look_again(self) -> None:
+        """Look at the GPUs soon: one was found in use, or nobody answered."""
+        workers = self.lifecycle.workers
+        self.lifecycle.loop.later(LOOK_AGAIN_S, lambda: workers.submit(ask_gpus, self.looked))
+
+    def looked(self, found: Any, error: Exception | None) -> None:
+        """Take in what `ask_gpus` found; what waits for a GPU may have its turn now."""
+        self.lifecycle.rations.looked(found, error, self.lifecycle.records.values())
+        self.lifecycle.fill()
 
     def _tick(self, what: str, interval_s: float) -> None:
         """Have `_<what>` called every so often for as long as programs run."""

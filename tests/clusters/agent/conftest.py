@@ -54,7 +54,7 @@ class AgentProcess:
         self.settings(portal.url, settings)
 
     def settings(self, url: str, more: str = "") -> None:
-        agent = f"[agent]\nwork = {self.work}\nslots = 2\ngrace_s = 1\n{more}\n"
+        agent = f"[agent]\nwork = {self.work}\nslots = 2\ncores = 8\ngrace_s = 1\n{more}\n"
         self.config.write_text(f"[portal]\nurl = {url}\nkey = {KEY}\n{agent}")
 
     def command(self, *arguments: str) -> list[str]:

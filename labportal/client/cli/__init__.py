@@ -31,7 +31,7 @@ COMMANDS = {
     "compare": "looking",
     "search": "looking",
     "analyses": "looking",
-    "clusters": "looking",
+    "clusters": "clusters",
     "open": "looking",
     "watch": "following",
     "logs": "following",

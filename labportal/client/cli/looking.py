@@ -1,4 +1,4 @@
-"""Commands that only look: lists, one calculation, results, comparison, search, clusters."""
+"""Commands that only look: lists, one calculation, results, comparison, search."""
 
 from __future__ import annotations
 
@@ -303,29 +303,6 @@ def _text(given: dict[str, Any]) -> dict[str, Any]:
     return {n: v if isinstance(v, list) else str(v) for n, v in given.items()}
 
 
-@click.command()
-@click.argument("name", default="")
-@common
-def clusters(app: App, name: str) -> None:
-    """List the clusters: state, free slots, software, when last heard; or show one."""
-    if name:
-        one = app.portal.call("cluster_retrieve", name=name)
-        return app.print(one, lambda: app.table(["", name], [[k, v] for k, v in one.items()]))
-    rows = list(app.portal.pages("cluster_list"))
-    heads = ["name", "state", "slots used", "software", "heard"]
-    return app.print(rows, lambda: app.table(heads, map(_cluster, rows)))
-
-
-def _cluster(row: dict[str, Any]) -> list[Any]:
-    return [
-        row["name"],
-        state_words(row["state"]),
-        f"{row['slots_used']} of {row['slots']}",
-        ", ".join(each["label"] for each in row["software"] if each["ok"]),
-        str(row["last_exchange_at"] or "never")[:19].replace("T", " "),
-    ]
-
-
 @click.command("open")
 @click.argument("number", default="")
 @common
@@ -344,6 +321,5 @@ GROUP = {
     "compare": compare,
     "search": search,
     "analyses": analyses,
-    "clusters": clusters,
     "open": open_,
 }

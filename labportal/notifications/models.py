@@ -1,4 +1,6 @@
-"""Notifications: a row is both the entry in a person's inbox and the outbox of its e-mail."""
+"""Notifications: a row is both the entry in a person's inbox and the outbox of its e-mail.
+Announcements: what the admins tell everybody.
+"""
 
 from typing import Any, ClassVar
 
@@ -8,7 +10,7 @@ from django.utils import timezone
 
 from labportal.accounts.models import Level
 
-__all__ = ["EmailState", "Level", "Notification"]
+__all__ = ["Announcement", "EmailState", "Level", "Notification"]
 
 
 class EmailState(models.TextChoices):
@@ -74,3 +76,30 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.level}: {self.subject}"
+
+
+class Announcement(models.Model):
+    """A line on top of every page, from a time until a time, until each person puts it away."""
+
+    class Level(models.TextChoices):
+        INFO = "info", "For information"
+        WARNING = "warning", "Something is limited"
+
+    level = models.CharField(max_length=8, choices=Level.choices, default=Level.INFO)
+    text = models.CharField(max_length=500)
+    from_at = models.DateTimeField(default=timezone.now)
+    until_at = models.DateTimeField(null=True, blank=True)
+    cluster = models.ForeignKey(
+        "clusters.Cluster", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    put_away_by = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+", blank=True)
+
+    class Meta:
+        ordering = ("-from_at", "-pk")
+
+    def __str__(self) -> str:
+        return self.text[:80]

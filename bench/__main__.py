@@ -8,11 +8,33 @@ import argparse
 import json
 import sys
 
-from bench import exchange, export, lifecycle, pages, parse, records, results, search, sweep
+from bench import (
+    exchange,
+    export,
+    lifecycle,
+    matrix_live,
+    pages,
+    parse,
+    records,
+    results,
+    search,
+    sweep,
+)
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (lifecycle, records, exchange, pages, parse, export, results, search, sweep)
+    for module in (
+        lifecycle,
+        records,
+        exchange,
+        pages,
+        parse,
+        export,
+        results,
+        search,
+        sweep,
+        matrix_live,
+    )
 }
 
 

@@ -21,7 +21,7 @@ def test_without_redis_results_are_taken_and_work_is_accepted(lab: Lab) -> None:
     lab.ended_once(*held)
     began = time.monotonic()
     (late,) = lab.submit()
-    assert time.monotonic() - began < 10, "a request must not wait long for a lost broker"
+    assert time.monotonic() - began < 30, "a request must not wait long for a lost broker"
     lab.stack.start_servers()
     lab.ended_once(late)
 

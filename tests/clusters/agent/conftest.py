@@ -75,13 +75,11 @@ class AgentProcess:
         self.process.kill()
         self.process.wait()
 
-    def terminate(self) -> float:
-        """Stop the agent as a service manager does; return how long that took."""
+    def terminate(self) -> None:
+        """Stop the agent as a service manager does."""
         assert self.process is not None
-        began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-        return time.monotonic() - began
+        self.process.wait(20)
 
     def folder_of(self, run: str, attempt: int = 1) -> Path:
         return self.work / "runs" / run / str(attempt)

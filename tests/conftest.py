@@ -12,6 +12,7 @@ from labportal.common.wake import redis_client
 
 #: The program that each marker needs; without it the test is skipped with the reason.
 PROGRAMS = {
+    "gpu": ("nvidia-smi",),
     "slurm": ("sbatch", "squeue"),
     "containers": ("podman",),
     "espresso": ("pw.x",),

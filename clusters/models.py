@@ -140,6 +140,9 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     # Signs what travels through a broker, where only a digest of the secret could not; encrypted.
     sealed_signing_key = models.TextField(blank=True)
+    # Of the newest signed message that was taken, by its sender's clock: what is not newer is
+    # refused, so that nothing which was sent once counts twice.
+    last_signed_ms = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]

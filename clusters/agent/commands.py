@@ -12,6 +12,7 @@ import logging
 import os
 import selectors
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -59,17 +60,26 @@ def call(
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
     max_output: int = MAX_OUTPUT,
+    keep_open: Sequence[int] = (),
+    folders: str = "",
 ) -> Answer:
-    """Run a program to its end, at most `timeout_s`; what it started is killed with it then."""
+    """Run a program to its end, at most `timeout_s`; what it started is killed with it then.
+
+    `keep_open` are descriptors that the program inherits; `folders` stand before those of PATH.
+    """
     began = time.monotonic()
+    clean = clean_environment(os.environ, environment or {})
+    if folders:
+        clean["PATH"] = f"{folders}{os.pathsep}{clean.get('PATH', os.defpath)}"
     try:
         child = subprocess.Popen(  # noqa: S603  (an argument list of our own making)
-            list(arguments),
+            [shutil.which(arguments[0], path=clean.get("PATH")) or arguments[0], *arguments[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(os.environ, environment or {}),
+            env=clean,
             start_new_session=True,
+            pass_fds=tuple(keep_open),
         )
     except (OSError, ValueError) as error:
         return _noted(arguments, Answer(None, "", "", _absent(arguments, error)))

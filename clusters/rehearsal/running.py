@@ -16,7 +16,7 @@ from typing import Any
 from clusters.rehearsal import faults
 from clusters.rehearsal.state import Job, State, select, update
 
-BEHIND = "WHERE state = 'PENDING' AND reason = 'None'"
+BEHIND = "UPDATE jobs SET reason = 'Priority' WHERE state = 'PENDING' AND reason = 'None'"
 UNBORN_S = 10.0  # so long may a runner need to write down who it is
 ENDINGS = {
     "node_fail": "NODE_FAIL",
@@ -70,7 +70,7 @@ def _choose(state: State, rows: sqlite3.Connection, running: list[Job], now: flo
         nodes = _place(free, job)
         if not nodes:
             _explain(rows, job, "Resources")
-            rows.execute(f"UPDATE jobs SET reason = 'Priority' {BEHIND}")
+            rows.execute(BEHIND)
             break
         update(
             rows, job, state="RUNNING", started=now, nodes=",".join(nodes), runner="",

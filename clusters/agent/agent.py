@@ -17,12 +17,13 @@ from functools import partial
 from typing import Any
 
 from calculations.software.base import Software
-from calculations.software.registry import all_software, get_software
+from calculations.software.registry import get_software
 from clusters.agent import __version__, protocol
 from clusters.agent.carriage import OpenCarriage
 from clusters.agent.client import Address, Connection
 from clusters.agent.config import Config, available_cores
 from clusters.agent.devices import Devices, ask_gpus
+from clusters.agent.discovery import Found, discover
 from clusters.agent.exchanger import Exchanger
 from clusters.agent.journal import Journal, JournalFull
 from clusters.agent.lifecycle import Lifecycle
@@ -36,6 +37,7 @@ from clusters.agent.rationing import Rations
 from clusters.agent.records import Phase, Wanted
 from clusters.agent.replies import read_reply
 from clusters.agent.schedulers.process import ProcessScheduler
+from clusters.agent.sitting import Sitting
 from clusters.agent.staging import Staging
 from clusters.agent.workers import Workers
 from clusters.agent.workspace import Workspace
@@ -58,6 +60,7 @@ class Agent:
         own_log: OwnLog | None = None,
         software: Callable[[str], Software] = get_software,
         open_carriage: OpenCarriage | None = None,
+        look: Callable[[], Found] | None = None,
     ) -> None:
         self.config = config
         self.own_log = own_log or OwnLog()
@@ -68,7 +71,8 @@ class Agent:
         self.journal = Journal(config.work)
         self.metrics = Metrics(config.work)
         self.workers = Workers(WORKERS, self.loop.post)
-        self.software: dict[str, dict[str, Any]] = {}
+        self.software: Found = {}
+        self._look = look or partial(discover, config)
         open_carriage = open_carriage or partial(
             Connection, Address(config.url, config.key, config.ca_file)
         )
@@ -96,18 +100,16 @@ class Agent:
 
     # Running
 
-    def start(self, *, once: bool = False) -> None:
-        """Begin work; the loop has to be run after this."""
+    def start(self, *, idle: bool = True) -> None:
+        """Begin work; the loop has to be run after this. `idle`: hold a request without news."""
         log.info("agent %s %s begins in %s", self.journal.agent_id, __version__, self.config.work)
         self.lifecycle.restore()
         self.purging.advance()
         self.loop.every(OWN_LOG_S, self._flush_own_log)
         self.loop.every(TIDY_S, self._tidy)
         self.loop.later(0.0, self._measure)
-        self._discover(lambda: self._begin(idle=not once))
-        self.loop.later(FIRST_EXCHANGE_AFTER_S, lambda: self._begin(idle=not once))
-        if once:
-            self.loop.every(0.05, self._stop_when_done)
+        self._discover(lambda: self._begin(idle=idle))
+        self.loop.later(FIRST_EXCHANGE_AFTER_S, lambda: self._begin(idle=idle))
 
     def run(self) -> None:
         """Work until `stop`; programs are left running and are found again by the next start."""
@@ -117,10 +119,18 @@ class Agent:
 
     def run_once(self) -> bool:
         """Exchange, do all that can be done now, and leave; return whether the portal answered."""
-        self.start(once=True)
+        self.start(idle=False)
+        self.loop.every(0.05, self._stop_when_done)
         self.loop.run()
         self.close()
         return self.exchanger.answered > 0
+
+    def run_session(self, sitting: Sitting) -> None:
+        """Exchange while there is something in hand, as the sitting says, and leave."""
+        self.start(idle=False)
+        sitting.begin()
+        self.loop.run()
+        self.close()
 
     def stop(self) -> None:
         """End the loop; may be called by a signal handler."""
@@ -253,7 +263,7 @@ class Agent:
         self.workers.submit(ask_gpus, measured)
 
     def _discover(self, then: Callable[[], None]) -> None:
-        def found(software: dict[str, dict[str, Any]] | None, error: Exception | None) -> None:
+        def found(software: Found | None, error: Exception | None) -> None:
             if error is not None:
                 log.error("plug-ins cannot be loaded", exc_info=error)
             changed = software is not None and software != self.software
@@ -263,7 +273,7 @@ class Agent:
                 self.exchanger.news()
             self.loop.later(DISCOVER_AGAIN_S, lambda: self._discover(lambda: None))
 
-        self.workers.submit(lambda: discover(self.config), found)
+        self.workers.submit(self._look, found)
 
     def _tidy(self) -> None:
         self.journal.keep_reserve()
@@ -271,22 +281,6 @@ class Agent:
         if dropped:
             log.warning("%d log lines and measurements were given up, unsent", dropped)
         self.journal.forget_closed(time.time())
-
-
-def discover(config: Config) -> dict[str, dict[str, Any]]:
-    """Return what each plug-in finds on this machine."""
-    return {name: _discovered(plugin, config.site(name)) for name, plugin in all_software().items()}
-
-
-def _discovered(plugin: Software, site: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        version = plugin.discover(site)
-    except Exception as error:
-        log.exception("%s cannot be looked for", plugin.name)
-        return {"version": "", "ok": False, "problem": f"{type(error).__name__}: {error}"[:300]}
-    if version is None:
-        return {"version": "", "ok": False, "problem": "not found on this machine"}
-    return {"version": version, "ok": True, "problem": ""}
 
 
 def lock(config: Config) -> int | None:

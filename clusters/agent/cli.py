@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.agent import __version__, config, logs, service
-from clusters.agent.agent import Agent, discover, lock
+from clusters.agent.agent import Agent, lock
 from clusters.agent.client import Address, Connection, Refused, Unreachable
 from clusters.agent.config import BadConfig, Config
+from clusters.agent.discovery import discover
 
 FAILED, WRONG, HELD = 1, 2, 75
 

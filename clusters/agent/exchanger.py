@@ -94,6 +94,11 @@ class Exchanger:
         """Whether nothing is being said and nothing waits to be said."""
         return self._news_due is None and self._news.request is None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is being said; something may wait to be said."""
+        return self._news.request is None
+
     def start(self, *, idle: bool = True) -> None:
         """Begin to speak; `idle` says whether a request is held open when there is no news."""
         self._started = True

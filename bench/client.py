@@ -9,6 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
+IDLE_S = 3.0  # the web process closes a connection on which nothing was asked for five seconds
+
+
 class Refused(Exception):
     """An answer of 400 or above; the text holds status and body."""
 
@@ -19,7 +22,7 @@ class Client:
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         self._authorization = authorization
         self._person: tuple[str, str] | None = None
-        self._signed_in_at = 0.0
+        self._signed_in_at = self._used_at = 0.0
 
     def __enter__(self) -> Client:
         return self
@@ -43,10 +46,14 @@ class Client:
         if document is not None:
             body = json.dumps(document).encode()
             headers["Content-Type"] = "application/json"
+        if time.monotonic() - self._used_at > IDLE_S:
+            self._connection.close()  # the next request opens a new one
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
-            return response.status, response.read()
+            answer = response.status, response.read()
+            self._used_at = time.monotonic()
+            return answer
         except (http.client.HTTPException, OSError):
             self._connection.close()
             raise

@@ -277,7 +277,9 @@ class SettingsForm(forms.ModelForm):
             "auto_approve_core_hours",
             "retention_days",
             "log_retention_days",
-            "announcement",
+            "metrics_raw_hours",
+            "metrics_minutes_days",
+            "metrics_hours_days",
         )
         widgets = {name: forms.TextInput({"class": "form-control"}) for name in fields}
         help_texts = {
@@ -286,5 +288,6 @@ class SettingsForm(forms.ModelForm):
                 "They go only once what was extracted is stored and verified; that stays for good."
             ),
             "log_retention_days": "Older lines are deleted every night.",
-            "announcement": "Stands on top of every page until the person puts it away.",
+            "metrics_minutes_days": "Charts of a day and a week draw them.",
+            "metrics_hours_days": "Charts of a month and a year draw them.",
         }

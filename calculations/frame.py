@@ -1,24 +1,17 @@
-"""What calculations put into the page frame: navigation, project switch, the lab's announcement.
-
-Called at start.
-"""
+"""What calculations put into the page frame: navigation and the project switch. Called at start."""
 
 from __future__ import annotations
-
-from hashlib import sha256
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from calculations import overviews
-from calculations.services import lab
 from labportal.accounts.models import Project
 from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, Section, register_nav
 from labportal.common.panels import register_panel
 
 MOST_PROJECTS = 30
-READ = "announcement-read"  # in the session: which announcement the person has put away
 
 
 def register() -> None:
@@ -48,7 +41,6 @@ def register() -> None:
         ),
     )
     register_panel("top", "projects", project_switch)
-    register_panel("banner", "announcement", announcement)
 
 
 def project_switch(request: HttpRequest, **_: object) -> str:
@@ -60,13 +52,3 @@ def project_switch(request: HttpRequest, **_: object) -> str:
     now = next((project for project in projects if project.slug == chosen), None)
     context = {"projects": projects, "now": now}
     return render_to_string("calculations/_project_switch.html", context, request)
-
-
-def announcement(request: HttpRequest, **_: object) -> str:
-    """The lab's announcement, until the person puts it away or its text changes."""
-    text = lab.announcement()
-    mark = sha256(text.encode()).hexdigest()[:16]
-    if not text or request.session.get(READ) == mark:
-        return ""
-    context = {"text": text, "mark": mark}
-    return render_to_string("calculations/_announcement.html", context, request)

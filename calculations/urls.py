@@ -120,6 +120,5 @@ urlpatterns = [
     path("search/", searching.search_page, name="search"),
     path("search/suggest/", searching.search_suggest, name="search-suggest"),
     path("settings/", settings_page.lab_settings, name="lab-settings"),
-    path("announcement/read/", settings_page.announcement_read, name="announcement-read"),
     path("settings/storage-test/", settings_page.storage_test, name="storage-test"),
 ]

@@ -54,6 +54,10 @@ PEOPLE: dict[str, Rules] = {
     "notification-read-all": SIGNED_IN,
     "notification-read": OWNER,
     "email-test": may(Can.MANAGE_SETTINGS),
+    "announcement-list": may(Can.MANAGE_SETTINGS),
+    "announcement-edit": may(Can.MANAGE_SETTINGS),
+    "announcement-end": may(Can.MANAGE_SETTINGS),
+    "announcement-away": SIGNED_IN,
 }
 PEOPLE_API: dict[str, Rules] = {
     "api-token": PUBLIC,
@@ -82,6 +86,10 @@ PEOPLE_API: dict[str, Rules] = {
     "api-notification-detail": OWNER,
     "api-notification-read": OWNER,
     "api-notification-read-all": SIGNED_IN,
+    "api-announcement-list": {"GET": SIGNED_IN, "POST": may(Can.MANAGE_SETTINGS)},
+    "api-announcement-detail": {"GET": SIGNED_IN, "PATCH": may(Can.MANAGE_SETTINGS)},
+    "api-announcement-end": may(Can.MANAGE_SETTINGS),
+    "api-announcement-away": SIGNED_IN,
     "api-audit-list": may(Can.VIEW_AUDIT),
 }
 OPERATION: dict[str, Rules] = {
@@ -137,7 +145,6 @@ CALCULATIONS: dict[str, Rules] = {
     "review-list": may(Can.REVIEW),
     "review-decide": may(Can.REVIEW),
     "lab-settings": may(Can.MANAGE_SETTINGS),
-    "announcement-read": SIGNED_IN,
     "storage-test": may(Can.MANAGE_SETTINGS),
     "calculation-compare": SIGNED_IN,
     "api-comparison": SIGNED_IN,

@@ -19,7 +19,22 @@ class LabSettings(models.Model):
         help_text="Counted from the end of the calculation. Extracted data are kept for good.",
     )
     log_retention_days = models.PositiveIntegerField("log lines are kept for (days)", default=90)
-    announcement = models.CharField(max_length=300, blank=True)
+    metrics_raw_hours = models.PositiveIntegerField(
+        "metrics as they came are kept for (hours)",
+        default=48,
+        validators=[MinValueValidator(2)],
+        help_text="After that, least, mean and most of each 5 minutes and each hour are left.",
+    )
+    metrics_minutes_days = models.PositiveIntegerField(
+        "metrics of each 5 minutes are kept for (days)",
+        default=40,
+        validators=[MinValueValidator(1)],
+    )
+    metrics_hours_days = models.PositiveIntegerField(
+        "metrics of each hour are kept for (days)",
+        default=800,
+        validators=[MinValueValidator(1)],
+    )
 
     # How the queue is ordered and what is capped; clusters/placement.py reads it.
     half_life_days = models.FloatField(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.cache import cache
 from django.db import transaction
 
 from calculations.models import LabSettings
@@ -14,15 +13,6 @@ from labportal.accounts.roles import Can, require
 from labportal.audit.services import record
 from labportal.common.storage_trial import try_storage
 from labportal.common.trial import Trial
-
-ANNOUNCEMENT, ANNOUNCEMENT_SECONDS = "lab:announcement", 30
-
-
-def announcement() -> str:
-    """What the lab tells everyone, "" for nothing; other processes know of a change in seconds."""
-    return cache.get_or_set(
-        ANNOUNCEMENT, lambda: LabSettings.current().announcement.strip(), ANNOUNCEMENT_SECONDS
-    )
 
 
 @transaction.atomic
@@ -40,7 +30,6 @@ def change_settings(values: Mapping[str, Any], *, actor: User) -> LabSettings:
     if changed:
         settings.save(update_fields=list(changed))
         record(actor, "settings.change", target="lab settings", detail=changed)
-        transaction.on_commit(lambda: cache.delete(ANNOUNCEMENT), robust=True)
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The lab's settings: what needs no review, how long things are kept, the announcement."""
+"""The lab's settings: what needs no review, how long things are kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from calculations import frame
 from calculations.forms import SettingsForm
 from calculations.models import LabSettings
 from calculations.services import lab
-from calculations.views.safe import safe_next
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can
 from labportal.common import trial
@@ -36,11 +34,3 @@ def lab_settings(request: HttpRequest) -> HttpResponse:
 def storage_test(request: HttpRequest) -> HttpResponse:
     trial.keep(request, "storage", lab.try_file_store(actor=request.user))
     return redirect(reverse("lab-settings") + "#storage-trial")
-
-
-@require_POST
-@needs()
-def announcement_read(request: HttpRequest) -> HttpResponse:
-    """Put away what was read, for this session; a new text is shown again."""
-    request.session[frame.READ] = request.POST.get("mark", "")[:16]
-    return redirect(safe_next(request, "dashboard"))

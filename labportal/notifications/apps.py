@@ -11,6 +11,7 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from labportal.common.navigation import NavEntry, Section, register_nav
         from labportal.common.panels import register_panel
+        from labportal.notifications.announcement_views import banner
         from labportal.notifications.email_trial import panel
         from labportal.notifications.selectors import unread_count
 
@@ -23,3 +24,4 @@ class NotificationsConfig(AppConfig):
             )
         )
         register_panel("settings", "email", panel, order=10)
+        register_panel("banner", "announcement", banner)

@@ -1,4 +1,4 @@
-"""The agent's command line: run, once, check, configure, install-service.
+"""The agent's command line: run, once, exchange, check, configure, install-service.
 
 Exit codes: 0 done, 1 the portal did not answer or a check failed, 2 wrong settings or arguments, 75
 another agent holds the work folder.
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusters.agent import __version__, config, logs, service
+from clusters.agent import __version__, config, logs, service, visit
 from clusters.agent.agent import Agent, lock
 from clusters.agent.client import Address, Connection, Refused, Unreachable
 from clusters.agent.config import BadConfig, Config
@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(do=_run)
     once = commands.add_parser("once", help="exchange once, do what can be done, and leave")
     once.set_defaults(do=_once)
+    exchange = commands.add_parser(
+        "exchange", help="speak to a portal that signs in by SSH, over standard input and output"
+    )
+    exchange.set_defaults(do=_exchange)
     check = commands.add_parser("check", help="say whether everything is in place")
     check.set_defaults(do=_check)
     install = commands.add_parser("install-service", help="write a systemd user unit")
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    settings = config.load(options.config)
+    settings = _of_https(config.load(options.config))
     held = lock(settings)
     if held is None:
         return _already_running(settings)
@@ -74,14 +78,25 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _of_https(settings: Config) -> Config:
+    """Raises BadConfig where the portal signs in and no agent may stay."""
+    if settings.carrier != config.HTTPS:
+        raise BadConfig("the portal signs in to this cluster and starts the agent by itself")
+    return settings
+
+
 def _once(options: argparse.Namespace) -> int:
-    settings = config.load(options.config)
+    settings = _of_https(config.load(options.config))
     held = lock(settings)
     if held is None:
         return _already_running(settings)
     own_log = logs.set_up(settings.work, settings.log_level, console=False)
     answered = Agent(settings, own_log=own_log).run_once()
     return 0 if answered else FAILED
+
+
+def _exchange(options: argparse.Namespace) -> int:
+    return visit.pay(options.config)
 
 
 def _already_running(settings: Config) -> int:
@@ -117,7 +132,7 @@ def _check(options: argparse.Namespace) -> int:
     """Print one line per thing that must be in place."""
     settings = config.load(options.config)
     lines = [
-        _portal(settings),
+        _portal(settings) if settings.carrier == config.HTTPS else (True, "the portal signs in"),
         _work(settings),
         (bool(shutil.which("sh")), "a POSIX shell"),
         (True, f"Python {sys.version.split()[0]}"),

@@ -19,6 +19,7 @@ from clusters.agent.devices import check_setting
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SOFTWARE_PREFIX = "software."
 SCHEDULERS = ("process", "slurm", "pbs")
+HTTPS, SSH = CARRIERS = ("https", "ssh")  # ssh: the portal signs in; neither address nor key
 
 
 class BadConfig(ValueError):
@@ -46,6 +47,7 @@ class Config:
     memory_mib: int = 0
     gpus: str = "auto"
     gpu_busy_mib: int = 400
+    carrier: str = HTTPS
     software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def site(self, software: str) -> Mapping[str, str]:
@@ -66,14 +68,23 @@ def available_cores() -> int:
 
 def load(path: Path) -> Config:
     """Read the settings. Raises BadConfig."""
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadConfig(
             f"{path} does not exist; write it by `configure --url … --key … --work …`"
         ) from None
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path} cannot be read: {error}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Read settings from the text of the file that `path` names. Raises BadConfig."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text, source=str(path))
+    except configparser.Error as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
     try:
         return _from_parser(parser, path)
@@ -82,10 +93,15 @@ def load(path: Path) -> Config:
 
 
 def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
-    for section in ("portal", "agent"):
-        if not parser.has_section(section):
-            raise ValueError(f"section [{section}] is missing")
-    portal, agent = parser["portal"], parser["agent"]
+    if not parser.has_section("agent"):
+        raise ValueError("section [agent] is missing")
+    agent = parser["agent"]
+    carrier = agent.get("carrier", HTTPS).strip().lower() or HTTPS
+    if carrier not in CARRIERS:
+        raise ValueError(f"[agent] carrier {carrier!r:.40} is unknown; use {' or '.join(CARRIERS)}")
+    if carrier == HTTPS and not parser.has_section("portal"):
+        raise ValueError("section [portal] is missing")
+    portal = parser["portal"] if carrier == HTTPS else parser[parser.default_section]
     work = agent.get("work", "").strip()
     if not work:
         raise ValueError("[agent] work is missing: name a folder with room for the runs")
@@ -93,8 +109,8 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
     if not 1 <= slots <= 10_000:
         raise ValueError("[agent] slots must be between 1 and 10000")
     return Config(
-        url=check_url(portal.get("url", ""), allow_http=portal.getboolean("allow_http", False)),
-        key=_key(portal, path),
+        url=_url(portal) if carrier == HTTPS else "",
+        key=_key(portal, path) if carrier == HTTPS else "",
         work=Path(work).expanduser().absolute(),
         slots=slots,
         ca_file=portal.get("ca_file") or None,
@@ -109,6 +125,7 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
         memory_mib=_at_least(0, agent, "memory_mib", 0),
         gpus=check_setting(agent.get("gpus", "auto").strip().lower() or "auto"),
         gpu_busy_mib=_at_least(0, agent, "gpu_busy_mib", 400),
+        carrier=carrier,
         software={
             name[len(SOFTWARE_PREFIX) :]: dict(parser[name])
             for name in parser.sections()
@@ -129,6 +146,10 @@ def _scheduler(agent: configparser.SectionProxy) -> str:
     if kind not in SCHEDULERS:
         raise ValueError(f"[agent] scheduler {kind!r:.40} is unknown; use {', '.join(SCHEDULERS)}")
     return kind
+
+
+def _url(portal: configparser.SectionProxy) -> str:
+    return check_url(portal.get("url", ""), allow_http=portal.getboolean("allow_http", False))
 
 
 def check_url(url: str, *, allow_http: bool = False) -> str:

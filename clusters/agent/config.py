@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -66,8 +66,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load(path: Path) -> Config:
-    """Read the settings. Raises BadConfig."""
+def load(path: Path, *, needs: Collection[str] = ("url", "key")) -> Config:
+    """Read the settings. `needs`: what must be said of the portal; the agent of a carrier that does
+    not call it may leave that empty. Raises BadConfig.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -87,7 +89,7 @@ def parse(text: str, path: Path) -> Config:
     except configparser.Error as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
     try:
-        return _from_parser(parser, path)
+        return _from_parser(parser, path, needs)
     except (ValueError, configparser.Error) as error:
         raise BadConfig(f"{path}: {error}") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from clusters.agent.devices import check_setting
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SOFTWARE_PREFIX = "software."
 SCHEDULERS = ("process", "slurm", "pbs")
-HTTPS, SSH = CARRIERS = ("https", "ssh")  # ssh: the portal signs in; neither address nor key
+# ssh: the portal signs in; neither address nor key. queue: the address is for files alone.
+HTTPS, SSH, QUEUE = CARRIERS = ("https", "ssh", "queue")
 
 
 class BadConfig(ValueError):
@@ -48,6 +49,7 @@ class Config:
     gpus: str = "auto"
     gpu_busy_mib: int = 400
     carrier: str = HTTPS
+    queue: Mapping[str, str] = field(default_factory=dict, repr=False)  # name and broker
     software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def site(self, software: str) -> Mapping[str, str]:
@@ -66,10 +68,8 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load(path: Path, *, needs: Collection[str] = ("url", "key")) -> Config:
-    """Read the settings. `needs`: what must be said of the portal; the agent of a carrier that does
-    not call it may leave that empty. Raises BadConfig.
-    """
+def load(path: Path) -> Config:
+    """Read the settings. Raises BadConfig."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -89,7 +89,7 @@ def parse(text: str, path: Path) -> Config:
     except configparser.Error as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
     try:
-        return _from_parser(parser, path, needs)
+        return _from_parser(parser, path)
     except (ValueError, configparser.Error) as error:
         raise BadConfig(f"{path}: {error}") from None
 
@@ -101,9 +101,9 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
     carrier = agent.get("carrier", HTTPS).strip().lower() or HTTPS
     if carrier not in CARRIERS:
         raise ValueError(f"[agent] carrier {carrier!r:.40} is unknown; use {' or '.join(CARRIERS)}")
-    if carrier == HTTPS and not parser.has_section("portal"):
+    if carrier != SSH and not parser.has_section("portal"):
         raise ValueError("section [portal] is missing")
-    portal = parser["portal"] if carrier == HTTPS else parser[parser.default_section]
+    portal = parser["portal"] if carrier != SSH else parser[parser.default_section]
     work = agent.get("work", "").strip()
     if not work:
         raise ValueError("[agent] work is missing: name a folder with room for the runs")
@@ -111,8 +111,8 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
     if not 1 <= slots <= 10_000:
         raise ValueError("[agent] slots must be between 1 and 10000")
     return Config(
-        url=_url(portal) if carrier == HTTPS else "",
-        key=_key(portal, path) if carrier == HTTPS else "",
+        url=_url(portal) if carrier == HTTPS or portal.get("url") else "",
+        key=_key(portal, path) if carrier != SSH else "",
         work=Path(work).expanduser().absolute(),
         slots=slots,
         ca_file=portal.get("ca_file") or None,
@@ -128,6 +128,7 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
         gpus=check_setting(agent.get("gpus", "auto").strip().lower() or "auto"),
         gpu_busy_mib=_at_least(0, agent, "gpu_busy_mib", 400),
         carrier=carrier,
+        queue=dict(parser["queue"]) if parser.has_section("queue") else {},
         software={
             name[len(SOFTWARE_PREFIX) :]: dict(parser[name])
             for name in parser.sections()

@@ -27,7 +27,7 @@ from clusters.models import Cluster, LogLine
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.common.clock import now
 from labportal.common.storage import storage
-from labportal.notifications.models import Notification
+from labportal.notifications.models import Announcement, Notification
 from tests.calculations.factories import draft, submitted
 from tests.calculations.pseudopotentials import psf
 from tests.clusters.factories import cluster
@@ -62,6 +62,10 @@ def program(world: World) -> RefreshGrant:
             user=world.people["ada"], jti="j", family="0" * 32, expires_at=now()
         ),
     )
+
+
+def announcement(world: World) -> Announcement:
+    return world.thing("announcement", lambda _: Announcement.objects.create(text="Metis rests."))
 
 
 def notification(world: World) -> Notification:
@@ -221,6 +225,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*", "grant_id", pk(program)),
     ("*", "notification_id", pk(notification)),
     ("api-notification-*", "pk", pk(notification)),
+    ("announcement-*", "announcement_id", pk(announcement)),
+    ("api-announcement-*", "pk", pk(announcement)),
     ("api-software-*", "pk", always("noop")),
     ("molecule-from-run", "run", pk(run)),
     ("molecule-*", "pk", pk(structure)),

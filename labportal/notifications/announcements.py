@@ -65,9 +65,12 @@ def announcements(user: User) -> QuerySet[Announcement]:
     rows = Announcement.objects.select_related("cluster", "author")
     if can(user, Can.MANAGE_SETTINGS):
         return rows
-    if not can(user, Can.SIGN_IN):
-        return rows.none()
-    return rows.filter(Q(until_at=None) | Q(until_at__gt=now()), from_at__lte=now())
+    return on_now(rows) if can(user, Can.SIGN_IN) else rows.none()
+
+
+def on_now(rows: QuerySet[Announcement]) -> QuerySet[Announcement]:
+    moment = now()
+    return rows.filter(Q(until_at=None) | Q(until_at__gt=moment), from_at__lte=moment)
 
 
 @transaction.atomic

@@ -61,6 +61,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("project-*", "slug", (lambda things: things["project"],)),
     ("*", "user_id", (lambda things: things["people"]["mia"],)),
     ("notification-*", "notification_id", (lambda _: 1,)),
+    ("announcement-*", "announcement_id", (lambda things: things["announcement"],)),
     ("profile-*", "session_id", (lambda _: 1,)),
     ("profile-*", "grant_id", (lambda _: 1,)),
     ("calculation-filter-*", "filter_id", (lambda _: 1,)),

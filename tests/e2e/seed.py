@@ -17,6 +17,7 @@ from labportal.accounts.models import Level, Project, User
 from labportal.accounts.roles import Role
 from labportal.accounts.services import projects, users
 from labportal.common.clock import now
+from labportal.notifications.models import Announcement
 from labportal.notifications.services import notify
 from tests.calculations.pseudopotentials import psf
 from tests.e2e.seed_results import found
@@ -65,8 +66,17 @@ def seed() -> dict[str, Any]:
             description="A chain over the field, with the polarizability at its end.",
             actor=people["ada"],
         ).pk,
+        "announcement": _announcement(),
         "calculations": {name: calculation.pk for name, calculation in made.items()},
     }
+
+
+def _announcement() -> int:
+    """One that has ended, so that it stands in the list of its page alone."""
+    yesterday, hour = now() - timedelta(days=1), timedelta(hours=1)
+    text = "The network rests for an hour."
+    row = Announcement.objects.create(text=text, from_at=yesterday, until_at=yesterday + hour)
+    return row.pk
 
 
 def learn(calculation_id: int) -> dict[str, Any]:

@@ -45,12 +45,25 @@ def login(app: App, url: str, username: str, token: bool, allow_http: bool) -> N
         with profiles.lock():
             profile = transport.sign_in(username, password)
     me = transport.request("GET", "/api/v1/me/").json()
+    told = _announced(transport)
     transport.close()
     with profiles.lock():
         stored = profiles.get(name)
         profiles.put(replace(stored, username=me["username"]), choose=True)
     document = {"portal": name, "url": profile.url, "username": me["username"]}
-    app.print(document, lambda: app.say(f"Signed in at {profile.url} as {me['display_name']}."))
+    lines = [f"Signed in at {profile.url} as {me['display_name']}.", *told]
+    app.print({**document, "announcements": told}, lambda: app.say("\n".join(lines)))
+
+
+def _announced(transport: Any) -> list[str]:
+    """What the portal tells everybody now; older portals tell nothing."""
+    from labportal.client.errors import NotFound
+
+    try:
+        rows = transport.request("GET", "/api/v1/announcements/?current=true").json()
+    except NotFound:
+        return []
+    return [f"{row['cluster']}: " * bool(row["cluster"]) + row["text"] for row in rows["results"]]
 
 
 def _named(known: dict[str, Any], url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -46,6 +46,9 @@ class AnnouncementIn(serializers.Serializer):
         return fields
 
 
+@extend_schema_view(
+    list=extend_schema(parameters=[OpenApiParameter("current", bool, description="Only those on")])
+)
 class AnnouncementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
     """Lines on top of every page. Everybody reads those that are on; admins see and change all."""
 
@@ -54,7 +57,9 @@ class AnnouncementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     ordering = "-id"
 
     def get_queryset(self) -> QuerySet[Announcement]:
-        return services.announcements(self.request.user)
+        rows = services.announcements(self.request.user)
+        current = self.request.query_params.get("current") == "true"
+        return services.on_now(rows) if current else rows
 
     @extend_schema(request=AnnouncementIn, responses={201: AnnouncementOut})
     def create(self, request: Request) -> Response:

@@ -12,6 +12,9 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from calculations.software.base import Resources
+from clusters import abilities
+
 SILENT_AFTER = timedelta(seconds=settings.LEASE_S / 2)  # before leases end: it gets no new runs
 HELD_AFTER = 5  # runs lost in a row, none of them twice
 
@@ -92,6 +95,12 @@ class Cluster(models.Model):
 
     def offers(self, software: str) -> bool:
         return bool(self.software.get(software, {}).get("ok"))
+
+    def why_never(self, asked: Resources) -> str:
+        """Why it can never run what asks for so much, to be read after its name; "" where it
+        can.
+        """
+        return abilities.why_never(self.capacity, asked)
 
     def is_silent(self, now: datetime | None = None) -> bool:
         last = self.last_exchange_at

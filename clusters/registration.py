@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from calculations import signals
-from clusters import panels
+from clusters import panels, usage
 from clusters.calling import call
 from clusters.models import Cluster
 from clusters.retention import withdraw
@@ -44,6 +44,7 @@ def register() -> None:
     register_panel("calculation.overview", "log", panels.short_run_log, order=80)
     signals.work_queued.connect(want_place, dispatch_uid="clusters.place")
     signals.settled.connect(want_place, dispatch_uid="clusters.place_next")
+    signals.attempts_ended.connect(usage.charge, dispatch_uid="clusters.charge_usage")
     signals.files_kept.connect(withdraw, dispatch_uid="clusters.withdraw_purges")
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
 

@@ -21,7 +21,7 @@ from calculations.services.progress import told as told_before
 from calculations.services.reports import FinishReport, read_report
 from calculations.services.results import main_value, store_run_results
 from calculations.services.retries import Advice
-from calculations.signals import settled, work_queued
+from calculations.signals import attempts_ended, settled, work_queued
 from calculations.software.results import Verdict
 from calculations.states import RunState
 from labportal.common.clock import now
@@ -51,6 +51,7 @@ def assign(pairs: Iterable[tuple[Run, Any]], *, expires_at: datetime) -> None:
                 "purged_at": None,
                 "purge_held": "",
                 "reason": f"handed to {cluster.name}",
+                "waits_for": "",
             },
         )
         for run, cluster in pairs
@@ -134,6 +135,7 @@ def accept(
     ]
     advance_all(moves, actor=agent)
     Attempt.objects.bulk_create(records)
+    _tell_of(records)
     store_run_results(reports)
     settle(calculations)
     if any(move.verb == "retry_with_change" for move in moves):
@@ -217,7 +219,7 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
         ),
         actor=agent,
     )
-    Attempt.objects.bulk_create(
+    records = [
         Attempt(
             run=r,
             number=r.attempt,
@@ -228,8 +230,19 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
             message=r.cancel_reason,
         )
         for r in runs
-    )
+    ]
+    for r in runs:
+        r.calculation = calculations[r.calculation_id]
+    Attempt.objects.bulk_create(records)
+    _tell_of(records)
     settle(calculations)
+
+
+def _tell_of(records: Sequence[Attempt]) -> None:
+    """After the commit; whoever listens must not undo what an agent has told."""
+    transaction.on_commit(
+        lambda: attempts_ended.send(sender=Attempt, attempts=records), robust=True
+    )
 
 
 def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from calculations.models import Calculation, Run
 from calculations.services import lifecycle
+from calculations.software.base import Resources
 from clusters import placement
 from clusters.models import Cluster
+from clusters.rooms import MAX_AHEAD, Leased, room_of
 from labportal.common.clock import now
 from tests.calculations.factories import submitted
 from tests.clusters.factories import cluster
@@ -42,12 +44,13 @@ def test_the_higher_priority_goes_first_then_the_older(ada: Any, max: Any) -> No
 
 def test_very_short_runs_are_handed_out_ahead_of_free_slots(ada: Any) -> None:
     site = cluster(slots=2, mean_run_s=0.5)
-    assert placement.room_of(site, leased=0) == 2 + 4
-    assert placement.room_of(site, leased=6) == 0
+    held = [Leased((1, 1), Resources())] * 6
+    assert room_of(site, ()).free.slots == 2 + 4
+    assert room_of(site, held).free.slots == 0
     site.mean_run_s = 3600
-    assert placement.room_of(site, leased=0) == 2
+    assert room_of(site, ()).free.slots == 2
     site.mean_run_s = 0.0
-    assert placement.room_of(site, leased=0) == 2 + placement.MAX_AHEAD
+    assert room_of(site, ()).free.slots == 2 + MAX_AHEAD
 
 
 def test_max_runs_caps_what_the_agent_offers(ada: Any) -> None:

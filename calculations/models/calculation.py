@@ -25,6 +25,13 @@ class CalculationQuerySet(models.QuerySet["Calculation"]):
         return self.filter(project__in=Project.objects.visible_to(user), deleted_at=None)
 
 
+class CalculationManager(models.Manager.from_queryset(CalculationQuerySet)):
+    """Leaves the words of the full text index in the database: they are searched, never read."""
+
+    def get_queryset(self) -> CalculationQuerySet:
+        return super().get_queryset().defer("words")
+
+
 class Calculation(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="calculations")
     name = models.CharField(max_length=200)
@@ -95,7 +102,7 @@ class Calculation(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
 
-    objects = CalculationQuerySet.as_manager()
+    objects = CalculationManager()
 
     class Meta:
         ordering = ["-id"]

@@ -10,7 +10,7 @@ import pytest
 from calculations import tasks
 from calculations.models import Attempt, Calculation, Quantity
 from calculations.policy import verbs_for
-from calculations.services import lifecycle, standing
+from calculations.services import checking, lifecycle, standing
 from calculations.services.advance import TABLES, Move, advance, advance_all
 from calculations.software.plausible import Plausible
 from calculations.software.registry import get_software
@@ -136,10 +136,37 @@ def test_the_check_asks_as_often_for_many_runs_as_for_few(
     agent: Agent, ada: User, django_assert_num_queries: Any
 ) -> None:
     few, many = (executed(agent, chain(ada, runs=count, walltime_s=60)) for count in (2, 9))
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(8):
         standing.check([few.pk])
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(8):
         standing.check([many.pk])
+
+
+def test_many_calculations_are_checked_with_as_many_queries_as_one(
+    agent: Agent, ada: User, django_assert_num_queries: Any
+) -> None:
+    made = [executed(agent, chain(ada, runs=2, walltime_s=60)).pk for _ in range(4)]
+    with django_assert_num_queries(8):
+        standing.check(made)
+    assert set(Calculation.objects.values_list("standing", flat=True)) == {Standing.CHECKED}
+
+
+def test_bounds_that_break_keep_no_other_from_being_checked(
+    agent: Agent, ada: User, monkeypatch: Any
+) -> None:
+    broken, sound = checked(agent, ada), valid(agent, ada)
+    advance(broken, "change_results", actor="test", column="standing")
+    rules_of = checking.rules_of
+
+    def rules(calculation: Calculation, *stored: Any) -> Any:
+        if calculation.pk == broken.pk:
+            raise ZeroDivisionError
+        return rules_of(calculation, *stored)
+
+    monkeypatch.setattr(standing, "rules_of", rules)
+    standing.check([broken.pk, sound.pk])
+    sound.refresh_from_db()
+    assert sound.standing == Standing.CHECKED
 
 
 def test_a_second_person_validates_with_a_note(agent: Agent, ada: User, eve: User) -> None:

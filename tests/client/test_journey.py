@@ -24,7 +24,7 @@ WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 PEOPLE = """
 import json, os
 from labportal.accounts.models import User
-for name, role in (("max", "moderator"), ("mia", "user")):
+for name, role in (("max", "moderator"), ("mia", "user"), ("root", "admin")):
     User.objects.create_user(name, password=os.environ["BENCH_PASSWORD"], role=role)
 print(json.dumps(None))
 """
@@ -218,6 +218,30 @@ def test_structures_exports_and_analyses(signed_in: Call, tmp_path: Path) -> Non
     ).stdout.strip()
     assert Path(place).stat().st_size > 0
     assert "cluster-0" in signed_in("clusters").stdout
+
+
+def test_an_admin_drains_a_cluster_and_who_signs_in_reads_what_is_announced(
+    labportal: Call, stack: Stack
+) -> None:
+    sign_in(labportal, stack, "root", "root")
+    admin = ("--portal", "root")
+    note = ("--note", "disks until Friday")
+    assert (
+        "disks until Friday"
+        in labportal("clusters", "cluster-0", "--do", "drain", *note, *admin).output
+    )
+    assert "drained: disks until Friday" in labportal("clusters", *admin).stdout
+    labportal("clusters", "--do", "enable", *admin, code=2)
+    labportal("clusters", "cluster-0", "--do", "enable", *note, *admin, code=2)
+    labportal("clusters", "cluster-0", "--do", "update-agent", *admin, code=5)
+    assert "online" in labportal("clusters", "cluster-0", "--do", "enable", *admin).output
+    sign_in(labportal, stack)
+    labportal("clusters", "cluster-0", "--do", "drain", code=3)
+    root = Portal.sign_in(stack.url, "root", PASSWORD)
+    root.call("announcement_create", text="No GPUs today", cluster="cluster-0")
+    said = f"{PERSON}\n{PASSWORD}\n"
+    told = labportal("login", "--url", stack.url, said=said)
+    assert "cluster-0: No GPUs today" in told.output
 
 
 def test_templates_search_and_pseudopotentials(signed_in: Call, tmp_path: Path) -> None:

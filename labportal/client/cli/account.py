@@ -63,7 +63,7 @@ def _announced(transport: Any) -> list[str]:
         rows = transport.request("GET", "/api/v1/announcements/?current=true").json()
     except NotFound:
         return []
-    return [f"{row['cluster']}: " * bool(row["cluster"]) + row["text"] for row in rows["results"]]
+    return [": ".join(filter(None, (row["cluster"], row["text"]))) for row in rows["results"]]
 
 
 def _named(known: dict[str, Any], url: str) -> str:

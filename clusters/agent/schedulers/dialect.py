@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from clusters.agent.commands import Answer
 from clusters.agent.schedulers.base import Ending, Job, Status
@@ -109,10 +109,18 @@ class Dialect(ABC):
     options: Options = field(default_factory=Options)
 
     kind = ""
-    array_variable = ""  # the shell's word for the number of an array's task
-    prelude: tuple[str, ...] = ()  # lines of shell before a program starts
+    array_variable = ""  # the shell variable that holds the number of an array's task
+    prelude: ClassVar[tuple[str, ...]] = ()  # lines of shell before a program starts
     launcher = ""  # with which MPI programs of several tasks start, where the site names none
-    environment: Mapping[str, str] = field(default_factory=dict)  # for the scheduler's programs
+    environment: ClassVar[Mapping[str, str]] = {}  # for the scheduler's programs
+
+    def adapted(self, version: str) -> Dialect:
+        """Return the language that a scheduler of this version speaks."""
+        return self
+
+    def shown_name(self, name: str) -> str:
+        """Return the name that answers show for one under which something was submitted."""
+        return name
 
     # Submitting
 
@@ -125,7 +133,7 @@ class Dialect(ABC):
             for index, job in enumerate(submission.jobs)
         )
         return (
-            f'#!/bin/sh\ncase "${self.array_variable}" in\n{cases}'
+            f'#!/bin/sh\ncase "${{{self.array_variable}}}" in\n{cases}'
             "*) echo 'no such task' >&2; exit 126 ;;\nesac\n"
             'exec /bin/sh "$job"\n'
         )

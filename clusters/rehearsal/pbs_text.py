@@ -62,7 +62,7 @@ def lines_of(
     arrays: dict[int, list[Job]] = {}
     for job in jobs:
         one = tasks or f"{job.number}[{job.element}]" in single
-        if job.in_array and not one and not torque(state):
+        if job.in_array and not one:
             if job.number not in arrays:
                 arrays[job.number] = []
                 found.append((arrays[job.number], True))

@@ -15,10 +15,9 @@ from clusters.rehearsal.options import WrongOption
 from clusters.rehearsal.running import advance
 from clusters.rehearsal.state import State
 
-SLURM = ("sbatch", "squeue", "sacct", "scancel", "sinfo", "scontrol", "sacctmgr")
+SLURM = ("sbatch", "squeue", "sacct", "scancel", "sinfo", "scontrol", "sacctmgr", "sdiag")
 PBS = ("qsub", "qstat", "qdel", "pbsnodes", "qsig", "qmgr", "tracejob")
 SUBMITTING = ("sbatch", "qsub")
-VERSION = "slurm 23.11.4"
 
 
 def main(folder: str, name: str, arguments: list[str]) -> int:

@@ -45,6 +45,7 @@ def answer(state: State, name: str, arguments: list[str], *, forget: float) -> A
         "sinfo": lambda: slurm_site.sinfo(state, arguments),
         "scontrol": lambda: slurm_site.scontrol(state, arguments),
         "sacctmgr": lambda: slurm_site.sacctmgr(state, arguments),
+        "sdiag": lambda: slurm_site.sdiag(state),
     }
     return programs[name]()
 

@@ -218,6 +218,18 @@ def _job(job: Any) -> list[str]:
     ]
 
 
+def sdiag(state: State) -> Answer:
+    jobs = state.jobs()
+    counts = {
+        "submitted": len(jobs),
+        "started": sum(job.starts > 0 for job in jobs),
+        "pending": sum(job.state == "PENDING" for job in jobs),
+        "running": sum(job.state == "RUNNING" for job in jobs),
+    }
+    lines = [f"Jobs {name}: {count}\n" for name, count in counts.items()]
+    return Answer("".join(["*" * 55 + "\n", *lines]))
+
+
 ASSOCIATIONS = {
     "cluster": lambda site, account: site["name"],
     "account": lambda site, account: account,

@@ -130,6 +130,7 @@ class BatchScheduler(Scheduler):
         return answer
 
     def start_many(self, jobs: Sequence[Job]) -> Started:
+        self._learn()
         answers = self.submitter.start(jobs)
         with self._lock:
             for job in jobs:
@@ -174,8 +175,7 @@ class BatchScheduler(Scheduler):
 
     def survey(self) -> None:
         now = self.clock()
-        if not self._version:
-            self._version = self.dialect.parse_version(self.ask(self.dialect.version_arguments()))
+        self._learn()
         if now >= self._next_limits:
             self._next_limits = now + LIMITS_S
             found = self.dialect.parse_limits(self._ask_all(self.dialect.limits_arguments()))
@@ -185,6 +185,14 @@ class BatchScheduler(Scheduler):
             self._site = self.dialect.parse_occupancy(
                 self._ask_all(self.dialect.occupancy_arguments())
             )
+
+    def _learn(self) -> None:
+        """Hear which version it is, and speak as that one understands."""
+        if self._version:
+            return
+        self._version = self.dialect.parse_version(self.ask(self.dialect.version_arguments()))
+        self.dialect = self.submitter.dialect = self.dialect.adapted(self._version)
+        self.options = self.dialect.options
 
     def ask(self, arguments: Sequence[str], **details: Any) -> Answer:
         """Run one of the scheduler's programs."""

@@ -21,6 +21,7 @@ from clusters.agent.commands import Answer
 from clusters.agent.schedulers import marks
 from clusters.agent.schedulers.base import Job, Key, SubmissionRefused, TryLater
 from clusters.agent.schedulers.dialect import Dialect, Submission, Unclear, own_script
+from clusters.agent.schedulers.options import Options
 from clusters.agent.schedulers.scripts import (
     INTENT,
     SUBMITTED,
@@ -54,12 +55,15 @@ class Submitter:
         clock: Callable[[], float],
     ) -> None:
         self.dialect = dialect
-        self.options = dialect.options
         self.spool = spool
         self.call = call
         self.limits = limits
         self.clock = clock
         self._absent_since: dict[str, float] = {}
+
+    @property
+    def options(self) -> Options:
+        return self.dialect.options
 
     def start(self, jobs: Sequence[Job]) -> Started:
         """Submit jobs; return the id of each, or why it has none."""
@@ -118,16 +122,17 @@ class Submitter:
 
     def _ask(self, names: Sequence[str]) -> dict[str, list[str]] | None:
         """Ask the queue, then the books where the queue lacks any; None: no answer."""
+        shown = self.dialect.shown_name
         answer = self.call(self.dialect.lookup_arguments(names))
         queue = self.dialect.parse_lookup(answer)
         if queue is None:
             return None
-        found = {name: list(ids) for name, ids in queue.items() if ids}
+        found = {name: list(ids) for name in names if (ids := queue.get(shown(name)))}
         missing = [name for name in names if name not in found]
         arguments = self.dialect.history_arguments(missing) if missing else None
         if arguments:
             books = self.dialect.parse_history(self.call(arguments)) or {}
-            found.update({name: list(ids) for name, ids in books.items() if ids})
+            found |= {name: list(ids) for name in missing if (ids := books.get(shown(name)))}
         return found
 
     def _conclude(

@@ -294,7 +294,9 @@ class Metrics(models.Model):
 
 
 class MetricsSummary(models.Model):
-    """`step_s` seconds of heartbeats in one row: `values` by name as [least, mean, most]."""
+    """`step_s` seconds of heartbeats in one row: `values` by the charts' names as
+    [least, mean, most, how many].
+    """
 
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="metrics_summaries")
     step_s = models.PositiveIntegerField()
@@ -310,6 +312,17 @@ class MetricsSummary(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster_id} from {self.at:%Y-%m-%d %H:%M:%S}, {self.step_s} s"
+
+
+class MetricsMark(models.Model):
+    """Up to which heartbeat a cluster's metrics are summarised; `at`: when somebody looked."""
+
+    cluster = models.OneToOneField(Cluster, models.CASCADE, related_name="metrics_mark")
+    upto = models.PositiveBigIntegerField(default=0)
+    at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} up to {self.upto}"
 
 
 class LogLine(models.Model):

@@ -4,12 +4,19 @@ names for each the check that reads its numbers another way, and one without it 
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy
 import pytest
 
+from calculations.software.base import Resources
+from calculations.software.execution import execute
 from calculations.software.registry import all_software
 from calculations.software.results import Results
 from tests.calculations.software.independent import (
@@ -19,7 +26,13 @@ from tests.calculations.software.independent import (
     pyscf_runs,
     value,
 )
-from tests.calculations.software.siesta.test_siesta_independent import forces_of_siesta
+
+BENT = """3
+water, stretched and bent
+O 0.0 0.0 0.10
+H 0.0 0.85 -0.55
+H 0.0 -0.70 -0.45
+"""
 
 
 def pyscf_values(name: str) -> list[float]:
@@ -55,11 +68,60 @@ def dipole_of_pyscf() -> None:
             assert value(results, "dipole_along_field") == pytest.approx(along, abs=1e-7)
 
 
+@lru_cache
+def bent_water() -> tuple[dict[str, Any], Results]:
+    """A real run away from its minimum: what the program wrote, and what was made of it."""
+    plugin = all_software()["pyscf"]
+    parameters = plugin.check({"geometry": BENT, "functional": "HF", "forces": True})
+    with TemporaryDirectory() as home:
+        folder = Path(home)
+        for name, text in plugin.prepare(parameters, []).items():
+            (folder / name).write_text(text)
+        command = plugin.command(parameters, Resources(), {})
+        subprocess.run(command, cwd=folder, check=True, timeout=100, stdout=subprocess.DEVNULL)
+        written = json.loads((folder / "results.json").read_text())
+        results = plugin.extract(folder)
+    (forces,) = [a for a in plugin.analyses if a.name == "forces"]
+    (found,) = execute([forces], results, parameters)
+    assert found.status == "computed", found.problem
+    return written, results + found.results
+
+
+def energy_of(atoms: Any, basis: str) -> float:
+    """The energy (eV) of displaced atoms, by PySCF itself without the program of a run."""
+    from ase.units import Hartree
+    from pyscf import gto, scf
+
+    places = list(zip(atoms.symbols, atoms.positions, strict=True))
+    method = scf.RHF(gto.M(atom=places, unit="Angstrom", basis=basis, verbose=0))
+    method.conv_tol = 1e-11
+    return float(method.kernel()) * Hartree
+
+
 def forces_of_pyscf() -> None:
-    """The definition is SIESTA's, on the same columns."""
-    analyses = {s: {a.name: a for a in all_software()[s].analyses} for s in ("pyscf", "siesta")}
-    assert analyses["pyscf"]["forces"].compute is analyses["siesta"]["forces"].compute
-    forces_of_siesta()
+    """The file's own numbers by numpy, and the slope of the energy against each coordinate."""
+    from io import StringIO
+
+    written, found = bent_water()
+    forces = numpy.array([atom["force"] for atom in written["forces"]])
+    assert column(found, "force_sizes", "norm") == pytest.approx(
+        numpy.linalg.norm(forces, axis=1), abs=1e-7
+    )
+    assert value(found, "rms_force") == pytest.approx(math.sqrt((forces**2).mean()), abs=1e-7)
+    assert value(found, "net_force") == pytest.approx(
+        numpy.linalg.norm(forces.sum(axis=0)), abs=1e-7
+    )
+    assert value(found, "max_force") == pytest.approx(numpy.linalg.norm(forces, axis=1).max())
+    atoms, step = ase_io.read(StringIO(BENT), format="xyz"), 0.002
+    basis = all_software()["pyscf"].check({})["basis"]
+    for atom, axis in ((0, 2), (1, 1), (2, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(energy_of(moved, basis))
+        slope = (energies[0] - energies[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(-slope, abs=1e-3)
 
 
 def geometry_of_pyscf() -> None:

@@ -1,0 +1,84 @@
+"""Celery tasks of the carrier `ssh`, in the queue of carriers: they wait for other machines.
+
+Not acknowledged late: what a killed worker leaves, the beat begins anew within seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import redis
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from kombu.exceptions import OperationalError
+
+from clusters.models import Cluster, SshSession
+from clusters.transports.ssh import budget, files, trial, visits
+from clusters.transports.ssh.serving import STOPPING
+from labportal.common.clock import now
+from labportal.common.wake import redis_client
+
+log = logging.getLogger(__name__)
+
+WANTED = "labportal:ssh:{}"
+WANTED_S = 10
+INCOMING_S = 7 * 86_400
+
+
+@shared_task(acks_late=False)
+def exchange(cluster_id: int) -> None:
+    """Clear the mark first: whoever wants something from here on asks for another exchange."""
+    try:
+        redis_client().delete(WANTED.format(cluster_id))
+    except redis.RedisError as error:
+        log.warning("Redis does not answer: %s", error)
+    if visits.exchange(cluster_id) and not STOPPING.is_set():
+        want_exchange(cluster_id)
+
+
+def want_exchange(cluster_id: int) -> None:
+    """Ask for an exchange, once for many callers; without a broker the beat does."""
+    try:
+        if redis_client().set(WANTED.format(cluster_id), 1, nx=True, ex=WANTED_S):
+            exchange.delay(cluster_id)
+    except (redis.RedisError, OperationalError) as error:
+        log.warning("the broker does not answer, the exchange waits for the beat: %s", error)
+
+
+@shared_task(acks_late=False)
+def exchange_due() -> int:
+    """Begin the exchanges whose time has come."""
+    due = budget.due(now())
+    for cluster_id in due:
+        want_exchange(cluster_id)
+    return len(due)
+
+
+@shared_task(acks_late=False)
+def test(session_id: int) -> None:
+    trial.run(SshSession.objects.get(pk=session_id))
+
+
+@shared_task(acks_late=False)
+def scan(session_id: int) -> None:
+    visits.scan(SshSession.objects.get(pk=session_id))
+
+
+@shared_task
+def forget_old() -> int:
+    files.forget_incoming(time.time() - INCOMING_S)
+    return budget.forget_old()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    """A worker that is asked to end waits for its tasks: let them come to their end."""
+    STOPPING.set()
+
+
+def register() -> None:
+    from clusters.calling import register_caller
+
+    register_caller(Cluster.Carrier.SSH, want_exchange)

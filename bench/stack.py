@@ -14,12 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-import redis
 
 from bench.client import Client
 from bench.live import Watcher
@@ -41,7 +40,9 @@ if person is None:
         role="user", notification_level=Level.NONE)
 secrets = []
 for number in range(int(os.environ["BENCH_CLUSTERS"])):
-    cluster, _ = Cluster.objects.get_or_create(name=f"cluster-{number}")
+    carrier = "queue" if str(number) in os.environ["BENCH_NODES"].split() else "https"
+    cluster, _ = Cluster.objects.get_or_create(
+        name=f"cluster-{number}", defaults={"carrier": carrier})
     secrets.append([cluster.pk, cluster.name, keys.issue(cluster, actor=admin)[1]])
 print(json.dumps(secrets))
 """
@@ -62,12 +63,13 @@ class Stack:
         self,
         *,
         clusters: int = 1,
+        nodes: Collection[int] = (),
         durable: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="labportal-bench-"))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._clusters, self._durable = clusters, durable
+        self._clusters, self._nodes, self._durable = clusters, nodes, durable
         self._more = dict(environment or {})
         self.keys: list[tuple[int, str, str]] = []
 
@@ -88,6 +90,7 @@ class Stack:
             "BENCH_PERSON": PERSON,
             "BENCH_PASSWORD": PASSWORD,
             "BENCH_CLUSTERS": str(self._clusters),
+            "BENCH_NODES": " ".join(map(str, self._nodes)),
             **self._more,
         }
         (self.home / "portal").mkdir()
@@ -161,8 +164,8 @@ class Stack:
             "worker",
             [
                 *(sys.executable, "-m", "celery", "-A", "labportal", "worker"),
-                *("--concurrency", "1", "--loglevel", "warning"),
-                *("--without-gossip", "--without-mingle"),
+                *("--queues", "labportal,exchange", "--concurrency", "1"),
+                *("--loglevel", "warning", "--without-gossip", "--without-mingle"),
             ],
         )
 
@@ -172,8 +175,8 @@ class Stack:
             "carriers",
             [
                 *(sys.executable, "-m", "celery", "-A", "labportal", "worker"),
-                *("--hostname", "carriers@%h", "--queues", "carriers", "--pool", "threads"),
-                *("--concurrency", str(threads), "--loglevel", "warning"),
+                *("--hostname", "carriers@%h", "--queues", "carriers,exchange"),
+                *("--pool", "threads", "--concurrency", str(threads), "--loglevel", "warning"),
                 *("--without-gossip", "--without-mingle"),
             ],
         )
@@ -209,7 +212,8 @@ class Stack:
         config = self.home / f"agent-{number}.ini"
         config.write_text(
             f"[portal]\nurl = {url or self.url}\nkey = {self.keys[number][2]}\n"
-            f"[agent]\nwork = {self.work(number)}\nslots = {slots}\n{settings}"
+            f"[agent]\nwork = {self.work(number)}\nslots = {slots}\n"
+            f"cores = {max(slots, 4)}\n{settings}"
         )
         config.chmod(0o600)
         self.start(
@@ -221,6 +225,34 @@ class Stack:
             environment,
         )
 
+    def start_node(
+        self,
+        number: int = 0,
+        *,
+        slots: int = 2,
+        environment: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> None:
+        """Start a node of the carrier queue with the key of a cluster, which must have been issued
+        for it; `name` tells apart what is started with the same key.
+        """
+        _, cluster, key = self.keys[number]
+        name = name or f"node-{number}"
+        config = self.home / f"{name}.ini"
+        config.write_text(
+            f"[portal]\nurl = {self.url}\nkey = {key}\n"
+            f"[queue]\nname = {cluster}\nbroker = {self.broker}\n"
+            f"[agent]\ncarrier = queue\nwork = {self.home / f'work-{name}'}\n"
+            f"slots = {slots}\ncores = {max(slots, 4)}\n"
+        )
+        config.chmod(0o600)
+        command = [sys.executable, "-m", "clusters.node", "--queue", cluster]
+        self.start(name, [*command, "--config", str(config), "--quiet"], environment)
+
+    @property
+    def broker(self) -> str:
+        return self.environment.get("CELERY_BROKER_URL") or self.environment["REDIS_URL"]
+
     def wait_for_agent(self, number: int = 0, seconds: float = 30) -> None:
         """Wait until the agent has told which software its machine has."""
         code = (
@@ -230,7 +262,9 @@ class Stack:
         deadline = time.monotonic() + seconds
         while not self.python(code):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the agent was not heard:\n{self.tail(f'agent-{number}')}")
+                names = (f"agent-{number}", f"node-{number}")
+                said = "\n".join(self.tail(name) for name in names if name in self.processes)
+                raise TimeoutError(f"the agent was not heard:\n{said}")
             time.sleep(0.05)
 
     def kill(self, name: str, sign: int = signal.SIGKILL) -> None:
@@ -243,16 +277,26 @@ class Stack:
         """Send a signal to a process and its children."""
         os.killpg(self.processes[name].pid, sign)
 
-    def kill_server(self, name: str) -> None:
-        """End "postgres" (as `pg_ctl -m immediate` does) or "redis" without a chance to tidy up."""
+    def server(self, name: str) -> psutil.Process:
+        """The process of "postgres" or "redis", also where it stands still."""
         if name == "postgres":
             marks = (self.home / "postgres" / "postmaster.pid").read_text()
-            process, sign = psutil.Process(int(marks.split()[0])), signal.SIGQUIT
-        else:
-            with redis.Redis.from_url(self.environment["REDIS_URL"]) as client:
-                process = psutil.Process(client.info("server")["process_id"])
-            sign = signal.SIGKILL
-        process.send_signal(sign)
+            return psutil.Process(int(marks.split()[0]))
+        return next(
+            p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(self.home / name)
+        )
+
+    def signal_server(self, name: str, sign: int) -> None:
+        """Send a signal to all processes of a server."""
+        process = self.server(name)
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(sign)
+
+    def kill_server(self, name: str) -> None:
+        """End "postgres" (as `pg_ctl -m immediate` does) or "redis" without a chance to tidy up."""
+        process = self.server(name)
+        process.send_signal(signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
         while alive(process):
             time.sleep(0.01)
 

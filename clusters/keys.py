@@ -15,11 +15,13 @@ from django.db.models import Q, QuerySet
 
 from clusters import rows
 from clusters.models import ApiKey, Cluster
+from clusters.node.messages import signing_key
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, require
 from labportal.audit.services import record
 from labportal.common.clock import now
 from labportal.common.errors import DomainError, InvalidInput, WrongMoment
+from labportal.common.sealing import seal
 
 MARK = "lpk_"
 MAX_VALID = 2
@@ -57,15 +59,21 @@ def issue(cluster: Cluster, *, actor: User, days: int | None = None) -> tuple[Ap
     if days is not None and not 1 <= days <= 3650:
         raise InvalidInput("must be between 1 and 3650 days", field="days")
     prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    text = f"{MARK}{prefix}_{secret}"
     key = ApiKey.objects.create(
         cluster=cluster,
         prefix=prefix,
         digest=digest(secret),
         created_by=actor,
         expires_at=now() + timedelta(days=days) if days else None,
+        sealed_signing_key=_sealed(text) if cluster.carrier == Cluster.Carrier.QUEUE else "",
     )
     record(actor, "api_key.issue", target=cluster.name, detail={"prefix": prefix})
-    return key, f"{MARK}{prefix}_{secret}"
+    return key, text
+
+
+def _sealed(text: str) -> str:
+    return seal(signing_key(text).hex())
 
 
 def revoke(key: ApiKey, *, actor: User) -> None:
@@ -88,6 +96,12 @@ def authenticate(authorization: str, *, lock: bool = False) -> ApiKey:
     key = rows.key_with_cluster(prefix[:12], lock=lock)
     if key is None or not hmac.compare_digest(key.digest, digest(secret)):
         raise KeyRefused("The API key is not known; make a new one on the cluster's page.")
+    use(key)
+    return key
+
+
+def use(key: ApiKey) -> None:
+    """Note that the holder of a key has shown it. Raises KeyRefused: key-expired, key-revoked."""
     moment = now()
     if key.revoked_at is not None:
         raise KeyRefused("The API key was revoked; make a new one.", code="key-revoked")
@@ -95,4 +109,3 @@ def authenticate(authorization: str, *, lock: bool = False) -> ApiKey:
         raise KeyRefused("The API key has expired; make a new one.", code="key-expired")
     if key.last_used_at is None or moment - key.last_used_at > LAST_USED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=moment)
-    return key

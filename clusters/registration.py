@@ -10,10 +10,11 @@ from typing import Any
 
 from calculations import signals
 from clusters import panels, usage
-from clusters.calling import call
+from clusters.calling import call, register_caller
 from clusters.models import Cluster
 from clusters.retention import withdraw
 from clusters.tasks import want_place
+from clusters.transports.queue import wake_node
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, Section, register_nav
@@ -47,6 +48,7 @@ def register() -> None:
     signals.attempts_ended.connect(usage.charge, dispatch_uid="clusters.charge_usage")
     signals.files_kept.connect(withdraw, dispatch_uid="clusters.withdraw_purges")
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
+    register_caller(Cluster.Carrier.QUEUE, wake_node)
 
 
 def _may_hear_cluster(user: User, key: str) -> bool:

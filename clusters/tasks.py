@@ -11,8 +11,11 @@ import redis
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from clusters import leases, placement, retention, silence
+from clusters import leases, placement, retention, silence, summaries
+from clusters.transports.queue import answer_node
 from labportal.common.wake import redis_client
+
+__all__ = ["answer_node"]  # found here by Celery
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,11 @@ def expire_leases() -> int:
 @shared_task
 def schedule_purges() -> int:
     return retention.schedule_purges()
+
+
+@shared_task
+def summarise_metrics() -> int:
+    return summaries.summarise()
 
 
 @shared_task

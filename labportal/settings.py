@@ -203,7 +203,12 @@ CELERY_TASK_DEFAULT_QUEUE = "labportal"
 # What carries exchanges may wait minutes for a site: a queue and a worker of its own, so that
 # placement never waits behind it.
 CARRIERS_QUEUE = "carriers"
-CELERY_TASK_ROUTES = {"clusters.transports.*": {"queue": CARRIERS_QUEUE}}
+# What nodes of the lab ask is answered in milliseconds: both workers take it.
+EXCHANGE_QUEUE = "exchange"
+CELERY_TASK_ROUTES = {
+    "clusters.transports.queue.answer_node": {"queue": EXCHANGE_QUEUE},
+    "clusters.transports.*": {"queue": CARRIERS_QUEUE},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "clusters": (
         *SHARED,
         "clusters.agent",
+        "clusters.node",
         "calculations.models",
         "calculations.policy",
         "calculations.selectors",
@@ -41,10 +42,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "calculations.states",
     ),
     "clusters.agent": ("calculations.software",),
+    "clusters.node": ("clusters.agent", "calculations.software"),
     "mlmodels": (*SHARED, "clusters"),
 }
 #: Rooms that work on a bare Python, as the agent file does.
 STANDARD_LIBRARY_ALONE = ("calculations.software", "clusters.agent")
+#: What a room may use beyond the standard library, where that is bounded.
+LIBRARIES = {"clusters.node": ("celery", "kombu")}
 
 TOP = ("views", "api", "consumers", "tasks", "admin", "management", "urls", "forms")
 MIDDLE = ("services", "selectors", "policy")
@@ -118,7 +122,12 @@ def _wrong_room(module: str, used: Import) -> str:
 def _not_standard(module: str, used: Import) -> str:
     room = next((room for room in STANDARD_LIBRARY_ALONE if lies_in(module, room)), None)
     library = used.module.split(".")[0]
-    if room is None or library in OURS or library in sys.stdlib_module_names:
+    if library in OURS or library in sys.stdlib_module_names:
+        return ""
+    bounded = next((other for other in LIBRARIES if lies_in(module, other)), None)
+    if bounded is not None and library not in LIBRARIES[bounded]:
+        return f"{bounded} has {' and '.join(LIBRARIES[bounded])} alone"
+    if room is None:
         return ""
     if library == "django" or used.on_load:
         return f"{room} has the standard library alone"

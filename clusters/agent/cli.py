@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusters.agent import __version__, config, logs, service, visit
+from clusters.agent import __version__, checks, config, logs, service, visit
 from clusters.agent.agent import Agent, lock
-from clusters.agent.client import Address, Connection, Refused, Unreachable
 from clusters.agent.config import BadConfig, Config
-from clusters.agent.discovery import discover
 
 FAILED, WRONG, HELD = 1, 2, 75
 
@@ -121,43 +118,14 @@ def _configure(options: argparse.Namespace) -> int:
 
 def _install_service(options: argparse.Namespace) -> int:
     config.load(options.config)
-    path = service.install(options.config.absolute())
-    print(f"written: {path}")
-    print(f"start it:     systemctl --user enable --now {service.UNIT_NAME}")
-    print("and keep it when you sign out:     loginctl enable-linger")
+    print(service.installed(service.install(service.command(options.config.absolute()))))
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     """Print one line per thing that must be in place."""
     settings = config.load(options.config)
-    lines = [
-        _portal(settings) if settings.carrier == config.HTTPS else (True, "the portal signs in"),
-        _work(settings),
-        (bool(shutil.which("sh")), "a POSIX shell"),
-        (True, f"Python {sys.version.split()[0]}"),
-    ]
-    for name, found in discover(settings).items():
-        lines.append((found["ok"], f"{name}: {found['version'] or found['problem']}"))
-    for good, text in lines:
-        print(f"{'ok     ' if good else 'MISSING'} {text}")
-    needed = [good for good, _ in lines[:3]]
-    return 0 if all(needed) else FAILED
-
-
-def _portal(settings: Config) -> tuple[bool, str]:
-    connection = Connection(Address(settings.url, settings.key, settings.ca_file))
-    try:
-        connection.probe()
-    except (Unreachable, Refused) as error:
-        return False, f"portal {settings.url}: {error}"
-    finally:
-        connection.close()
-    return True, f"portal {settings.url} accepts the key"
-
-
-def _work(settings: Config) -> tuple[bool, str]:
-    settings.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    free = shutil.disk_usage(settings.work).free // 2**20
-    enough = free >= settings.minimum_free_mib
-    return enough, f"work folder {settings.work}: {free} MiB free"
+    signs_in = settings.carrier == config.SSH
+    portal = (True, "the portal signs in") if signs_in else checks.portal(settings)
+    good = checks.say([portal, *checks.machine(settings)], checks.programs(settings))
+    return 0 if good else FAILED

@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("LABPORTAL_HOME") or embedded.DEFAULT_HOME)
 START_SECONDS = 60
 PYTHON = sys.executable
+WORKER = ("--queues=labportal,exchange", "--concurrency=2")
 # They wait for other machines, not for the processor: threads.
-CARRIERS = ("--hostname=carriers@%h", "--queues=carriers", "--pool=threads", "--concurrency=4")
+CARRIERS = ("--hostname=carriers@%h", "--queues=carriers,exchange", "--pool=threads", "--concurrency=4")
 
 
 class Stopped(Exception):
@@ -112,7 +113,7 @@ def _others() -> dict[str, list[str]]:
     agent = [PYTHON, str(HOME / "labportal-agent.pyz"), "--config", str(HOME / "agent.ini")]
     return {
         "agent": [*agent, "run"],
-        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "info", *quick],
+        "worker": [*celery, "worker", *WORKER, "--loglevel", "info", *quick],
         "carriers": [*celery, "worker", *CARRIERS, "--loglevel", "info", *quick],
         "beat": [*celery, "beat", "--loglevel", "info"],
     }

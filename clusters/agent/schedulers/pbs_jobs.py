@@ -114,7 +114,7 @@ def accounting_of(id: str, job: Mapping[str, str]) -> Accounting:
         moment(job.get("qtime", "") or job.get("ctime", "")),
         _started(job),
         _ended(job) if ended else None,
-        (f"qstat -x -f {id}: {'; '.join(told)}", *([" ".join(used)] if used else [])),
+        (f"qstat of job {id}: {'; '.join(told)}", *([" ".join(used)] if used else [])),
     )
 
 

@@ -12,6 +12,7 @@ QUEUE = re.compile(r"Queue:\s*(\S+)\s*$")
 SERVER = re.compile(r"Server:\s*(\S+)\s*$")
 NODE = re.compile(r"(\S+)\s*$")
 COUNT = re.compile(r"(\w+):(\d+)")
+SLOTS = re.compile(r"(?:^|,)(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)/\d")
 YES = frozenset({"true", "yes", "1"})
 DOWN = ("down", "offline", "drain", "maint", "unknown", "stale", "provision", "sleep")
 BUSY = ("job-busy", "job-exclusive", "busy", "resv-exclusive", "allocated")
@@ -113,7 +114,7 @@ def _used(node: Mapping[str, str]) -> int:
     if assigned is not None:
         return assigned
     # Torque: jobs = 0-3,5/123.server or 0/123.server, 1/123.server
-    slots = re.findall(r"([\d,\-]+)/\d+", node.get("jobs", "").replace(" ", ""))
+    slots = SLOTS.findall(node.get("jobs", "").replace(" ", ""))
     used = 0
     for slot in ",".join(slots).split(","):
         first, dash, last = slot.partition("-")

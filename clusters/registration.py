@@ -15,6 +15,7 @@ from clusters.models import Cluster
 from clusters.retention import withdraw
 from clusters.tasks import want_place
 from clusters.transports.queue import wake_node
+from clusters.transports.ssh.tasks import want_exchange
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, Section, register_nav
@@ -48,6 +49,7 @@ def register() -> None:
     signals.attempts_ended.connect(usage.charge, dispatch_uid="clusters.charge_usage")
     signals.files_kept.connect(withdraw, dispatch_uid="clusters.withdraw_purges")
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
+    register_caller(Cluster.Carrier.SSH, want_exchange)
     register_caller(Cluster.Carrier.QUEUE, wake_node)
 
 

@@ -31,11 +31,14 @@ class Periodic:
 
 SCHEDULE = (
     Periodic("place queued runs", "clusters.tasks.place", 10),
+    Periodic("sign in where it is time", "clusters.transports.ssh.tasks.exchange_due", 5),
     Periodic("expire leases", "clusters.tasks.expire_leases", LEASE_WATCH_S),
     Periodic("send e-mails", "notifications.sweep", 30),
     Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),
     Periodic("tend exports", "calculations.tasks.tend_exports", 60),
+    Periodic("summarise metrics", "clusters.tasks.summarise_metrics", 60),
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
+    Periodic("forget old sign-ins", "clusters.transports.ssh.tasks.forget_old", HOUR),
     Periodic("empty the bin of drafts", "calculations.tasks.empty_bin", HOUR),
     Periodic("schedule purges", "clusters.tasks.schedule_purges", HOUR),
     Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),

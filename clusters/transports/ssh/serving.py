@@ -214,8 +214,7 @@ class Serving:
         if why == "held" or code == HELD:
             words = "Another agent works in this work folder."
             raise Trouble(Code.BUSY, words, "Stop it, or give this cluster a folder of its own.")
-        self.outcome.said = (said.strip() or self._reader.noise.strip() or f"exit code {code}")[
-            -300:
-        ]
+        last_words = said.strip() or self._reader.noise.strip() or f"exit code {code}"
+        self.outcome.said = last_words[-300:]
         if self._bye is None and (self.outcome.installed or code == 255):
             raise self.connection.lost(said)

@@ -14,7 +14,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError
 
-from clusters.models import Cluster, SshSession
+from clusters.models import SshSession
 from clusters.transports.ssh import budget, files, trial, visits
 from clusters.transports.ssh.serving import STOPPING
 from labportal.common.clock import now
@@ -76,9 +76,3 @@ def forget_old() -> int:
 def _stop(**_: Any) -> None:
     """A worker that is asked to end waits for its tasks: let them come to their end."""
     STOPPING.set()
-
-
-def register() -> None:
-    from clusters.calling import register_caller
-
-    register_caller(Cluster.Carrier.SSH, want_exchange)

@@ -36,6 +36,7 @@ from clusters.agent.purging import Purging
 from clusters.agent.rationing import Rations
 from clusters.agent.records import Phase, Wanted
 from clusters.agent.replies import read_reply
+from clusters.agent.schedulers.choice import scheduler_for, slots_of
 from clusters.agent.schedulers.process import ProcessScheduler
 from clusters.agent.sitting import Sitting
 from clusters.agent.staging import Staging
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 WORKERS = 4
 OWN_LOG_S = 0.25
 DISCOVER_AGAIN_S = 600.0
+SURVEY_S = 60.0
 FIRST_EXCHANGE_AFTER_S = 10.0  # at the latest, should a program take long to tell its version
 TIDY_S = 300.0
 JOURNAL_FULL_PAUSE_S = 5.0
@@ -88,9 +90,10 @@ class Agent:
                 config,
                 Devices(config.gpus, busy_mib=config.gpu_busy_mib),
                 own=config.scheduler == ProcessScheduler.kind,
+                slots=slots_of(config),
                 memory_mib=self.metrics.memory_total_mib(),
             ),
-            scheduler=lambda ended: ProcessScheduler(self.loop.selector, ended),
+            scheduler=partial(scheduler_for, config, self.loop.selector),
             workers=self.workers,
             news=self.exchanger.news,
         )
@@ -108,6 +111,7 @@ class Agent:
         self.loop.every(OWN_LOG_S, self._flush_own_log)
         self.loop.every(TIDY_S, self._tidy)
         self.loop.later(0.0, self._measure)
+        self._survey()
         self._discover(lambda: self._begin(idle=idle))
         self.loop.later(FIRST_EXCHANGE_AFTER_S, lambda: self._begin(idle=idle))
 
@@ -152,7 +156,9 @@ class Agent:
     def _stop_when_done(self) -> None:
         exchanger = self.exchanger
         spoken = self._began and (exchanger.answered or exchanger.failures) and exchanger.quiet
-        if (spoken or exchanger.failures) and not self.workers.active:
+        if (spoken or exchanger.failures) and not (
+            self.workers.active + self.lifecycle.calls.active
+        ):
             self.loop.stop()
 
     # What is
@@ -202,12 +208,13 @@ class Agent:
     def _capacity(self) -> dict[str, Any]:
         used = self.lifecycle.used_slots() + self.lifecycle.waiting()
         scheduler = self.lifecycle.scheduler
+        slots = scheduler.slots(self.config.slots)
         return {
-            "slots": {"total": self.config.slots, "free": max(self.config.slots - used, 0)},
+            "slots": {"total": slots, "free": max(slots - used, 0)},
             "cores": available_cores(),
             **self.metrics.capacity(),
             **self.lifecycle.rations.capacity(self.lifecycle.records.values(), self.lifecycle.busy),
-            "scheduler": {"kind": scheduler.kind, "version": scheduler.version()},
+            "scheduler": scheduler.about(),
             "software": self.software,
         }
 
@@ -255,12 +262,24 @@ class Agent:
             self.metrics.gpus = gpus or []
             self.lifecycle.watching.looked(gpus, error)
             try:
-                self.journal.add_events(self.metrics.event(time.time()))
+                site = self.lifecycle.scheduler.site()
+                self.journal.add_events(self.metrics.event(time.time(), site))
             except JournalFull:
                 return
             self.exchanger.news(OWN_LOG_S)
 
         self.workers.submit(ask_gpus, measured)
+
+    def _survey(self) -> None:
+        """Have the scheduler say what the site has and does."""
+        calls = self.lifecycle.calls
+
+        def surveyed(_: None, error: Exception | None) -> None:
+            if error is not None:
+                log.error("the site cannot be surveyed", exc_info=error)
+            self.loop.later(SURVEY_S, self._survey)
+
+        calls.make(self.lifecycle.scheduler.survey, surveyed)
 
     def _discover(self, then: Callable[[], None]) -> None:
         def found(software: Found | None, error: Exception | None) -> None:

@@ -15,21 +15,22 @@ from functools import partial
 from typing import Any
 
 from calculations.software.base import RunSpec
+from clusters.agent.calls import Calls
+from clusters.agent.ending import Ends
 from clusters.agent.journal import Journal, JournalFull, TakeIn
 from clusters.agent.loop import EventLoop
 from clusters.agent.preparation import Preparation
 from clusters.agent.rationing import Rations
-from clusters.agent.records import STARTED, Phase, Record, Stop, Wanted
+from clusters.agent.records import IN_SCHEDULER, STARTED, Phase, Record, Stop, Wanted
 from clusters.agent.reporting import Reporting
-from clusters.agent.schedulers.base import Job, Key, Scheduler, Standing, Status
+from clusters.agent.schedulers.base import Job, Key, Scheduler
+from clusters.agent.starting import Starting
 from clusters.agent.watching import Watching
 from clusters.agent.workers import Workers
 
 log = logging.getLogger(__name__)
 
-VANISHED_AFTER_S = 2.0  # so long may an exit marker take to be seen on a shared file system
-SIGKILL = 9
-NEWS_SOON_S = 0.05  # "running" may wait so long for an end that makes it old
+NEWS_SOON_S = 0.05
 
 
 class Lifecycle:
@@ -57,7 +58,9 @@ class Lifecycle:
         self.records: dict[Key, Record] = {}
         self.jobs: dict[Key, Job] = {}
         self.busy: set[Key] = set()
-        self._vanished: set[Key] = set()
+        self.calls = Calls(self.scheduler, loop)
+        self.starting = Starting(self)
+        self.ends = Ends(self)
         self.watching = Watching(self)
         self.reporting = Reporting(self)
 
@@ -72,17 +75,10 @@ class Lifecycle:
         self.fill()
 
     def _resume(self, record: Record) -> None:
-        if record.phase in (Phase.QUEUED, Phase.STARTING, Phase.RUNNING):
-            job = self._known_job(record)
-            status = self.scheduler.find(job).status
-            if status is Status.ABSENT and record.phase is not Phase.RUNNING:
-                unsure = record.phase is Phase.STARTING and record.wanted is Wanted.NOTHING
-                (self._start_again if unsure else self.advance)(record)
-                return
-            log.info("found again: program %s", record.scheduler_id, extra={"run": record.run})
-            self._running(record, job)
-            self.check(record.key)
-        self.advance(record)
+        if record.phase in STARTED or record.phase is Phase.QUEUED:
+            self.starting.resume(record)
+        else:
+            self.advance(record)
 
     def used_slots(self) -> int:
         return sum(
@@ -95,6 +91,10 @@ class Lifecycle:
             record.phase is Phase.QUEUED and record.key not in self.busy
             for record in self.records.values()
         )
+
+    def preparing(self) -> bool:
+        """Whether folders are made ready now."""
+        return any(self.records[key].phase is Phase.QUEUED for key in self.busy)
 
     # What the portal wants
 
@@ -141,7 +141,7 @@ class Lifecycle:
             record = Record(str(spec["run"]), int(spec["attempt"]), spec, on_disk=False)
             if record.key not in self.records and record.key not in reply.close:
                 self.records[record.key] = record
-                self._lose(record, self.preparation.disk_full())
+                self.lose(record, self.preparation.disk_full())
 
     # Steps
 
@@ -151,12 +151,12 @@ class Lifecycle:
             return
         if record.phase is Phase.CLOSED:
             self._drop(record)
-        elif record.wanted is not Wanted.NOTHING and record.phase is not Phase.RUNNING:
+        elif record.wanted is not Wanted.NOTHING and record.phase not in IN_SCHEDULER:
             self._give_up(record)
-        elif record.phase is Phase.RUNNING and record.wanted is Wanted.CANCEL:
-            self.stop(record, Stop.CANCEL)
-        elif record.phase is Phase.RUNNING and record.wanted is Wanted.ABANDON:
-            self.stop(record, Stop.ABANDON)
+        elif record.phase in IN_SCHEDULER and record.wanted is Wanted.CANCEL:
+            self.ends.stop(record, Stop.CANCEL)
+        elif record.phase in IN_SCHEDULER and record.wanted is Wanted.ABANDON:
+            self.ends.stop(record, Stop.ABANDON)
         elif record.phase is Phase.EVALUATING:
             self.reporting.evaluate(record)
         elif record.phase is Phase.UPLOADING:
@@ -166,7 +166,9 @@ class Lifecycle:
 
     def _give_up(self, record: Record) -> None:
         """Carry out cancel or abandon where no program runs."""
-        if record.wanted is Wanted.ABANDON:
+        if record.phase is Phase.STARTING and self.scheduler.blocking:
+            self.starting.withdraw(record)
+        elif record.wanted is Wanted.ABANDON:
             self.move(record, Phase.CLOSED)
         elif record.phase in (Phase.QUEUED, Phase.STARTING):
             self.move(record, Phase.CANCELLED)
@@ -184,7 +186,7 @@ class Lifecycle:
         try:
             spec = RunSpec.from_json(record.spec)
         except (KeyError, TypeError, ValueError) as error:
-            self._lose(record, f"the run's description cannot be understood: {error!r}")
+            self.lose(record, f"the run's description cannot be understood: {error!r}")
             return
         prepare = partial(self.preparation.prepare, spec, self._carry_attempt(spec))
         self.work(record, partial(self.rations.ready, record, prepare), self._prepared)
@@ -202,131 +204,25 @@ class Lifecycle:
         elif self.rations.postpones(record, error):
             self.watching.look_again()
         elif error is not None or job is None:
-            self._blame(record, error or RuntimeError("no job"))
+            self.blame(record, error or RuntimeError("no job"))
         elif self.move(record, Phase.STARTING):
-            self._start(record, job)
+            self.starting.begin(record, job)
         else:
-            self._lose(record, self.preparation.disk_full())
+            self.lose(record, self.preparation.disk_full())
 
-    def _blame(self, record: Record, error: Exception) -> None:
+    def blame(self, record: Record, error: Exception) -> None:
         why, report = self.preparation.blame(error, str(record.spec.get("software")))
         if report is None:
-            self._lose(record, why)
+            self.lose(record, why)
             return
         log.error("could not be made ready: %s", error, exc_info=error, extra={"run": record.run})
         record.report.update(report, exit={"code": None, "signal": None, "timed_out": False})
         record.verdict = report["outcome"]["verdict"]
         self.finish(record)
 
-    def _start_again(self, record: Record) -> None:
-        """Start what may or may not have been started: the start marker lets only one run."""
-        try:
-            job = self.preparation.job(RunSpec.from_json(record.spec))
-        except Exception as error:
-            self._blame(record, error)
-            return
-        self._start(record, job)
-
-    def _start(self, record: Record, job: Job) -> None:
-        try:
-            record.scheduler_id = self.scheduler.start(self.rations.equip(job, record.gpus))
-        except Exception as error:
-            self._blame(record, error)
-            return
-        record.started_at = time.time()
-        self._running(record, job)
-        self.check(record.key)
-
-    def _running(self, record: Record, job: Job) -> None:
-        self.jobs[record.key] = job
-        if record.phase is not Phase.RUNNING:
-            record.started_at = record.started_at or time.time()
-            self.move(record, Phase.RUNNING, news=NEWS_SOON_S)
-        self.watching.begin(record, job)
-        if record.stop is not Stop.NONE:
-            self.loop.later(0.0, lambda: self._end(record, force=False))
-
-    def _known_job(self, record: Record) -> Job:
-        """Return a job by which a program is found again; it is not enough to start one."""
-        try:
-            return self.preparation.job(RunSpec.from_json(record.spec))
-        except Exception:
-            workspace = self.preparation.workspace
-            folder = workspace.folder(*record.key)
-            return Job(record.key, folder, workspace.control(*record.key), (), {}, "output.out")
-
-    # The end of a program
-
     def check(self, key: Key) -> None:
-        """Look at a program that may have ended; the scheduler calls this."""
-        record, job = self.records.get(key), self.jobs.get(key)
-        if record is None or job is None or record.phase is not Phase.RUNNING:
-            return
-        standing = self.scheduler.find(job)
-        if standing.status is Status.ALIVE:
-            record.scheduler_id = standing.scheduler_id
-            self.scheduler.watch(job)
-        elif standing.status is Status.ENDED:
-            self._exited(record, standing)
-        elif record.stop is not Stop.NONE:
-            self.scheduler.stop(job, force=True)
-            self._exited(record, replace(standing, exit_code=128 + SIGKILL))
-        elif key not in self._vanished:
-            self._vanished.add(key)
-            self.loop.later(VANISHED_AFTER_S, lambda: self.check(key))
-        else:
-            self.scheduler.stop(job, force=True)  # what a killed wrapper left behind
-            self._forget(key)
-            self._lose(record, "the program vanished without an exit marker (killed, or a restart)")
-
-    def stop(self, record: Record, reason: Stop, evidence: str = "") -> None:
-        """End a running program; what it did before the first signal still counts."""
-        job = self.jobs[record.key]
-        standing = self.scheduler.find(job)
-        if standing.status is Status.ENDED:
-            self._exited(record, standing)
-            return
-        if record.stop is Stop.NONE or reason is Stop.ABANDON:
-            first = record.stop is Stop.NONE
-            record.stop = reason
-            record.report["stopped"] = evidence
-            self._save(record)
-            if first:
-                self._end(record, force=False)
-
-    def _end(self, record: Record, *, force: bool) -> None:
-        """Signal the program, and again by force after the grace, until it is gone."""
-        job = self.jobs.get(record.key)
-        if job is None or record.phase is not Phase.RUNNING:
-            return
-        self.scheduler.stop(job, force=force)
-        self.loop.later(self.config.grace_s, lambda: self._end(record, force=True))
-        self.loop.later(0.0, lambda: self.check(record.key))
-
-    def _exited(self, record: Record, standing: Standing) -> None:
-        self.watching.end(record)
-        self._forget(record.key)
-        record.started_at = record.started_at or standing.started_at or time.time()
-        record.finished_at = max(standing.finished_at or time.time(), record.started_at)
-        code = standing.exit_code
-        record.report["exit"] = {
-            "code": code,
-            "signal": code - 128 if code is not None and 128 < code < 193 else None,
-            "timed_out": record.stop is Stop.WALLTIME,
-        }
-        record.report["usage"] = {
-            "elapsed_s": round(record.finished_at - record.started_at, 3),
-            "cpu_s": standing.cpu_s,
-            "max_rss_mib": round(max(standing.max_rss_mib or 0.0, record.max_rss_mib), 1) or None,
-        }
-        if record.stop is Stop.CANCEL:
-            self.move(record, Phase.CANCELLED)
-        elif record.stop is Stop.ABANDON:
-            self.move(record, Phase.CLOSED)
-        else:
-            self.move(record, Phase.EVALUATING, news=None)
-            self.advance(record)
-        self.fill()
+        """Look at a program that may have begun or ended; the scheduler calls this."""
+        self.ends.check(key)
 
     # Keeping book
 
@@ -338,7 +234,7 @@ class Lifecycle:
         self.move(record, Phase.FINISHED)
         self.fill()
 
-    def _lose(self, record: Record, why: str) -> None:
+    def lose(self, record: Record, why: str) -> None:
         record.why = why
         record.finished_at = time.time()
         log.error("lost: %s", why, extra={"run": record.run})
@@ -348,7 +244,7 @@ class Lifecycle:
     def move(self, record: Record, phase: Phase, *, news: float | None = 0.0) -> bool:
         """Bring a record to a phase; return whether that is on disk."""
         record.phase, record.since = phase, time.time()
-        saved = self._save(record)
+        saved = self.save(record)
         if phase is Phase.CLOSED:
             self._drop(record)
             self.news(NEWS_SOON_S)  # a slot may be free
@@ -356,7 +252,7 @@ class Lifecycle:
             self.news(news)
         return saved
 
-    def _save(self, record: Record) -> bool:
+    def save(self, record: Record) -> bool:
         if not record.on_disk:
             return False
         try:
@@ -368,12 +264,15 @@ class Lifecycle:
 
     def _drop(self, record: Record) -> None:
         self.records.pop(record.key, None)
-        self._forget(record.key)
+        self.forget(record.key)
         self.loop.post(self.fill)
 
-    def _forget(self, key: Key) -> None:
-        self.jobs.pop(key, None)
-        self._vanished.discard(key)
+    def forget(self, key: Key) -> None:
+        job = self.jobs.pop(key, None)
+        if job is not None:
+            self.scheduler.forget(job)
+        self.starting.forget(key)
+        self.ends.forget(key)
         self.watching.forget(key)
 
     def work(
@@ -390,6 +289,7 @@ class Lifecycle:
                 self.advance(record)
             else:
                 answer(record, result, error)
+            self.starting.hand_over()
 
         self.busy.add(record.key)
         self.workers.submit(task, answered)

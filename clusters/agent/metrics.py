@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ class Metrics:
         self.gpus: list[dict[str, Any]] = []
         self._busy, self._total = self._processor_ticks()
 
-    def event(self, at: float) -> dict[str, Any]:
-        """Return a metrics event; processor use since the last one."""
+    def event(self, at: float, site: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return a metrics event; processor use since the last one. `site` is what the scheduler
+        says of the whole site.
+        """
         total, available = self._memory_mib()
         return {
+            **({"site": dict(site)} if site is not None else {}),
             "at": timestamp(at),
             "kind": EventKind.METRICS.value,
             "cpu_percent": self._processor_percent(),

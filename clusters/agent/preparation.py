@@ -19,7 +19,8 @@ from calculations.software.registry import UnknownSoftware
 from clusters.agent.config import Config
 from clusters.agent.evaluation import failure, plugin_error
 from clusters.agent.rationing import BeyondMachine
-from clusters.agent.schedulers.base import Job, StartFailed
+from clusters.agent.schedulers.base import Job, StartFailed, SubmissionRefused
+from clusters.agent.schedulers.choice import launcher_of
 from clusters.agent.staging import Staging, StagingFailed
 from clusters.agent.workspace import UnsafeName, Workspace, matches
 
@@ -76,8 +77,8 @@ class Preparation:
     def job(self, spec: RunSpec) -> Job:
         """Return the job of a folder that is ready."""
         plugin = self.software(spec.software)
-        site = self.config.site(spec.software)
         tasks = spec.resources.tasks or (spec.resources.cores if plugin.mpi else 1)
+        site = self._site(plugin, tasks)
         resources = replace(spec.resources, tasks=tasks)
         command = plugin.command(spec.parameters, resources, site)
         ranks = tasks if site.get("launcher") else max(1, spec.resources.tasks)
@@ -93,6 +94,12 @@ class Preparation:
             resources=resources,
             group=spec.group,
         )
+
+    def _site(self, plugin: Software, tasks: int) -> Mapping[str, str]:
+        """The site's settings of a program; how several tasks start, the scheduler knows too."""
+        site = self.config.site(plugin.name)
+        usual = launcher_of(self.config) if plugin.mpi and tasks > 1 else ""
+        return {"launcher": usual, **site} if usual else site
 
     def blame(self, error: Exception, software: str) -> tuple[str, dict[str, Any] | None]:
         """Return (why, report); without a report the attempt is lost, by no fault of its own."""
@@ -111,6 +118,13 @@ class Preparation:
             much, least = error.args
             words = f"The run asks for {much} ({socket.gethostname()})."
             return "", failure("submission_refused", words, f"{least}, or choose another cluster.")
+        if isinstance(error, SubmissionRefused):
+            remedy = (
+                "Ask for what the site allows: see its partitions, accounts and limits in the page "
+                "of the cluster, or ask its operator."
+            )
+            words = f"The scheduler did not take the job: {error}"
+            return "", failure("submission_refused", words, remedy)
         if isinstance(error, UnsafeName):
             remedy = "Rename the file; letters, digits and . _ - are safe."
             return "", failure("unsafe_name", f"A file cannot be used: {error}.", remedy)

@@ -32,11 +32,17 @@ class Rations:
     """What one agent has to give. `own`: cores, memory and GPUs too, where no scheduler does it."""
 
     def __init__(
-        self, config: Config, devices: Devices, *, own: bool, memory_mib: int | None
+        self,
+        config: Config,
+        devices: Devices,
+        *,
+        own: bool,
+        memory_mib: int | None,
+        slots: int | None = None,
     ) -> None:
         self.devices = devices
         self.own = own
-        self._slots = config.slots
+        self._slots = slots or config.slots
         self._grace_s = config.grace_s
         self._cores = config.cores
         self._memory_mib = config.memory_mib or memory_mib

@@ -38,7 +38,9 @@ AGENT_STATE = {
     Phase.LOST: AgentState.LOST,
 }
 TERMINAL = frozenset({Phase.FINISHED, Phase.CANCELLED, Phase.LOST})
-STARTED = frozenset({Phase.STARTING, Phase.SUBMITTED, Phase.RUNNING})
+IN_SCHEDULER = frozenset({Phase.SUBMITTED, Phase.RUNNING})
+STARTED = IN_SCHEDULER | {Phase.STARTING}
+NOT_RUNNING = frozenset({Phase.QUEUED, Phase.STARTING, Phase.SUBMITTED})
 
 
 class Wanted(str, Enum):
@@ -81,6 +83,7 @@ class Record:
 
     progress: dict[str, Any] | None = None
     pending: dict[str, Any] | None = None  # why it waits, by the scheduler or for want of room
+    unknown_since: float | None = None  # since when the scheduler has said nothing of it
     max_rss_mib: float = 0.0
     disk_bytes: int | None = None
     on_disk: bool = True  # False where the journal could not take it for lack of space
@@ -113,14 +116,17 @@ class Record:
             "scheduler_id": self.scheduler_id,
             "progress": self.progress,
         }
-        if self.phase in (Phase.QUEUED, Phase.SUBMITTED) and self.pending:
+        if self.phase in NOT_RUNNING and self.pending:
             entry["pending"] = self.pending
+        if self.phase in IN_SCHEDULER and self.unknown_since is not None:
+            entry["unknown_since"] = timestamp(self.unknown_since)
         if self.disk_bytes is not None:
             entry["disk_bytes"] = self.disk_bytes
         if self.started_at is not None:
             entry["started_at"] = timestamp(self.started_at)
         if state in (AgentState.CANCELLED, AgentState.LOST):
             entry["why"] = self.why
+            entry["accounting"] = self.report.get("accounting", {})
         if self.finished_at is not None and self.terminal:
             entry["finished_at"] = timestamp(self.finished_at)
         if state is AgentState.FINISHED:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusters.agent.records import Phase, Stop
+from clusters.agent.records import IN_SCHEDULER, Phase, Stop
 
 if TYPE_CHECKING:
     from clusters.agent.agent import Agent
@@ -74,11 +74,12 @@ class Sitting:
         agent = self.agent
         return (
             not agent.exchanger.answered
-            or agent.workers.active > 0
+            or agent.workers.active + agent.lifecycle.calls.active > 0
+            or agent.lifecycle.scheduler.settling()
             or any(
                 record.phase in IN_HAND
                 or record.terminal
-                or (record.phase is Phase.RUNNING and record.stop is not Stop.NONE)
+                or (record.phase in IN_SCHEDULER and record.stop is not Stop.NONE)
                 for record in agent.lifecycle.records.values()
             )
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from clusters.agent.devices import ask_gpus
@@ -34,7 +35,7 @@ class Watching:
         self.config = lifecycle.config
         self._tails: dict[Key, Tail] = {}
         self._ticking: set[str] = set()
-        self._measuring = False
+        self._measuring = self._polling = False
 
     def begin(self, record: Record, job: Job) -> None:
         budget = self.lifecycle.journal.settings.get(
@@ -47,11 +48,16 @@ class Watching:
             budget=Budget(budget),
         )
         walltime = record.resource("walltime_s", DEFAULT_WALLTIME_S)
+        walltime += self.lifecycle.scheduler.overtime_s
         left = (record.started_at or time.time()) + walltime - time.time()
         self.lifecycle.loop.later(left, lambda: self._out_of_time(record, job))
         self._tick("logs", LOGS_S)
         self._tick("memory", MEMORY_S)
         self._tick("disk", DISK_S)
+        self.poll_regularly()
+
+    def poll_regularly(self) -> None:
+        """Have the scheduler polled while it has jobs, where it wants that."""
         if self.lifecycle.scheduler.poll_s:
             self._tick("poll", self.lifecycle.scheduler.poll_s)
 
@@ -82,7 +88,7 @@ class Watching:
         look = looks[what]
 
         def again() -> None:
-            if not self._tails:
+            if not (self.lifecycle.jobs if what == "poll" else self._tails):
                 self._ticking.discard(what)
                 return
             self.lifecycle.loop.later(interval_s, again)
@@ -91,7 +97,15 @@ class Watching:
         self.lifecycle.loop.later(interval_s, again)
 
     def _poll(self) -> None:
-        for key in self.lifecycle.scheduler.poll():
+        if not self._polling:
+            self._polling = True
+            self.lifecycle.calls.make(self.lifecycle.scheduler.poll, self._polled)
+
+    def _polled(self, keys: Iterable[Key] | None, error: Exception | None) -> None:
+        self._polling = False
+        if error is not None:
+            log.error("the scheduler cannot be polled", exc_info=error)
+        for key in keys or ():
             self.lifecycle.check(key)
 
     def _logs(self) -> None:
@@ -129,7 +143,7 @@ class Watching:
         current = self.lifecycle.jobs.get(record.key) is job and record.phase is Phase.RUNNING
         if current and record.stop is Stop.NONE:
             log.warning("the walltime is over", extra={"run": record.run})
-            self.lifecycle.stop(record, Stop.WALLTIME)
+            self.lifecycle.ends.stop(record, Stop.WALLTIME)
 
     def _disk(self) -> None:
         """Have a worker measure the folders of what runs, all in one go; not twice at once."""
@@ -168,4 +182,4 @@ class Watching:
             if exact > limit:
                 evidence = f"{exact:.0f} MiB held, {asked} MiB asked for"
                 log.warning("too much memory: %s", evidence, extra={"run": record.run})
-                self.lifecycle.stop(record, Stop.MEMORY, evidence)
+                self.lifecycle.ends.stop(record, Stop.MEMORY, evidence)

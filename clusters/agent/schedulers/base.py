@@ -107,6 +107,8 @@ class Scheduler(ABC):
 
     kind: str
     blocking = False  # whether calls may take seconds
+    grace_s = 0.0  # at least so long between two orders to end the same job
+    overtime_s = 0.0  # so long over its walltime the scheduler itself is left to end a job
     poll_s: float | None = None  # how often poll() must be called while jobs are watched
 
     def version(self) -> str:
@@ -168,8 +170,15 @@ class Scheduler(ABC):
         """Ask the program to end, or end it by force. Absent is fine."""
 
     def poll(self) -> list[Key]:
-        """Return the watched jobs that may have ended since the last call."""
+        """Return the watched jobs that may have begun or ended since the last call."""
         return []
+
+    def forget(self, job: Job) -> None:  # noqa: B027  (an optional hook)
+        """The end of a job has been taken in."""
+
+    def settling(self) -> bool:
+        """Whether a job seems to be over, and only the scheduler's word on that is awaited."""
+        return False
 
     def memory_mib(self) -> dict[Key, float]:
         """Return what the watched jobs hold in memory now, as far as it can be known."""

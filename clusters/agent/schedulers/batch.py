@@ -32,7 +32,7 @@ from clusters.agent.schedulers.base import (
 )
 from clusters.agent.schedulers.conclusions import Tracked, conclude, hear, hear_books
 from clusters.agent.schedulers.dialect import Dialect
-from clusters.agent.schedulers.scripts import SUBMITTED, read_note
+from clusters.agent.schedulers.scripts import SUBMITTED, read_misses, read_note, write_misses
 from clusters.agent.schedulers.submitting import Started, Submitter
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class BatchScheduler(Scheduler):
     """
 
     blocking = True
+    grace_s = 30.0
+    overtime_s = 900.0
 
     def __init__(
         self,
@@ -100,6 +102,10 @@ class BatchScheduler(Scheduler):
         """The job is over, and the life cycle has taken that in."""
         with self._lock:
             self._tracked.pop(job.key, None)
+
+    def settling(self) -> bool:
+        with self._lock:
+            return any(t.seems_over and not t.over for t in self._tracked.values())
 
     def version(self) -> str:
         return self._version
@@ -211,9 +217,11 @@ class BatchScheduler(Scheduler):
     def _track(self, job: Job, id: str, status: Status) -> None:
         known = read_note(job.control, SUBMITTED)
         name = known.name if known is not None else job.name
-        self._tracked[job.key] = Tracked(
-            job, id, name, self.clock(), self.wall(), Standing(status, id)
-        )
+        tracked = Tracked(job, id, name, self.clock(), self.wall(), Standing(status, id))
+        tracked.misses, since = read_misses(job.control)
+        if tracked.misses:
+            tracked.missing_since = tracked.heard_at - max(self.wall() - since, 0.0)
+        self._tracked[job.key] = tracked
 
     def _read_marks(self, tracked: Tracked, now: float) -> None:
         control = tracked.job.control
@@ -239,11 +247,20 @@ class BatchScheduler(Scheduler):
         self._answered()
         for tracked in living:
             state = states.get(tracked.id)
+            missed = tracked.misses
             hear(tracked, state, now, self.wall())
+            if tracked.misses != missed:
+                self._note_misses(tracked, now)
             if state is not None and state.status is Status.UNKNOWN:
                 self._warn(state.state)
             if state is not None and state.status is Status.ENDED:
                 tracked.ending_since = tracked.ending_since or now
+
+    def _note_misses(self, tracked: Tracked, now: float) -> None:
+        """On disk, for the agents that only come for a moment each."""
+        since = self.wall() - (now - (tracked.missing_since or now))
+        with contextlib.suppress(OSError):
+            write_misses(tracked.job.control, tracked.misses, since)
 
     def _ask_books(self, over: Sequence[Tracked], now: float) -> None:
         for start in range(0, len(over), MOST_IDS):

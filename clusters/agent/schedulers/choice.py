@@ -43,3 +43,15 @@ def scheduler_for(
     if dialect is None:
         return ProcessScheduler(selector, ended)
     return BatchScheduler(dialect, config.work / SPOOL)
+
+
+def slots_of(config: Config) -> int:
+    """How many jobs the agent may have started and not ended. Raises BadConfig."""
+    dialect = dialect_of(config)
+    return config.slots if dialect is None else dialect.options.max_jobs
+
+
+def launcher_of(config: Config) -> str:
+    """With what MPI programs of several tasks start where the site names nothing."""
+    dialect = dialect_of(config)
+    return "" if dialect is None else dialect.launcher

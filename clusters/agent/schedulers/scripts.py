@@ -17,7 +17,7 @@ from pathlib import Path
 from clusters.agent.schedulers import marks
 from clusters.agent.schedulers.base import Job, StartFailed
 
-INTENT, SUBMITTED = "intent", "submitted"
+INTENT, SUBMITTED, MISSES = "intent", "submitted", "misses"
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What belongs to the machine or the session of the agent, and is another's where the job runs.
 OF_THE_AGENT = frozenset(
@@ -109,6 +109,23 @@ def read_note(control: Path, what: str) -> Note | None:
         return Note(str(document["name"]), document["index"], str(document["id"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def read_misses(control: Path) -> tuple[int, float]:
+    """Return how many answers have lacked the job in a row, and since when (seconds since 1970)."""
+    try:
+        count, since = json.loads((control / MISSES).read_text(encoding="utf-8"))
+        return int(count), float(since)
+    except (OSError, ValueError, TypeError):
+        return 0, 0.0
+
+
+def write_misses(control: Path, count: int, since: float) -> None:
+    """Raises OSError."""
+    if count:
+        write_text(control / MISSES, json.dumps([count, since]))
+    else:
+        (control / MISSES).unlink()
 
 
 def drop_intent(control: Path) -> None:

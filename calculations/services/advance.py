@@ -6,7 +6,8 @@ Every service comes through here. Nothing else may write `state` or `standing`; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +135,7 @@ def _write(
     if len(changed) != len(rows):
         late = next(move.subject for move, _ in rows if move.subject.pk not in changed)
         raise Stale(f"{late} was changed by somebody else meanwhile; load it again.")
-    Event.objects.bulk_create(_event(move, transition, actor, moment) for move, transition in rows)
+    _record([_event(move, transition, actor, moment) for move, transition in rows])
     for move, _ in rows:
         for name, value in changes[move.subject.pk].items():
             setattr(move.subject, name, value)
@@ -152,23 +153,39 @@ def _standing_columns(move: Move, actor: Actor, moment: Any) -> dict[str, Any]:
     return {"standing_at": moment, "standing_by": person, "standing_reason": move.note[:500]}
 
 
-def _event(move: Move, transition: Transition, actor: Actor, moment: Any) -> Event:
+def _event(move: Move, transition: Transition, actor: Actor, moment: Any) -> tuple[Any, ...]:
+    """The values of _EVENT."""
     subject = move.subject
     is_run = isinstance(subject, Run)
     person = actor if isinstance(actor, User) else None
-    return Event(
-        calculation_id=subject.calculation_id if is_run else subject.pk,
-        run_id=subject.pk if is_run else None,
-        attempt=(move.fields.get("attempt", subject.attempt) or None) if is_run else None,
-        at=moment,
-        verb=move.verb,
-        source=getattr(subject, move.column),
-        target=transition.target,
-        actor=person,
-        actor_label=person.display_name if person else str(actor),
-        note=move.note,
-        evidence=list(move.evidence),
+    return (
+        subject.calculation_id if is_run else subject.pk,
+        subject.pk if is_run else None,
+        (move.fields.get("attempt", subject.attempt) or None) if is_run else None,
+        moment,
+        move.verb,
+        str(getattr(subject, move.column)),
+        str(transition.target),
+        person.pk if person else None,
+        person.display_name if person else str(actor),
+        move.note,
+        json.dumps(list(move.evidence)),
     )
+
+
+_EVENT = (
+    *("calculation_id", "run_id", "attempt", "at", "verb", "source", "target"),
+    *("actor_id", "actor_label", "note", "evidence"),
+)
+_RECORD = f'INSERT INTO "{Event._meta.db_table}" ({", ".join(_EVENT)}) VALUES '  # noqa: S608
+_EVENT_ROW = f"({', '.join(['%s'] * len(_EVENT))})"
+
+
+def _record(events: Sequence[tuple[Any, ...]]) -> None:
+    """Event.objects.bulk_create, by hand: each change of a state pays for it."""
+    with connection.cursor() as cursor:
+        statement = _RECORD + ", ".join([_EVENT_ROW] * len(events))
+        cursor.execute(statement, [value for event in events for value in event])
 
 
 def _publish(subject: Subject) -> None:
@@ -196,7 +213,8 @@ def compare_and_set(
     """Write each row's own columns where its state (or other `column`) is still the expected one;
     return the keys of rows written.
 
-    Rows that change the same columns share one UPDATE … FROM (VALUES …).
+    Rows that change the same columns share one UPDATE … FROM (VALUES …), which holds only what
+    differs from row to row.
     """
     written: set[Any] = set()
     shapes: dict[tuple[str, ...], list[Any]] = {}
@@ -204,21 +222,38 @@ def compare_and_set(
         shapes.setdefault(tuple(sorted(columns)), []).append(key)
     with connection.cursor() as cursor:
         for names, keys in shapes.items():
-            fields = [model._meta.pk, model._meta.get_field(column)]
-            fields += [model._meta.get_field(name) for name in names]
-            statement = _update_statement(model, names, fields, len(keys))
-            values = [
-                field.get_db_prep_save(value, connection)
-                for key in keys
-                for field, value in zip(
-                    fields,
-                    (key, expected[key], *(_plain(changes[key][name]) for name in names)),
-                    strict=True,
-                )
-            ]
-            cursor.execute(statement, values)
+            # What is compared comes first, then what is written.
+            values = {_EXPECTED: [expected[key] for key in keys]}
+            values |= {name: [_plain(changes[key][name]) for key in keys] for name in names}
+            fields = {name: model._meta.get_field(name) for name in names}
+            fields[_EXPECTED] = model._meta.get_field(column)
+            same = {name for name, many in values.items() if _all_same(many)}
+            prepared = {
+                name: [
+                    fields[name].get_db_prep_save(value, connection)
+                    for value in (many[:1] if name in same else many)
+                ]
+                for name, many in values.items()
+            }
+            own = [prepared[name] for name in values if name not in same]
+            arguments = [prepared[name][0] for name in names if name in same]
+            key_field = model._meta.pk
+            for row in zip(
+                [key_field.get_db_prep_save(k, connection) for k in keys], *own, strict=True
+            ):
+                arguments += row
+            arguments += [prepared[_EXPECTED][0]] if _EXPECTED in same else []
+            cursor.execute(_update_statement(model, fields, same, len(keys)), arguments)
             written.update(row[0] for row in cursor.fetchall())
     return written
+
+
+_EXPECTED = ""  # stands for what the compared column must still hold
+
+
+def _all_same(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return all(value is first or value == first for value in values)
 
 
 def _plain(value: Any) -> Any:
@@ -226,23 +261,33 @@ def _plain(value: Any) -> Any:
 
 
 def _update_statement(
-    model: type[models.Model],
-    names: Sequence[str],
-    fields: Sequence[models.Field],
-    count: int,
+    model: type[models.Model], fields: Mapping[str, models.Field], same: Set[str], count: int
 ) -> str:
+    """Arguments: what is the same for all rows, then the rows (key, what is expected if that
+    differs, the rest), then what is expected if that is the same.
+    """
     quote = connection.ops.quote_name
     table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
-    casts = [f"%s::{_column_type(field)}" for field in fields]
+    expected = fields[_EXPECTED]
+    written = [name for name in fields if name != _EXPECTED]
+    in_rows = [name for name in (_EXPECTED, *written) if name not in same]
+    place = {name: f"v.c{number}" for number, name in enumerate(in_rows, start=1)}
+    sets = [
+        f"{quote(fields[name].column)} = %s::{_column_type(fields[name])}"
+        for name in written
+        if name in same
+    ]
+    sets += [
+        f"{quote(fields[name].column)} = {place[name]}" for name in written if name not in same
+    ]
+    casts = [f"%s::{_column_type(f)}" for f in (model._meta.pk, *(fields[n] for n in in_rows))]
     row = f"({', '.join(casts)})"
-    sets = ", ".join(
-        f"{quote(field.column)} = v.c{position}"
-        for position, field in enumerate(fields[2:], start=2)
-    )
-    aliases = ", ".join(f"c{position}" for position in range(len(fields)))
+    aliases = ", ".join(f"c{number}" for number in range(len(casts)))
+    still = place.get(_EXPECTED, f"%s::{_column_type(expected)}")
     return (
-        f"UPDATE {table} SET {sets} FROM (VALUES {', '.join([row] * count)}) AS v({aliases}) "  # noqa: S608
-        f"WHERE {table}.{key} = v.c0 AND {table}.{quote(fields[1].column)} = v.c1 "
+        f"UPDATE {table} SET {', '.join(sets)} "  # noqa: S608
+        f"FROM (VALUES {', '.join([row] * count)}) AS v({aliases}) "
+        f"WHERE {table}.{key} = v.c0 AND {table}.{quote(expected.column)} = {still} "
         f"RETURNING {table}.{key}"
     )
 

@@ -66,7 +66,9 @@ def _plan(clusters: Mapping[int, Cluster], moment: datetime, *, whole: bool) -> 
     parameters = _Parameters()
     shapes = Shapes(list(clusters.values()), rooms, rules.seats, parameters.of, moment)
     free = sum(max(0, room.free.slots) for room in rooms.values())
-    most = None if whole or free > queueing.SHALLOW else free + 1
+    if not free and not whole:
+        return Plan()
+    most = None if whole or free > 10 * queueing.SHALLOW else free + 1
     asks = queueing.asks(shapes.shape_of, looking=looking(), most=most)
     ledger = _ledger(asks, held, rooms, rules, usage.half_life_s(settings), moment)
     return Round(rooms.values(), leased, rules, now=stamp).hand_out(asks, ledger)

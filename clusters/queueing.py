@@ -20,7 +20,7 @@ from calculations.states import LEASED_RUNS, RunState
 from clusters.ranking import Ask, Shape
 from clusters.rooms import Leased
 
-SHALLOW = 2000  # so many runs are read whole
+SHALLOW = 300  # so many runs are read whole
 RESOURCES = (
     "cores",
     "memory_mib",

@@ -16,6 +16,7 @@ PROGRAMS = {
     "slurm": ("sbatch", "squeue"),
     "containers": ("podman",),
     "espresso": ("pw.x",),
+    "ssh": ("ssh", "sftp", "/usr/sbin/sshd"),
     "browser": ("chromium",),
 }
 

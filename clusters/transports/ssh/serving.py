@@ -201,7 +201,7 @@ class Serving:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if self._bye is None or self._bye.get("more"):
+        if self.porter.spool and (self._bye is None or self._bye.get("more")):
             self.connection.close()
         self.porter.close()
         assert process.stdout is not None  # noqa: S101

@@ -21,6 +21,11 @@ from labportal.common.clock import now
 from labportal.realtime.events import publish
 
 NUMBERS = ("cpu_percent", "memory_mib", "memory_total_mib", "load1", "disk_free_mib")
+SITE = {
+    "nodes": ("idle", "mixed", "allocated", "down"),
+    "cores": ("idle", "allocated", "total"),
+    "jobs": ("running", "pending"),
+}
 MOST_TOLD = 300  # lines of one exchange on one topic; whoever watches fetches the others
 
 
@@ -123,6 +128,7 @@ def _store_metrics(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> Non
             cluster=cluster,
             at=_moment(e.get("at")),
             gpus=e.get("gpus") if isinstance(e.get("gpus"), list) else [],
+            site=_site(e.get("site")),
             **{name: _number(e.get(name)) for name in NUMBERS},
         )
         for e in events
@@ -139,9 +145,19 @@ def metrics_document(row: Metrics) -> dict[str, Any]:
         "at": row.at.isoformat(),
         "gpus": row.gpus,
         **{name: getattr(row, name) for name in NUMBERS},
+        **series_of(row),
+    }
+
+
+def series_of(row: Metrics) -> dict[str, float | None]:
+    """One heartbeat as a point of each of the charts' series; summaries keep the same names."""
+    return {
+        "cpu_percent": row.cpu_percent,
         "memory_percent": percent(row.memory_mib, row.memory_total_mib),
+        "load1": row.load1,
         "disk_free_gib": row.disk_free_mib / 1024 if row.disk_free_mib is not None else None,
         **_gpu_series(row.gpus),
+        **_site_series(row.site),
     }
 
 
@@ -154,6 +170,34 @@ def _gpu_series(gpus: Sequence[Any]) -> dict[str, float | None]:
             series[f"{name}_memory"] = percent(
                 _number(gpu.get("memory_mib")), _number(gpu.get("memory_total_mib"))
             )
+    return series
+
+
+def _site(told: Any) -> dict[str, dict[str, float]] | None:
+    """What the scheduler told of the whole site, without whatever else stands in it."""
+    if not isinstance(told, Mapping):
+        return None
+    found = {
+        part: {
+            name: number
+            for name in names
+            if (number := _number((told.get(part) or {}).get(name))) is not None
+        }
+        for part, names in SITE.items()
+        if isinstance(told.get(part), Mapping)
+    }
+    return {part: numbers for part, numbers in found.items() if numbers} or None
+
+
+def _site_series(site: Mapping[str, Mapping[str, float]] | None) -> dict[str, float | None]:
+    series: dict[str, float | None] = {
+        f"site_{part}_{name}": number
+        for part, numbers in (site or {}).items()
+        for name, number in numbers.items()
+    }
+    if "site_cores_total" in series:
+        taken = series.get("site_cores_allocated")
+        series["site_cores_use"] = percent(taken, series["site_cores_total"])
     return series
 
 

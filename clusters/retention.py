@@ -22,8 +22,9 @@ from calculations.services.following import lock_calculations
 from calculations.services.sweeps import carry_of
 from calculations.software.registry import get_software
 from calculations.states import TERMINAL, TERMINAL_RUNS, CalculationState
+from clusters import summaries
 from clusters.calling import call
-from clusters.models import Cluster, LogLine, Metrics, Purge
+from clusters.models import Cluster, LogLine, Purge
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
 from labportal.audit.services import record
@@ -31,7 +32,6 @@ from labportal.common.clock import now
 from labportal.common.errors import NotAllowed, WrongMoment
 from labportal.notifications.services import Level, notify
 
-METRICS_DAYS = 30
 BATCH = 200
 PENDING = Exists(Purge.objects.filter(run=OuterRef("pk"), done_at=None))
 
@@ -208,8 +208,6 @@ def pending(cluster: Cluster, most: int) -> list[Purge]:
 
 def forget_old() -> int:
     """Delete metrics and log lines beyond their time; return how many rows."""
-    moment = now()
-    lines_before = moment - timedelta(days=LabSettings.current().log_retention_days)
-    metrics, _ = Metrics.objects.filter(at__lt=moment - timedelta(days=METRICS_DAYS)).delete()
-    lines, _ = LogLine.objects.filter(at__lt=lines_before).delete()
-    return metrics + lines
+    before = now() - timedelta(days=LabSettings.current().log_retention_days)
+    lines, _ = LogLine.objects.filter(at__lt=before).delete()
+    return summaries.forget() + lines

@@ -108,19 +108,10 @@ class ClusterViewSet(viewsets.ViewSet):
     @extend_schema(parameters=[NAME, RANGE], responses=shapes.SeriesSerializer)
     @action(detail=True)
     def metrics(self, request: Request, name: str) -> Response:
-        """Processor, memory, load, disk and GPUs over time, at most 400 points."""
+        """Processor, memory, load, disk, GPUs and the site over time, at most 400 points."""
         cluster = cluster_of(request, name)
         span = metrics.span_of(request.query_params.get("range", "hour"))
-        machine, gpus = metrics.machine_series(cluster, span), metrics.gpu_series(cluster, span)
-        return Response(
-            {
-                "range": span.name,
-                "bucket_s": span.bucket_s,
-                "x": machine.x,
-                "series": machine.columns,
-                "gpus": {"x": gpus.x, "series": gpus.columns},
-            }
-        )
+        return Response({"range": span.name, **metrics.document(cluster.pk, span.window())})
 
     def _operate(
         self, verb: Callable[..., None], shape: type[Serializer] | None, name: str

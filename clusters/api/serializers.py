@@ -121,6 +121,7 @@ class SeriesSerializer(serializers.Serializer):
     x = serializers.ListField(child=serializers.FloatField())
     series = serializers.DictField(child=serializers.ListField())
     gpus = serializers.DictField()
+    site = serializers.DictField()
 
 
 class LineSerializer(serializers.Serializer):

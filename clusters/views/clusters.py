@@ -79,7 +79,7 @@ def cluster_metrics(request: HttpRequest, name: str, chart: str) -> JsonResponse
     if chart not in metrics.CHARTS:
         raise NotFound
     span = metrics.span_of(request.GET.get("range", "hour"))
-    return JsonResponse(metrics.chart_document(cluster, metrics.CHARTS[chart], span))
+    return JsonResponse(metrics.chart_document(cluster.pk, metrics.CHARTS[chart], span.window()))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from calculations.models import LabSettings
 from clusters import placement
 from clusters.models import Cluster, LogLine, Metrics
-from clusters.retention import METRICS_DAYS, forget_old
+from clusters.retention import forget_old
+from clusters.summaries import summarise
 from clusters.selectors import logs
 from clusters.selectors.logs import LogFilters
 from clusters.services import logs as services
@@ -180,8 +181,10 @@ def test_old_lines_and_metrics_are_forgotten(metis: Cluster) -> None:
     settings.save()
     line(metis, "old", age=timedelta(days=8))
     line(metis, "young", age=timedelta(days=6))
-    for days in (METRICS_DAYS + 1, METRICS_DAYS - 1):
-        Metrics.objects.create(cluster=metis, at=now() - timedelta(days=days))
-    assert forget_old() == 2
+    for hours in (49, 47):
+        Metrics.objects.create(cluster=metis, at=now() - timedelta(hours=hours))
+    assert forget_old() == 1, "a heartbeat that is not summarised stays"
+    summarise()
+    assert forget_old() == 1
     assert LogLine.objects.get().text == "young"
     assert Metrics.objects.count() == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from calculations.software.base import Software
 from calculations.software.parameters import InvalidParameters, json_schema
-from calculations.software.registry import UnknownSoftware, all_software, get_software
+from calculations.software.registry import UnknownSoftware, get_software, offered_software
 from calculations.sweeps.axes import kinds_of
 from labportal.common.errors import InvalidInput, NotFound
 
@@ -24,7 +24,7 @@ def find(name: str) -> Software:
 def describe_all() -> list[dict[str, Any]]:
     return [
         {"name": s.name, "label": s.label, "description": s.description, "version": s.version}
-        for s in all_software().values()
+        for s in offered_software().values()
     ]
 
 

@@ -171,6 +171,7 @@ class Software(ABC):
     `pseudo_formats` formats of pseudopotentials that it reads; none where it needs none
     `mpi`         whether it is started as one MPI task a core; else one task with threads
     `retried`     codes of outcomes for which a verdict may advise a change (Outcome.retry)
+    `offered`     whether scientists may choose it; what is not is for those who run the portal
     """
 
     name: str
@@ -190,6 +191,7 @@ class Software(ABC):
     pseudo_formats: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
     mpi: bool = False
+    offered: bool = True
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters with types and defaults. Raises InvalidParameters with every error

@@ -24,6 +24,7 @@ BUILT_IN = {
     "pyscf": "calculations.software.pyscf:PySCF",
     "siesta": "calculations.software.siesta:Siesta",
     "espresso": "calculations.software.espresso:Espresso",
+    "rehearsal": "calculations.software.rehearsal:Rehearsal",
 }
 
 
@@ -31,9 +32,8 @@ class UnknownSoftware(KeyError):
     """No plug-in of that name."""
 
     def __str__(self) -> str:
-        return (
-            f"software {self.args[0]!r} is unknown; known are {', '.join(sorted(all_software()))}"
-        )
+        known = ", ".join(sorted(offered_software()))
+        return f"software {self.args[0]!r} is unknown; known are {known}"
 
 
 def announced() -> dict[str, str]:
@@ -72,6 +72,11 @@ def all_software() -> dict[str, Software]:
                 "software plug-in %s (%s) could not be loaded and is left out", name, target
             )
     return loaded
+
+
+def offered_software() -> dict[str, Software]:
+    """What scientists may choose, by name."""
+    return {name: plugin for name, plugin in all_software().items() if plugin.offered}
 
 
 def get_software(name: str) -> Software:

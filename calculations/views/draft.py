@@ -22,7 +22,7 @@ from calculations.services.pseudo_families import families, family_of
 from calculations.services.sweeps import needed_of, swept_names
 from calculations.software.base import Software
 from calculations.software.graph import suited
-from calculations.software.registry import all_software
+from calculations.software.registry import offered_software
 from calculations.states import CalculationState
 from calculations.sweeps.planner import chain_depth
 from calculations.views.analysing import SCOPES, nodes
@@ -108,7 +108,7 @@ def calculation_preview(request: HttpRequest) -> HttpResponse:
 
 
 def _software(name: str | None, source: Calculation | None) -> Software:
-    known = all_software()
+    known = offered_software()
     wanted = [name, source.software if source else None, *FIRST_SOFTWARE]
     return next((known[n] for n in wanted if n in known), next(iter(known.values())))
 
@@ -233,7 +233,7 @@ def _context(
         "draft": draft,
         "source": source,
         "software": software,
-        "all_software": list(all_software().values()),
+        "all_software": list(offered_software().values()),
         "structure": form.groups(structure=True),
         "groups": form.groups(structure=False),
         "analyses": nodes(form.software, form["analyses"].value() or []),

@@ -13,7 +13,7 @@ from calculations import overviews, search, selectors
 from calculations.selectors import Filters, default_filter
 from calculations.services import drafts
 from calculations.services.filters import query_of
-from calculations.software.registry import all_software
+from calculations.software.registry import offered_software
 from calculations.states import CalculationState
 from calculations.views.filters import ALL, saved_of
 from calculations.views.paging import Sort, page_of
@@ -129,7 +129,7 @@ def _software_chips(request: HttpRequest, filters: Filters, query: search.Query)
     chips = [_choice(request, "person", request.user.get_username(), "Mine", filters.person)]
     chips += [
         _choice(request, "software", software.name, software.label, filters.software)
-        for software in all_software().values()
+        for software in offered_software().values()
     ]
     if filters.person and filters.person != request.user.get_username():
         chips.append(_choice(request, "person", filters.person, filters.person, filters.person))

@@ -20,7 +20,7 @@ from calculations.findings.catalogue import Kind, catalogue
 from calculations.models import SavedFilter
 from calculations.services import reanalysis
 from calculations.services.sweeps import axes_of
-from calculations.software.registry import all_software
+from calculations.software.registry import offered_software
 from calculations.states import Standing
 from calculations.views.filters import Saved, saved_of
 from calculations.views.result_figures import histogram, scatter
@@ -180,7 +180,7 @@ def _hidden(asked: Asked) -> list[tuple[str, str]]:
 
 def _menus(request: HttpRequest, asked: Asked) -> list[dict[str, Any]]:
     projects = Project.objects.visible_to(request.user).values_list("slug", "name")
-    software = [(one.name, one.label) for one in all_software().values()]
+    software = [(one.name, one.label) for one in offered_software().values()]
     people = [(request.user.get_username(), "Mine")]
     menus = [
         _menu(asked, "person", "Person", people),

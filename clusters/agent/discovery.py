@@ -27,7 +27,8 @@ Found = dict[str, dict[str, Any]]
 
 def discover(config: Config) -> Found:
     """Return what each plug-in finds on this machine."""
-    return {name: _discovered(plugin, config.site(name)) for name, plugin in all_software().items()}
+    found = {n: (p, _discovered(p, config.site(n))) for n, p in all_software().items()}
+    return {name: said for name, (plugin, said) in found.items() if plugin.offered or said["ok"]}
 
 
 def _discovered(plugin: Software, site: Mapping[str, str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calculations.software.registry import announced
@@ -26,7 +26,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def build(target: Path) -> str:
     """Write the agent file to `target` (replaced as a whole) and return its SHA-256 (hex)."""
-    contents = dict(_contents())
+    contents = {"__main__.py": MAIN.encode(), **carried()}
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     with temporary.open("wb") as stream:
         stream.write(SHEBANG)
@@ -41,11 +41,15 @@ def build(target: Path) -> str:
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def _contents() -> Iterator[tuple[str, bytes]]:
-    yield "__main__.py", MAIN.encode()
+def carried(*more: str) -> dict[str, bytes]:
+    """Return what every agent carries by its path: its packages, `more` of ours, plug-ins."""
+    return dict(_contents((*PACKAGES, *more)))
+
+
+def _contents(packages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for name in EMPTY_PACKAGES:
         yield name, b""
-    for package in PACKAGES:
+    for package in packages:
         yield from _tree(ROOT / package, package)
     plugins = announced()
     yield "_labportal_plugins.py", f"PLUGINS = {dict(sorted(plugins.items()))!r}\n".encode()

@@ -4,20 +4,21 @@ from django.urls import path
 
 from clusters import agent_download
 from clusters.agent.protocol import DOWNLOAD_PATH
-from clusters.views import agent, clusters, logs, operation, storage
+from clusters.views import agent, clusters, logs, metrics, operation, storage
 
 AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 
 urlpatterns = [
     path(AGENT_FILE, agent_download.download, name="agent-file"),
     path(f"{AGENT_FILE}.sha256", agent_download.checksum, name="agent-checksum"),
+    path("agent/node/<str:name>", agent_download.wheel, name="node-wheel"),
     path("clusters/", clusters.cluster_list, name="cluster-list"),
     path("clusters/new/", clusters.cluster_register, name="cluster-register"),
     path("clusters/<str:name>/", clusters.cluster_detail, name="cluster-detail"),
     path("clusters/<str:name>/card/", clusters.cluster_card, name="cluster-card"),
     path(
         "clusters/<str:name>/metrics/<slug:chart>.json",
-        clusters.cluster_metrics,
+        metrics.cluster_metrics,
         name="cluster-metrics",
     ),
     path("clusters/<str:name>/edit/", clusters.cluster_edit, name="cluster-edit"),
@@ -42,6 +43,11 @@ urlpatterns = [
         "clusters/<str:name>/orphans/<int:orphan_id>/adopt/",
         agent.orphan_adopt,
         name="cluster-orphan-adopt",
+    ),
+    path(
+        "clusters/runs/<uuid:run>/metrics/<slug:chart>.json",
+        metrics.run_metrics,
+        name="run-metrics",
     ),
     path("storage/", storage.storage, name="storage"),
     path("storage/calculations/<int:pk>/purge/", storage.purge, name="calculation-purge"),

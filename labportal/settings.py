@@ -173,6 +173,10 @@ CHANNEL_LAYERS = {
 
 # Celery: JSON alone, acknowledged when done, and never a request that waits for a lost broker
 CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", REDIS_URL)
+# Where nodes of the lab reach the broker, by a user of their own if there is one
+NODE_BROKER_URL = env.url(
+    "LABPORTAL_NODE_BROKER_URL", "", schemes=("redis", "rediss", "amqp", "amqps")
+)
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

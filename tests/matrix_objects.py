@@ -22,7 +22,7 @@ from calculations.models import (
 )
 from calculations.services import drafts, pseudopotentials, structures, templates
 from calculations.software.structure import WATER
-from clusters import keys
+from clusters import keys, node_wheel
 from clusters.models import Cluster, LogLine
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.common.clock import now
@@ -257,6 +257,9 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("calculation-figure", "number", always(0)),
     ("cluster-*", "name", lambda world: site(world).name),
     ("cluster-metrics", "chart", always("cpu")),
+    ("run-metrics", "run", pk(run)),
+    ("run-metrics", "chart", always("cpu")),
+    ("node-wheel", "name", lambda _: node_wheel.file_name()),
     ("cluster-key-revoke", "prefix", key_prefix),
     ("cluster-orphan-adopt", "orphan_id", pk(orphan)),
     ("api-cluster-*", "name", lambda world: site(world).name),

@@ -248,11 +248,13 @@ CALCULATIONS: dict[str, Rules] = {
 CLUSTERS: dict[str, Rules] = {
     "agent-file": PUBLIC,
     "agent-checksum": PUBLIC,
+    "node-wheel": PUBLIC,
     "cluster-list": SIGNED_IN,
     "cluster-register": may(Can.MANAGE_CLUSTERS),
     "cluster-detail": SIGNED_IN,
     "cluster-card": SIGNED_IN,
     "cluster-metrics": SIGNED_IN,
+    "run-metrics": MEMBERS,
     "cluster-edit": may(Can.MANAGE_CLUSTERS),
     "cluster-disable": may(Can.MANAGE_CLUSTERS),
     "cluster-enable": may(Can.MANAGE_CLUSTERS),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from calculations.services import orphans
-from clusters import keys
+from clusters import keys, node_wheel
+from clusters.agent.config import LOCAL_HOSTS
 from clusters.agent.protocol import DOWNLOAD_PATH
 from clusters.forms import KeyForm
 from clusters.models import Cluster
+from clusters.node.settings import bare
 from clusters.selectors import clusters as selectors
 from clusters.selectors.health import is_valid
 from clusters.views.clusters import card_of
@@ -80,6 +86,8 @@ def _page(
         "may_issue": may_manage and sum(row["valid"] for row in rows) < keys.MAX_VALID,
         "key_form": KeyForm(),
         "lines": install_lines(card.cluster, secret),
+        "node": node_lines(card.cluster, secret if may_manage else "", private=may_manage),
+        "unsigned": bool(rows) and not any(row["valid"] and row["signs"] for row in rows),
         **given,
     }
     return render(request, "clusters/cluster_agent.html", context, status=status)
@@ -91,7 +99,8 @@ def key_rows(cluster: Cluster) -> list[dict[str, object]]:
     for key in cluster.api_keys.select_related("created_by"):
         valid = is_valid(key, moment)
         word = "Valid" if valid else "Revoked" if key.revoked_at else "Expired"
-        rows.append({"key": key, "valid": valid, "word": word})
+        signs = bool(key.sealed_signing_key)
+        rows.append({"key": key, "valid": valid, "word": word, "signs": signs})
     return rows
 
 
@@ -105,3 +114,26 @@ def install_lines(cluster: Cluster, secret: str) -> list[str]:
         f"python3 labportal-agent.pyz configure {address} --work ~/labportal --slots {slots}",
         "python3 labportal-agent.pyz run",
     ]
+
+
+def node_lines(cluster: Cluster, secret: str, *, private: bool) -> dict[str, str]:
+    """The commands for a node of the carrier `queue`. The broker's password is for admins, and only
+    where it was set for nodes.
+    """
+    program = "~/labportal-node/bin/labportal-node"
+    given = settings.NODE_BROKER_URL
+    broker = given if given and private else bare(given or settings.CELERY_BROKER_URL)
+    key = f" --key {secret}" if secret else ""
+    host = urlsplit(broker).hostname or ""
+    wheel = f"{settings.PUBLIC_URL}{reverse('node-wheel', args=[node_wheel.file_name()])}"
+    return {
+        "install": "python3 -m venv ~/labportal-node && ~/labportal-node/bin/pip install "
+        f"--quiet --upgrade {shlex.quote(wheel)}",
+        "run": f"{program} --queue {cluster.name} --broker {shlex.quote(broker)} "
+        f"--url {settings.PUBLIC_URL}{key} --work ~/labportal",
+        "service": f"{program} --queue {cluster.name} --install-service",
+        "enable": f"systemctl --user enable --now labportal-node-{cluster.name}.service",
+        "check": f"{program} --queue {cluster.name} --check",
+        "broker_is_local": "yes" if host in LOCAL_HOSTS or not given else "",
+        "password_missing": "yes" if ":…@" in broker else "",
+    }

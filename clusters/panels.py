@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from calculations.models import Calculation, Run
 from clusters.selectors import clusters as selectors
-from clusters.selectors import logs, storage
+from clusters.selectors import logs, metrics, storage
 from labportal.accounts.models import Project
 
 MOST_CARDS = 6
@@ -50,6 +50,14 @@ def _log(request: HttpRequest, run: Run | None, **more: object) -> str:
         return ""
     context = {"run": run, **logs.shown(request.user, run), **more}
     return render_to_string("clusters/_run_log.html", context, request)
+
+
+def meanwhile(request: HttpRequest, *, run: Run | None = None, **_: object) -> str:
+    """What the cluster of a run did while it ran."""
+    if run is None or run.cluster is None or run.started_at is None:
+        return ""
+    context = {"run": run, "cluster": run.cluster, "charts": metrics.meanwhile_of(run.cluster)}
+    return render_to_string("clusters/_meanwhile.html", context, request)
 
 
 def raw_files(request: HttpRequest, *, calculation: Calculation, **_: object) -> str:

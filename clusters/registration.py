@@ -43,6 +43,7 @@ def register() -> None:
     register_panel("project.side", "storage", panels.project_storage)
     register_panel("profile.side", "storage", panels.own_storage)
     register_panel("calculation.log", "run", panels.run_log)
+    register_panel("calculation.use", "meanwhile", panels.meanwhile)
     register_panel("calculation.overview", "log", panels.short_run_log, order=80)
     signals.work_queued.connect(want_place, dispatch_uid="clusters.place")
     signals.settled.connect(want_place, dispatch_uid="clusters.place_next")

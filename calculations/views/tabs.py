@@ -14,6 +14,7 @@ from calculations.charts import charts_of
 from calculations.forms import shown
 from calculations.matrix import Matrix, matrix_of
 from calculations.models import Calculation, Run
+from calculations.selectors import run_waits
 from calculations.services.preview import PreviewFile, files_of_run, input_files, prepared
 from calculations.services.sweeps import varied
 from calculations.software.base import Software
@@ -149,7 +150,7 @@ def _note(run: Run, steps: float | None) -> str:
         return f"after run {run.predecessor.index + 1}" if run.predecessor else ""
     if run.state == RunState.VALID:
         return f"{steps:.0f} iterations" if steps else ""
-    return run.reason
+    return run_waits(run.state, run.waits_for, run.pending) or run.reason
 
 
 def _label(calculation: Calculation, run: Run) -> str:
@@ -292,7 +293,10 @@ def files(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
 def use(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
     attempts = list(overviews.attempts(calculation))
     elapsed = sum(a.elapsed_s or 0 for a in attempts)
+    run = chosen_run(request, calculation)
     return {
+        "run": run,
+        "chips": run_chips(request, calculation, run),
         "attempts": attempts[:MOST_LINES],
         "more": max(0, len(attempts) - MOST_LINES),
         "core_hours": elapsed * calculation.cores / 3600,

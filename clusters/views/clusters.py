@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -19,7 +19,6 @@ from clusters.services import clusters as services
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
 from labportal.accounts.views import submit
-from labportal.common.errors import NotFound
 
 LOG_LINES = 200
 
@@ -70,16 +69,6 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
         "deletable": may_manage and not services.was_used(cluster),
     }
     return render(request, "clusters/cluster_detail.html", context)
-
-
-@require_safe
-@needs()
-def cluster_metrics(request: HttpRequest, name: str, chart: str) -> JsonResponse:
-    cluster = card_of(request, name).cluster
-    if chart not in metrics.CHARTS:
-        raise NotFound
-    span = metrics.span_of(request.GET.get("range", "hour"))
-    return JsonResponse(metrics.chart_document(cluster.pk, metrics.CHARTS[chart], span.window()))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

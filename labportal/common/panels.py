@@ -27,9 +27,9 @@ class Panel:
     nothing to say), "dashboard.needs" (chips of what needs the person), "dashboard.main",
     "dashboard.side", "settings" (cards below the form of settings), "project.main" and
     "project.side" (subject `project`), "profile.side". On the pages of one calculation, with it as
-    subject `calculation`: "calculation.where" (beside it), "calculation.use" (tab Use),
-    "calculation.files" (tab Files), and with a `run` too (None before there are runs):
-    "calculation.overview", "calculation.log" (tab Log).
+    subject `calculation`: "calculation.where" (beside it), "calculation.files" (tab Files), and
+    with a `run` too (None before there are runs): "calculation.overview", "calculation.log" (tab
+    Log), "calculation.use" (tab Use).
     """
 
     place: str

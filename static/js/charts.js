@@ -1,6 +1,7 @@
 // Time series by uPlot, for pages that load it (window.uPlot). In the page:
 //   <div class="chart-plot is-low" data-chart="/clusters/3/metrics/cpu.json" data-topic="cluster:3" data-live-keep></div>
-// The address gives {"x": [epoch seconds], "series": [{"name", "label", "unit", "y": [number | null]}], "low", "high", "gap_s"}.
+// The address gives {"x": [epoch seconds], "series": [{"name", "label", "unit", "y": [number | null]}], "low", "high", "gap_s"};
+// "least" and "most" of a single series are drawn as a band behind it, "mark": [from, to] as a shaded time.
 // What "metrics" events of the topic bring under a series' name is appended; cursors are shared over the page.
 
 import { fetchText } from "./requests.js";
@@ -10,6 +11,7 @@ import { token } from "./theme.js";
 const GAP_S = 90;
 // Hours and minutes alone, the date where a day begins; seconds only when zoomed in that far.
 const TIMES = [
+  [28 * 86400, "{MMM} {YYYY}", null, null, null, null, null, null, 1],
   [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
   [60, "{HH}:{mm}", null, null, null, null, null, null, 1],
   [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
@@ -17,18 +19,21 @@ const TIMES = [
 const shared = window.uPlot?.sync("page");
 const charts = new Map();
 
+const banded = (data) => data.series.length === 1 && Boolean(data.series[0].least);
+const columnsOf = (data) => (banded(data) ? [data.series[0].y, data.series[0].least, data.series[0].most] : data.series.map((series) => series.y));
 const format = (value, unit) => (value == null ? "–" : `${Number(value.toPrecision(4)).toLocaleString("en")}${unit ? ` ${unit}` : ""}`);
 
 function withGaps(data, gap) {
   const x = [];
-  const columns = data.series.map(() => []);
+  const given = columnsOf(data);
+  const columns = given.map(() => []);
   data.x.forEach((at, index) => {
     if (index && at - data.x[index - 1] > gap) {
       x.push(data.x[index - 1] + gap);
       columns.forEach((column) => column.push(null));
     }
     x.push(at);
-    columns.forEach((column, s) => column.push(data.series[s].y[index] ?? null));
+    columns.forEach((column, s) => column.push(given[s][index] ?? null));
   });
   return [x, ...columns];
 }
@@ -54,8 +59,24 @@ function options(element, data) {
         spanGaps: false,
         value: (_, value) => format(value, series.unit),
       })),
+      ...(banded(data) ? [hidden("least"), hidden("most")] : []),
     ],
+    bands: banded(data) ? [{ series: [3, 2], fill: faded("series-1") }] : [],
+    hooks: { drawClear: data.mark ? [(plot) => shade(plot, data.mark)] : [] },
   };
+}
+
+const hidden = (label) => ({ label, width: 0, points: { show: false }, spanGaps: false });
+const faded = (name) => `color-mix(in srgb, ${token(name)} 16%, transparent)`;
+
+function shade(plot, [from, to]) {
+  const { left, top, width, height } = plot.bbox;
+  const start = Math.max(left, plot.valToPos(from, "x", true));
+  const end = Math.min(left + width, plot.valToPos(to, "x", true));
+  plot.ctx.save();
+  plot.ctx.fillStyle = token("soft");
+  plot.ctx.fillRect(start, top, Math.max(end - start, 1), height);
+  plot.ctx.restore();
 }
 
 function range(data, low, high) {
@@ -104,10 +125,11 @@ function append(element, event) {
   if (!Number.isFinite(at) || at <= (x.at(-1) ?? 0)) return;
   const width = x.length > 1 ? Math.max(x.at(-1) - x[0], 60) : 3600;
   x.push(at);
-  for (const one of series) one.y.push(event[one.name] ?? null);
-  while (x.length > 2 && at - x[0] > width * 1.02) {
+  for (const one of series) for (const values of [one.y, one.least, one.most]) values?.push(event[one.name] ?? null);
+  if (chart.data.mark) chart.data.mark[1] = at;
+  while (x.length > 2 && at - x[0] > width * 1.02 && !chart.data.mark) {
     x.shift();
-    for (const one of series) one.y.shift();
+    for (const one of series) for (const values of [one.y, one.least, one.most]) values?.shift();
   }
   if (chart.plot) chart.plot.setData(withGaps(chart.data, chart.data.gap_s ?? GAP_S));
   else draw(element, chart);

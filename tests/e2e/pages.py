@@ -58,6 +58,8 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("cluster-orphan-*", "orphan_id", (lambda _: 1,)),
     ("log-*", "line", (lambda things: things["line"],)),
     ("run-log*", "run", (lambda things: things["run"],)),
+    ("run-metrics", "run", (lambda things: things["run"],)),
+    ("run-metrics", "chart", (lambda _: "cpu",)),
     ("project-*", "slug", (lambda things: things["project"],)),
     ("*", "user_id", (lambda things: things["people"]["mia"],)),
     ("notification-*", "notification_id", (lambda _: 1,)),

@@ -11,6 +11,7 @@ AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 urlpatterns = [
     path(AGENT_FILE, agent_download.download, name="agent-file"),
     path(f"{AGENT_FILE}.sha256", agent_download.checksum, name="agent-checksum"),
+    path("agent/node/<str:name>", agent_download.wheel, name="node-wheel"),
     path("clusters/", clusters.cluster_list, name="cluster-list"),
     path("clusters/new/", clusters.cluster_register, name="cluster-register"),
     path("clusters/<str:name>/", clusters.cluster_detail, name="cluster-detail"),

@@ -248,6 +248,7 @@ CALCULATIONS: dict[str, Rules] = {
 CLUSTERS: dict[str, Rules] = {
     "agent-file": PUBLIC,
     "agent-checksum": PUBLIC,
+    "node-wheel": PUBLIC,
     "cluster-list": SIGNED_IN,
     "cluster-register": may(Can.MANAGE_CLUSTERS),
     "cluster-detail": SIGNED_IN,

@@ -7,8 +7,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
+from django.db.models.fields.json import KT
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import localtime
 
 from calculations import search
 from calculations.models import Calculation, Run, SavedFilter, Template
@@ -147,16 +152,43 @@ def last_ended(user: User) -> QuerySet[Calculation]:
     return ended.order_by("-finished_at")
 
 
-def waiting_reason(calculation: Calculation) -> str:
-    """Say in one sentence what a queued calculation waits for."""
+def waiting_reason(calculation: Calculation, seen: RunsSeen | None = None) -> str:
+    """Say in one sentence what a queued calculation waits for; `seen` holds what placement, or the
+    cluster's scheduler, said of its runs.
+    """
+    if seen is not None:
+        if seen.waits:
+            return seen.waits
+        if seen.counts.get(RunState.ASSIGNED) and not seen.counts.get(RunState.QUEUED):
+            return "Handed to its cluster, about to start"
     cluster = calculation.cluster
     if cluster is None:
-        return "waits for a cluster that has the software and a free slot"
+        return "Waits for a cluster that has the software and a free slot"
     if why := cluster.why_not():
-        return f"waits for {cluster.name}, which {why}"
+        return f"Waits for {cluster.name}, which {why}"
     if not cluster.offers(calculation.software):
-        return f"waits for {cluster.name}, which has no {calculation.software} now"
-    return f"waits for a free slot on {cluster.name}"
+        return f"Waits for {cluster.name}, which has no {calculation.software} now"
+    return f"Waits for a free slot on {cluster.name}"
+
+
+def run_waits(state: str, waits_for: str, pending: Mapping[str, Any] | None) -> str:
+    """What keeps a run: the words of placement, or of the scheduler where its job is pending."""
+    if state == RunState.QUEUED:
+        return waits_for.removesuffix(".")
+    if state != RunState.ASSIGNED or not pending:
+        return ""
+    why = str(pending.get("text") or pending.get("reason") or "").strip().removesuffix(".")
+    where = f" in {pending['partition']}" if pending.get("partition") else ""
+    start = parse_datetime(str(pending.get("expected_start") or ""))
+    when = f"; expected to start {relative_start(start)}" if start else ""
+    return f"Waits in the cluster's own queue{where}{': ' if why else ''}{why}{when}"
+
+
+def relative_start(start: datetime) -> str:
+    """At 14:05, or on which day."""
+    local, today = localtime(start), localtime()
+    same = local.date() == today.date()
+    return f"{local:%H:%M}" if same else f"{local:%Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +196,14 @@ class RunsSeen:
     """The runs of a calculation as lists show them.
 
     `states` and `values` (main numbers of the valid ones) are in the order of the runs; where there
-    are more than MOST_LISTED, `states` is None and `values` empty.
+    are more than MOST_LISTED, `states` is None and `values` empty. `waits`: why the first waits of
+    those that do.
     """
 
     counts: Mapping[str, int]
     states: tuple[str, ...] | None = ()
     values: tuple[float, ...] = ()
+    waits: str = ""
 
     @property
     def total(self) -> int:
@@ -184,11 +218,11 @@ def runs_seen(calculations: Iterable[Calculation]) -> dict[int, RunsSeen]:
     """Return the runs of each in two queries at most, however many there are; none for prefetched
     runs.
     """
-    rows: dict[int, list[tuple[str, float | None]]] = {}
+    rows: dict[int, list[_SeenRun]] = {}
     many = []
     for c in calculations:
         if "runs" in getattr(c, "_prefetched_objects_cache", {}):
-            rows[c.pk] = [(run.state, run.main_value) for run in c.runs.all()]
+            rows[c.pk] = [tuple(getattr(run, name) for name in _SEEN) for run in c.runs.all()]
         elif c.run_count > MOST_LISTED:
             many.append(c.pk)
         else:
@@ -196,23 +230,39 @@ def runs_seen(calculations: Iterable[Calculation]) -> dict[int, RunsSeen]:
     few = [key for key, known in rows.items() if not known]
     if few:
         listed = Run.objects.filter(calculation__in=few).order_by("calculation", "index")
-        for key, state, value in listed.values_list("calculation_id", "state", "main_value"):
-            rows[key].append((state, value))
+        for key, *run in listed.values_list("calculation_id", *_SEEN):
+            rows[key].append(tuple(run))
     return {key: _seen(known) for key, known in rows.items()} | _counted(many)
 
 
-def _seen(runs: list[tuple[str, float | None]]) -> RunsSeen:
-    counts = Counter(state for state, _ in runs)
+_SeenRun = tuple[str, float | None, str, Mapping[str, Any] | None]
+_SEEN = ("state", "main_value", "waits_for", "pending")
+
+
+def _seen(runs: list[_SeenRun]) -> RunsSeen:
+    counts = Counter(state for state, *_ in runs)
+    waits = next((w for state, _, *told in runs if (w := run_waits(state, *told))), "")
     if len(runs) > MOST_LISTED:
-        return RunsSeen(counts, None)
-    valid = [value for state, value in runs if state == RunState.VALID and value is not None]
-    return RunsSeen(counts, tuple(state for state, _ in runs), tuple(valid))
+        return RunsSeen(counts, None, waits=waits)
+    valid = [value for state, value, *_ in runs if state == RunState.VALID and value is not None]
+    return RunsSeen(counts, tuple(state for state, *_ in runs), tuple(valid), waits)
 
 
 def _counted(keys: list[int]) -> dict[int, RunsSeen]:
+    """Of many runs any that waits says why."""
+    if not keys:
+        return {}
     counts: dict[int, dict[str, int]] = {key: {} for key in keys}
-    grouped = Run.objects.filter(calculation__in=keys).order_by() if keys else Run.objects.none()
-    found = grouped.values_list("calculation_id", "state").annotate(count=Count("pk"))
-    for key, state, count in found:
+    waits: dict[int, str] = {}
+    grouped = Run.objects.filter(calculation__in=keys).order_by()
+    found = grouped.values_list("calculation_id", "state").annotate(
+        count=Count("pk"), waits=Max("waits_for"), pending=Max(KT("pending__text"))
+    )
+    for key, state, count, *told in found:
         counts[key][state] = count
-    return {key: RunsSeen(known, None if known else ()) for key, known in counts.items()}
+        pending = {"text": told[1]} if told[1] else None
+        waits[key] = waits.get(key) or run_waits(state, told[0], pending)
+    return {
+        key: RunsSeen(known, None if known else (), waits=waits.get(key, ""))
+        for key, known in counts.items()
+    }

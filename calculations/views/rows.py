@@ -57,7 +57,7 @@ def _row(calculation: Calculation, seen: RunsSeen, moving: Sequence[Run]) -> Row
     return Row(
         calculation=calculation,
         about=about(calculation),
-        why=why(calculation),
+        why=why(calculation, seen),
         done=_done(seen, moving),
         of=total * 100,
         words=progress_words(seen, total, moving),
@@ -112,10 +112,10 @@ def about(calculation: Calculation) -> str:
     return " · ".join(parts)
 
 
-def why(calculation: Calculation) -> str:
+def why(calculation: Calculation, seen: RunsSeen) -> str:
     """Why it is where it is: what it waits for, or what ended it."""
     if calculation.state == CalculationState.QUEUED:
-        return selectors.waiting_reason(calculation)
+        return selectors.waiting_reason(calculation, seen)
     return calculation.reason
 
 

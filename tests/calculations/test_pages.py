@@ -67,7 +67,7 @@ def test_the_dashboard_shows_what_runs_waits_and_came_out(ada: Any, ada_browses:
     text = page(ada_browses, "dashboard")
     assert "run 1 of 3, SCF iteration 4 of 12" in text
     assert "−465.8" in text and "Came out" in text
-    assert "waits for a free slot on tesla" in text
+    assert "Waits for a free slot on tesla" in text
 
 
 def test_reviews_need_the_moderator_and_nobody_else(ada: Any, max: Any) -> None:

@@ -22,6 +22,13 @@ from calculations.axis_fields import (
     sweep_said,
 )
 from calculations.models import Calculation, LabSettings, Structure
+from calculations.resource_fields import (
+    ALL,
+    USUAL,
+    initial_resources,
+    resource_fields,
+    resources_said,
+)
 from calculations.services.drafts import DraftSpec, clusters
 from calculations.services.pseudo_families import Family, families
 from calculations.software.base import Software
@@ -117,6 +124,7 @@ class DraftForm(forms.Form):
         self.fields["cluster"].queryset = clusters().filter(enabled=True)
         self.fields["cluster"].label_from_instance = _cluster_label
         self.fields.update(fields_of(software, user))
+        self.fields.update(resource_fields())
         self.fields["analyses"].choices = [(a.name, a.label) for a in software.analyses]
         self._offer_families()
         if not software.retried:
@@ -179,12 +187,26 @@ class DraftForm(forms.Form):
             cores=said.get("cores") or 0,
             memory_mib=round((said.get("memory_gib") or 0) * 1024),
             walltime_s=round((said.get("walltime_min") or 0) * 60),
+            **resources_said(said),
             priority=said.get("priority") or 0,
             keep_files=said.get("keep_files", False),
             automatic_retries=said.get("automatic_retries") or 0,
             pseudo_family=said.get("pseudo_family") if "pseudo_family" in self.fields else None,
             copied_from=copied_from,
             structure=said.get("structure"),
+        )
+
+    def further_resources(self) -> list[Any]:
+        """The bound fields of what few ask for."""
+        return [self[name] for name in ALL if name not in USUAL and name != "exclusive"]
+
+    def asks_further(self) -> bool:
+        """Whether one of them says something, or is wrong: then they stand open."""
+        said = {name: self[name].value() for name in ALL if name not in USUAL}
+        usual = {name: field.initial for name, field in resource_fields().items()}
+        return any(
+            self[name].errors or str(value or "") not in ("", "0", str(usual[name] or ""))
+            for name, value in said.items()
         )
 
     def axes(self) -> list[DrawnAxis]:
@@ -260,6 +282,7 @@ def initial_of(calculation: Calculation, parameters: Iterable[Parameter]) -> dic
             "cores": calculation.cores,
             "memory_gib": shown(round(calculation.memory_mib / 1024, 3)),
             "walltime_min": shown(round(calculation.walltime_s / 60, 3)),
+            **initial_resources(calculation),
             "priority": calculation.priority,
             "keep_files": calculation.keep_files,
             "automatic_retries": calculation.automatic_retries,

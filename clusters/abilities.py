@@ -6,6 +6,7 @@ Nothing here asks what is free now; what an agent did not tell is no reason to r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from calculations.software.base import Resources
@@ -13,6 +14,57 @@ from clusters.agent.allotment import of_type
 from labportal.common.templatetags.labportal import duration
 
 Capacity = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition or queue of a site; None where the scheduler tells no limit."""
+
+    name: str
+    default: bool
+    max_walltime_s: int | None
+    max_nodes: int | None
+    cores_per_node: int | None
+    memory_per_node_mib: int | None
+    gpus_per_node: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be asked of a cluster: of a site's scheduler (its `kind`), else of one machine."""
+
+    kind: str = ""
+    partitions: tuple[Partition, ...] = ()
+    accounts: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    cores: int | None = None
+    memory_mib: int | None = None
+    gpus: tuple[str, ...] = ()
+
+
+def limits(capacity: Capacity) -> Limits:
+    """Read what the agent told, whatever of it is there."""
+    if not is_batch(capacity):
+        cores, memory = amount(capacity, "cores"), amount(capacity, "memory_mib")
+        return Limits(cores=cores, memory_mib=memory, gpus=tuple(gpu_names(capacity)))
+    scheduler = _scheduler(capacity)
+    told = scheduler.get("limits")
+    told = told if isinstance(told, Mapping) else {}
+    partitions = tuple(
+        Partition(
+            str(one.get("name")),
+            bool(one.get("default")),
+            *(amount(one, name) for name in _OF_PARTITION),
+            one["gpus_per_node"] if isinstance(one.get("gpus_per_node"), int) else None,
+        )
+        for one in told.get("partitions") or ()
+        if isinstance(one, Mapping)
+    )
+    names = (tuple(_names(told.get(name))) for name in ("accounts", "qos"))
+    return Limits(str(scheduler["kind"]), partitions, *names)
+
+
+_OF_PARTITION = ("max_walltime_s", "max_nodes", "cores_per_node", "memory_per_node_mib")
 
 
 def is_batch(capacity: Capacity) -> bool:

@@ -102,6 +102,10 @@ class Cluster(models.Model):
         """
         return abilities.why_never(self.capacity, asked)
 
+    @property
+    def limits(self) -> abilities.Limits:
+        return abilities.limits(self.capacity)
+
     def is_silent(self, now: datetime | None = None) -> bool:
         last = self.last_exchange_at
         return last is None or (now or timezone.now()) - last > SILENT_AFTER

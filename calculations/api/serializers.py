@@ -21,8 +21,10 @@ from calculations.models import (
     Run,
     Structure,
 )
-from calculations.selectors import RunsSeen, runs_seen
+from calculations.selectors import RunsSeen, run_waits, runs_seen, waiting_reason
+from calculations.services import asking
 from calculations.services.drafts import DraftSpec, clusters
+from calculations.states import CalculationState
 from labportal.accounts.models import Project
 
 
@@ -34,6 +36,15 @@ class SweepField(serializers.JSONField):
     The parameter "field" also has a "direction", "rotation" an "axis", "about" and "atoms";
     "structure" takes "structures" (their ids).
     """
+
+
+class WordField(serializers.CharField):
+    """A name that the cluster's site gives, empty for its usual one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            required=False, allow_blank=True, default="", trim_whitespace=False, **kwargs
+        )
 
 
 class DraftSerializer(serializers.Serializer):
@@ -57,6 +68,25 @@ class DraftSerializer(serializers.Serializer):
     cores = serializers.IntegerField(required=False, default=1)
     memory_mib = serializers.IntegerField(required=False, default=1024)
     walltime_s = serializers.IntegerField(required=False, default=600)
+    nodes = serializers.IntegerField(
+        required=False, default=1, help_text="cores, memory and GPUs are those of all nodes"
+    )
+    tasks = serializers.IntegerField(required=False, default=0, help_text="0: as the program wants")
+    gpus = serializers.IntegerField(required=False, default=0)
+    gpu_type = WordField()
+    partition = WordField(help_text="of the cluster's scheduler: partition or queue")
+    account = WordField()
+    qos = WordField()
+    licences = serializers.ListField(
+        child=serializers.CharField(max_length=120),
+        required=False,
+        default=list,
+        max_length=100,
+        help_text="names with how many, such as matlab:1",
+    )
+    exclusive = serializers.BooleanField(
+        required=False, default=False, help_text="share the nodes with nobody"
+    )
     priority = serializers.IntegerField(required=False, default=0)
     keep_files = serializers.BooleanField(required=False, default=False)
     automatic_retries = serializers.IntegerField(required=False, default=0)
@@ -115,6 +145,7 @@ class DraftSerializer(serializers.Serializer):
 
 class RunSerializer(serializers.ModelSerializer):
     cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    waits_for = serializers.SerializerMethodField()
     quantities = QuantitySerializer(many=True, read_only=True)
 
     class Meta:
@@ -125,6 +156,7 @@ class RunSerializer(serializers.ModelSerializer):
             "state",
             "state_since",
             "reason",
+            "waits_for",
             "parameters",
             "point",
             "changes",
@@ -141,6 +173,10 @@ class RunSerializer(serializers.ModelSerializer):
             "purge_held",
             "quantities",
         ]
+
+    def get_waits_for(self, run: Run) -> str:
+        """What keeps it from starting, in one sentence; empty where nothing does."""
+        return run_waits(run.state, run.waits_for, run.pending)
 
 
 class RunDetailSerializer(RunSerializer):
@@ -159,6 +195,7 @@ class CalculationSerializer(serializers.ModelSerializer):
     project = serializers.SlugRelatedField(slug_field="slug", read_only=True)
     cluster = serializers.SlugRelatedField(slug_field="name", read_only=True)
     created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    waits_for = serializers.SerializerMethodField()
     run_states = serializers.SerializerMethodField()
     run_counts = serializers.SerializerMethodField()
     standing_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
@@ -177,6 +214,7 @@ class CalculationSerializer(serializers.ModelSerializer):
             "state",
             "state_since",
             "reason",
+            "waits_for",
             "standing",
             "standing_at",
             "standing_by",
@@ -197,6 +235,12 @@ class CalculationSerializer(serializers.ModelSerializer):
             "finished_at",
             "url",
         ]
+
+    def get_waits_for(self, calculation: Calculation) -> str:
+        """What keeps it in the queue, in one sentence; empty where nothing does."""
+        if calculation.state != CalculationState.QUEUED:
+            return ""
+        return waiting_reason(calculation, self._runs(calculation))
 
     def get_run_states(self, calculation: Calculation) -> list[str] | None:
         """In the order of the runs; null for more than a hundred."""
@@ -230,9 +274,7 @@ class CalculationDetailSerializer(CalculationSerializer):
             "parameters",
             "sweep",
             "analyses",
-            "cores",
-            "memory_mib",
-            "walltime_s",
+            *asking.NAMES,
             "keep_files",
             "automatic_retries",
             "copied_from",

@@ -156,5 +156,23 @@ class Calculation(models.Model):
     @property
     def core_hours_limit(self) -> float:
         """The most that it may use: runs x tries x cores x time limit."""
-        tries = 1 + self.automatic_retries
-        return self.run_count * tries * self.cores * self.walltime_s / 3600
+        return self._hours_limit * self.cores
+
+    @property
+    def gpu_hours_limit(self) -> float:
+        return self._hours_limit * self.gpus
+
+    @property
+    def _hours_limit(self) -> float:
+        return self.run_count * (1 + self.automatic_retries) * self.walltime_s / 3600
+
+    @property
+    def price_limit(self) -> float | None:
+        """The most that it may cost where it is to run; None while no cluster with a price is
+        chosen.
+        """
+        cluster = self.cluster
+        if cluster is None or (cluster.price_core_hour is None and cluster.price_gpu_hour is None):
+            return None
+        core, gpu = float(cluster.price_core_hour or 0), float(cluster.price_gpu_hour or 0)
+        return core * self.core_hours_limit + gpu * self.gpu_hours_limit

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from calculations.models import Calculation, Event, InputFile, Structure
-from calculations.services import doubt, pseudo_families, pseudopotentials, structures
+from calculations.services import asking, doubt, pseudo_families, pseudopotentials, structures
 from calculations.services.retries import MOST_RETRIES
 from calculations.services.sweeps import clean_sweep, count_of, swept_names
 from calculations.software.base import InvalidAnalyses, Software
@@ -30,12 +30,7 @@ BIN_DAYS = 30
 BIN_BATCH = 500
 MAX_INPUT_FILES = 50
 MAX_INPUT_FILE = 256 * 1024 * 1024
-LIMITS = {
-    "cores": (1, 100_000),
-    "memory_mib": (16, 100_000_000),
-    "walltime_s": (1, 60 * 24 * 3600),
-    "priority": (-100, 100),
-}
+PRIORITIES = (-100, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,15 @@ class DraftSpec:
     cores: int = 1
     memory_mib: int = 1024
     walltime_s: int = 600
+    nodes: int = 1
+    tasks: int = 0  # as the program wants
+    gpus: int = 0
+    gpu_type: str = ""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    licences: Sequence[str] = ()  # "matlab:2"
+    exclusive: bool = False
     priority: int = 0
     description: str = ""
     keep_files: bool = False
@@ -74,10 +78,11 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         errors["name"] = "is needed; say in a few words what this calculation is"
     elif len(spec.name) > 200:
         errors["name"] = "is too long; at most 200 characters"
-    for name, (least, most) in LIMITS.items():
-        if not least <= getattr(spec, name) <= most:
-            errors[name] = f"must be between {least} and {most}"
-    if spec.priority > 0 and not can(actor, Can.PRIORITISE):
+    errors |= asking.problems(asking.resources_of(spec), cluster=spec.cluster)
+    least, most = PRIORITIES
+    if not least <= spec.priority <= most:
+        errors["priority"] = f"must be between {least} and {most}"
+    elif spec.priority > 0 and not can(actor, Can.PRIORITISE):
         errors["priority"] = "above 0 is given by moderators; use 0 or less"
     try:
         software = get_software(spec.software)
@@ -100,7 +105,8 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         "keep_files": spec.keep_files,
         "automatic_retries": spec.automatic_retries,
         "copied_from": spec.copied_from,
-        **{name: getattr(spec, name) for name in LIMITS},
+        "priority": spec.priority,
+        **asking.columns(spec),
         **science,
         "run_count": count_of(science["sweep"]),
     }
@@ -272,9 +278,7 @@ def duplicate(calculation: Calculation, *, actor: User) -> Calculation:
         sweep=calculation.sweep,
         analyses=calculation.analyses,
         cluster=calculation.cluster,
-        cores=calculation.cores,
-        memory_mib=calculation.memory_mib,
-        walltime_s=calculation.walltime_s,
+        **asking.columns(calculation),
         automatic_retries=calculation.automatic_retries,
         copied_from=calculation,
     )

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from calculations.models import Calculation, Event, LabSettings, Run
 from calculations.policy import may_review, review_reason
+from calculations.services import asking
 from calculations.services.advance import advance
 from calculations.services.execution import settle
 from calculations.services.lifecycle import lock
@@ -75,8 +76,7 @@ def preview(
     software = get_software(calculation.software)
     planned = plan_at(software, calculation.parameters, sweep, [point for point, _ in continued])
     trial = Calculation(
-        cores=calculation.cores,
-        walltime_s=calculation.walltime_s,
+        **asking.columns(calculation),
         run_count=len(runs) + len(points),
     )
     new = tuple(NewRun(run, before) for run, (_, before) in zip(planned, continued, strict=True))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
 from calculations.models import Calculation, InputFile, LabSettings, Run
 from calculations.policy import may_review, review_reason
+from calculations.services import asking
 from calculations.services.advance import Move, advance, advance_all
+from calculations.services.drafts import clusters
 from calculations.services.pseudo_families import families, missing_words
 from calculations.services.sweeps import PlannedRun, needed_files, plan_of, pseudopotentials_of
 from calculations.signals import work_queued
@@ -70,8 +73,9 @@ def check_ready(calculations: Sequence[Calculation]) -> None:
             "calculation_id", "name"
         ):
             present.setdefault(pk, set()).add(name)
+    anywhere = list(clusters().filter(enabled=True)) if _any_cluster(calculations) else []
     for calculation in calculations:
-        errors = _cluster_errors(calculation)
+        errors = _cluster_errors(calculation, anywhere)
         missing = [
             n for n in with_files[calculation.pk] if n not in present.get(calculation.pk, ())
         ]
@@ -91,11 +95,17 @@ def _what_to_do(calculation: Calculation, missing: Sequence[str]) -> str:
     return "; ".join(words)
 
 
-def _cluster_errors(calculation: Calculation) -> dict[str, str]:
+def _any_cluster(calculations: Sequence[Calculation]) -> bool:
+    return any(calculation.cluster_id is None for calculation in calculations)
+
+
+def _cluster_errors(calculation: Calculation, anywhere: Sequence[Any]) -> dict[str, str]:
     cluster = calculation.cluster
     software = get_software(calculation.software)
     if cluster is None:
         words = software.unsupported(calculation.parameters, "")
+        offering = [one for one in anywhere if one.offers(calculation.software)]
+        words = words or asking.nobody_can(offering, calculation.resources)
         return {"cluster": words} if words else {}
     if not cluster.enabled:
         note = f" ({cluster.maintenance_note})" if cluster.maintenance_note else ""
@@ -103,8 +113,10 @@ def _cluster_errors(calculation: Calculation) -> dict[str, str]:
     if cluster.last_exchange_at and not cluster.offers(calculation.software):
         return {"cluster": f"{cluster.name} does not have {calculation.software}; choose another"}
     version = str(cluster.software.get(calculation.software, {}).get("version") or "unknown")
-    words = software.unsupported(calculation.parameters, version)
-    return {"cluster": f"{cluster.name} {words}"} if words else {}
+    if words := software.unsupported(calculation.parameters, version):
+        return {"cluster": f"{cluster.name} {words}"}
+    words = asking.cluster_problem(cluster, calculation.resources)
+    return {"cluster": words} if words else {}
 
 
 @transaction.atomic

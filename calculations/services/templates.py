@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from calculations.models import Calculation, Template
+from calculations.services import asking
 from calculations.services.drafts import clusters
 from calculations.software.parameters import InvalidParameters
 from calculations.software.registry import UnknownSoftware, get_software
@@ -23,9 +24,7 @@ KEPT = (
     "parameters",
     "sweep",
     "analyses",
-    "cores",
-    "memory_mib",
-    "walltime_s",
+    *asking.NAMES,
     "keep_files",
     "automatic_retries",
 )

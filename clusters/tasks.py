@@ -11,7 +11,7 @@ import redis
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from clusters import leases, placement, retention, silence, summaries
+from clusters import leases, placement, retention, silence, summaries, usage
 from clusters.transports.queue import answer_node
 from labportal.common.wake import redis_client
 
@@ -31,6 +31,18 @@ def place() -> int:
     except redis.RedisError as error:
         log.warning("Redis does not answer: %s", error)
     return placement.place()
+
+
+@shared_task
+def explain_queue() -> int:
+    """A round of placement that also says anew of each run why it waits."""
+    return placement.place(explain=True)
+
+
+@shared_task
+def rebuild_usage() -> int:
+    """Heal what a crash between an end and its charge left out."""
+    return usage.rebuild()
 
 
 def want_place(**_: Any) -> None:

@@ -30,7 +30,7 @@ class Periodic:
 
 
 SCHEDULE = (
-    Periodic("place queued runs", "clusters.tasks.place", 10),
+    Periodic("place queued runs", "clusters.tasks.explain_queue", 10),
     Periodic("sign in where it is time", "clusters.transports.ssh.tasks.exchange_due", 5),
     Periodic("expire leases", "clusters.tasks.expire_leases", LEASE_WATCH_S),
     Periodic("send e-mails", "notifications.sweep", 30),
@@ -40,6 +40,7 @@ SCHEDULE = (
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
     Periodic("forget old sign-ins", "clusters.transports.ssh.tasks.forget_old", HOUR),
     Periodic("empty the bin of drafts", "calculations.tasks.empty_bin", HOUR),
+    Periodic("count use anew", "clusters.tasks.rebuild_usage", DAY),
     Periodic("schedule purges", "clusters.tasks.schedule_purges", HOUR),
     Periodic("forget expired sessions", "labportal.common.tasks.forget_expired", DAY),
     Periodic("forget expired tokens", "accounts.forget_expired", DAY),

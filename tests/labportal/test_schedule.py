@@ -26,7 +26,7 @@ def test_the_database_follows_the_list_and_leaves_others_alone() -> None:
     names = set(PeriodicTask.objects.values_list("name", flat=True))
     assert names >= {entry.name for entry in schedule.SCHEDULE} | {"the lab's own"}
     assert "labportal: of last year" not in names
-    placing = PeriodicTask.objects.get(task="clusters.tasks.place")
+    placing = PeriodicTask.objects.get(task="clusters.tasks.explain_queue")
     assert (placing.interval.every, placing.expire_seconds, placing.enabled) == (10, 10, True)
 
 

@@ -81,6 +81,8 @@ def _show(app: App, found: Any, document: dict[str, Any]) -> None:
     click.echo(f"{found.number} {cell(found.name)}: {state_words(found.state)}")
     if document["reason"]:
         click.echo(f"  {cell(document['reason'])}")
+    if document.get("waits_for"):
+        click.echo(f"  {cell(document['waits_for'])}")
     if document["description"]:
         click.echo(f"  {cell(document['description'])}")
     facts = {
@@ -103,7 +105,13 @@ def _show(app: App, found: Any, document: dict[str, Any]) -> None:
         value = f"{cell(quantity['value'])} {quantity['unit']}".rstrip()
         click.echo(f"{cell(quantity['label'])}: {value}")
     rows = [
-        [r["index"] + 1, state_words(r["state"]), r["point"], r["cluster"], r["reason"]]
+        [
+            r["index"] + 1,
+            state_words(r["state"]),
+            r["point"],
+            r["cluster"],
+            r.get("waits_for") or r["reason"],
+        ]
         for r in document["runs"]
     ]
     if rows:

@@ -11,7 +11,7 @@ from typing import Any
 
 from calculations.software.base import Resources
 from clusters.agent.allotment import of_type
-from labportal.common.templatetags.labportal import duration
+from labportal.common.templatetags.labportal import duration, mebibytes
 
 Capacity = Mapping[str, Any]
 
@@ -174,7 +174,7 @@ def _too_many(asked: int, there: int, what: str, where: str = "") -> str:
 
 
 def _too_much_memory(asked: int, there: int, where: str = "") -> str:
-    return f"has {gibibytes(there)} of memory{where}, and {gibibytes(asked)} are asked for"
+    return f"has {mebibytes(there)} of memory{where}, and {mebibytes(asked)} are asked for"
 
 
 def plural(what: str, count: int) -> str:
@@ -183,7 +183,3 @@ def plural(what: str, count: int) -> str:
         return what
     first, _, rest = what.partition(" ")
     return f"{first}s{' ' if rest else ''}{rest}"
-
-
-def gibibytes(mib: float) -> str:
-    return f"{mib / 1024:.3g} GiB" if mib >= 1024 else f"{mib:.0f} MiB"

@@ -15,9 +15,10 @@ from django.db import connection
 from calculations.models import Run
 from calculations.software.base import Resources
 from calculations.states import RunState
-from clusters.abilities import gibibytes, plural
+from clusters.abilities import plural
 from clusters.ranking import Ask, Plan, Reason, Shape, Why
 from clusters.rooms import Free, Room
+from labportal.common.templatetags.labportal import mebibytes
 
 LONGEST = Run._meta.get_field("waits_for").max_length
 EXACT = 20  # so many runs before it are counted; beyond, in steps, lest each end rewrites them all
@@ -100,7 +101,7 @@ def _lack(need: Resources, room: Room) -> tuple[str, str]:
             left = _whole(there)
             return f"{asked} {plural(what, asked)}", f"{left} {'is' if left == 1 else 'are'} free"
     if need.memory_mib > free.memory_mib:
-        return f"{gibibytes(need.memory_mib)} of memory", _memory(free)
+        return f"{mebibytes(need.memory_mib)} of memory", _memory(free)
     return "its turn", "what is free is kept for a wider run"
 
 
@@ -109,7 +110,7 @@ def _gpu(need: Resources) -> str:
 
 
 def _memory(free: Free) -> str:
-    return f"{gibibytes(max(0.0, free.memory_mib))} are free"
+    return f"{mebibytes(max(0.0, free.memory_mib))} are free"
 
 
 def _whole(amount: float) -> int:

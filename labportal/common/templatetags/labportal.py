@@ -114,6 +114,17 @@ def file_size(value: Any) -> str:
     return f"{size:.1f} TB"
 
 
+@register.filter
+def mebibytes(value: Any) -> str:
+    """Return an amount of memory in MiB as 512 MiB, 1.5 GiB, 1 536 GiB."""
+    size = _real(value)
+    if size is None:
+        return NOTHING
+    if size < 1024:
+        return f"{size:.0f} MiB"
+    return f"{_grouped(f'{size / 1024:.2f}'.rstrip('0').rstrip('.'), negative=False)} GiB"
+
+
 @register.simple_tag
 def vendor_script(name: str, *, module: bool = False) -> SafeString:
     """Load a third-party script, deferred: {% vendor_script "uplot/uPlot.iife.min.js" %}."""

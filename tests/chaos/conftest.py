@@ -1,21 +1,25 @@
-"""One lab for all that can be mended within a lease; every test leaves it whole."""
+"""One lab of each kind for all scenarios of a test process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.chaos.lab import Lab, open_lab
+from tests.chaos.lab import Lab
+from tests.chaos.scenarios import open_lab_of
 
 
 @pytest.fixture(scope="session")
-def _lab() -> Iterator[Lab]:
-    with open_lab(LABPORTAL_LEASE_S="60") as lab:
+def labs() -> Iterator[Callable[[str], Lab]]:
+    """Return a lab by its name, opened where it was not yet."""
+    opened: dict[str, Lab] = {}
+    with contextlib.ExitStack() as stack:
+
+        def lab(name: str) -> Lab:
+            if name not in opened:
+                opened[name] = stack.enter_context(open_lab_of(name))
+            return opened[name]
+
         yield lab
-
-
-@pytest.fixture
-def lab(_lab: Lab) -> Iterator[Lab]:
-    yield _lab
-    _lab.tidy()

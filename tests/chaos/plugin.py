@@ -1,8 +1,8 @@
 """A program whose every execution leaves a mark, and which waits wherever a test holds it.
 
 The parameter `folder` names a folder of marks: a line in `ran` per execution; `in-<step>` says that
-a step has begun; while `hold-<step>` exists the step waits (prepare, run, judge). The agent carries
-this file: standard library only.
+a step has begun; while `hold-<step>` exists the step waits (prepare, run, judge). Where it holds
+`keep`, a file is sent to the portal. The agent carries this file: standard library only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from calculations.software.parameters import Kind, Parameter
 from calculations.software.results import Exit, Outcome, Quantity, Results, Verdict
 
 LONGEST_S = 60.0
+# The working directory names run and attempt, so that a mark tells which attempt was executed.
 PROGRAM = """
-echo "$$" >>"$0/ran"
+pwd >>"$0/ran"
 while [ -e "$0/hold-run" ]; do sleep 0.02; done
 sleep "$1"
+[ ! -e "$0/keep" ] || cat "$0/keep" >kept.txt
 """
 
 
@@ -34,6 +36,7 @@ class Chaos(Software):
         Parameter("failures", "Tries that fail", Kind.INTEGER, default=0, required=False),
         Parameter("tries", "Tries so far", Kind.INTEGER, default=0, required=False),
     )
+    retrieve = ("kept.txt",)
     retried = ("not_yet",)
     main_result = "executions"
 

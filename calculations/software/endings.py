@@ -33,6 +33,21 @@ DISK_FULL = re.compile(
 )
 
 
+# By the word of a batch scheduler, whatever the program itself has left: code, message, remedy.
+BY_SCHEDULER = {
+    "out_of_memory": (
+        "out_of_memory",
+        "The scheduler ended the run since it needed more memory than it had asked for.",
+        "Ask for more memory, or make the calculation smaller.",
+    ),
+    "cancelled": (
+        "cancelled_outside",
+        "The job was cancelled in the cluster's queue, not by this portal.",
+        "Ask the operator of the cluster why, or submit the run again.",
+    ),
+}
+
+
 class EndedCase(Protocol):
     """What a verdict knows of a run: how it ended, and how an outcome is made of it."""
 
@@ -67,6 +82,14 @@ def ending_words(exit: Exit) -> str:
     code = "an unknown exit code" if exit.code is None else f"exit code {exit.code}"
     signal = signal_of(exit)
     return code if signal is None else f"{code} ({SIGNALS.get(signal, f'signal {signal}')})"
+
+
+def ended_by_scheduler(exit: Exit, evidence: Iterable[str]) -> Outcome | None:
+    """Return the outcome that a scheduler's word makes certain, None where the program's output has
+    to be read.
+    """
+    known = BY_SCHEDULER.get(exit.ending)
+    return known and Outcome(Verdict.FAILED, *known, tuple(evidence))
 
 
 def cancelled(case: EndedCase) -> Outcome | None:

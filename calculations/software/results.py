@@ -62,13 +62,15 @@ class Outcome:
 @dataclass(frozen=True)
 class Exit:
     """How the program ended: `code` as the shell gives it (128 + signal where killed), None where
-    unknown.
+    unknown. `ending` is what a batch scheduler says of it: "out_of_memory", "timeout", "cancelled";
+    "" where nothing more than the code.
     """
 
     code: int | None
     signal: int | None = None
     timed_out: bool = False
     cancelled: bool = False
+    ending: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Analysis, RunSpec, Software
 from calculations.software.canonical import not_finite, results_sha256
+from calculations.software.endings import ended_by_scheduler
 from calculations.software.execution import execute
 from calculations.software.graph import order_analyses
 from calculations.software.results import Exit, Outcome, Results, Verdict
@@ -28,19 +30,27 @@ EMPTY: dict[str, Any] = {"quantities": [], "datasets": []}
 
 
 def evaluate(
-    software: Callable[[str], Software], spec: RunSpec, folder: Path, exit: Exit, memory: str = ""
+    software: Callable[[str], Software],
+    spec: RunSpec,
+    folder: Path,
+    exit: Exit,
+    memory: str = "",
+    evidence: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return outcome, results and analyses of an attempt as JSON. Never raises on what a plug-in
     does.
 
-    `memory` says why the program was ended for its use of memory, empty where it was not.
+    `memory` says why the program was ended for its use of memory, empty where it was not;
+    `evidence` is what a scheduler says of the end, where it brought it about.
     """
     try:
         plugin = software(spec.software)
-        if memory:
-            outcome, results = _too_much_memory(memory), plugin.extract(folder)
+        imposed = _too_much_memory(memory) if memory else ended_by_scheduler(exit, evidence)
+        if imposed is not None:
+            outcome, results = imposed, plugin.extract(folder)
         else:
             outcome, results = plugin.assess(folder, exit)
+            outcome = replace(outcome, evidence=(*outcome.evidence, *evidence))
         analyses: list[dict[str, Any]] = []
         if outcome.verdict is Verdict.VALID:
             analyses = _analyse(plugin.analyses, spec, results)

@@ -32,12 +32,14 @@ class Reporting:
         """Judge and extract, and analyse what is valid."""
         found = record.report["exit"]
         memory = record.report.get("stopped", "") if record.stop is Stop.MEMORY else ""
-        exit = Exit(found["code"], found["signal"], found["timed_out"])
+        ending = found.get("ending", "")
+        exit = Exit(found["code"], found["signal"], found["timed_out"], ending=ending)
+        said = record.report.get("accounting", {}).get("evidence", ()) if ending else ()
         workspace = self.preparation.workspace
         folder, software = workspace.folder(*record.key), self.preparation.software
 
         def task() -> dict[str, Any]:
-            report = evaluate(software, RunSpec.from_json(record.spec), folder, exit, memory)
+            report = evaluate(software, RunSpec.from_json(record.spec), folder, exit, memory, said)
             return {**report, "disk_bytes": workspace.disk_bytes(record.run)}
 
         self.lifecycle.work(record, task, self._evaluated)

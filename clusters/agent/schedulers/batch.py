@@ -174,6 +174,9 @@ class BatchScheduler(Scheduler):
             self._next_poll = now + self.options.poll_s
             self._ask_queue(living, now)
         over = [tracked for tracked in living if tracked.seems_over]
+        for tracked in over:
+            tracked.printed = self.submitter.printed(tracked.job)
+            tracked.said = self.dialect.ending_in(tracked.printed)
         if over and now >= self._next_books:
             self._next_books = now + max(self.options.poll_s / BOOKS_SHARE, 0.2)
             self._ask_books(over, now)
@@ -285,8 +288,7 @@ class BatchScheduler(Scheduler):
         """Write down what stands of a job; return whether that is another thing than before."""
         standing = conclude(tracked, self.options, now, kind=self.kind)
         if standing.status in (Status.ENDED, Status.VANISHED):
-            tracked.printed = self.submitter.clean(tracked.job)
-            standing = conclude(tracked, self.options, now, kind=self.kind)
+            self.submitter.clean(tracked.job)
             if standing.status is Status.VANISHED or standing.ending in NEVER_AGAIN:
                 self._bury(tracked)
         before, tracked.standing = tracked.standing, standing

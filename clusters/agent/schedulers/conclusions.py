@@ -47,7 +47,8 @@ class Tracked:
     exited_at: float | None = None
     cpu_s: float | None = None
     has_begun: bool = False
-    printed: str = ""
+    printed: str = ""  # by the scheduler, into the job's own output
+    said: Ending = Ending.NORMAL  # there
 
     @property
     def over(self) -> bool:
@@ -118,12 +119,12 @@ def conclude(tracked: Tracked, options: Options, now: float, *, kind: str) -> St
 def _facts(tracked: Tracked) -> Accounting | None:
     """What is known of the end: the books where they know it, else the queue's last word."""
     if tracked.books is not None and tracked.books.ended:
-        return tracked.books
+        return _as_said(tracked, tracked.books)
     state = tracked.state
     if state is None or state.status is not Status.ENDED:
         return None
     code = state.exit_code
-    return Accounting(
+    facts = Accounting(
         state=state.state,
         ended=True,
         ending=state.ending,
@@ -135,6 +136,14 @@ def _facts(tracked: Tracked) -> Accounting | None:
         finished_at=state.finished_at,
         evidence=(f"the queue says {state.state} {state.reason}".strip(),),
     )
+    return _as_said(tracked, facts)
+
+
+def _as_said(tracked: Tracked, facts: Accounting) -> Accounting:
+    """Let what stands in the output speak where the state says no more than that it failed."""
+    if tracked.said is Ending.NORMAL or facts.ending not in (Ending.NORMAL, Ending.CANCELLED):
+        return facts
+    return replace(facts, ending=tracked.said)
 
 
 def _settled(tracked: Tracked, options: Options, now: float) -> bool:

@@ -172,6 +172,12 @@ class Dialect(ABC):
     def parse_spare_accounting(self, answer: Answer) -> Books | None:
         return None
 
+    def ending_in(self, printed: str) -> Ending:
+        """Return the ending of which the scheduler's own lines in a job's output tell; NORMAL where
+        they tell of none.
+        """
+        return Ending.NORMAL
+
     # Finding again what may have been submitted
 
     @abstractmethod

@@ -14,7 +14,7 @@ from typing import Any
 
 from calculations.software.base import Resources
 from clusters.agent.commands import Answer
-from clusters.agent.schedulers.base import SubmissionRefused, TryLater
+from clusters.agent.schedulers.base import Ending, SubmissionRefused, TryLater
 from clusters.agent.schedulers.dialect import (
     Books,
     Dialect,
@@ -35,7 +35,12 @@ from clusters.agent.schedulers.slurm_text import (
     rows,
     shown,
 )
-from clusters.agent.schedulers.slurm_words import NO_CONTACT, NOT_NOW
+from clusters.agent.schedulers.slurm_words import (
+    MEMORY_WORDS,
+    NO_CONTACT,
+    NOT_NOW,
+    TIME_WORDS,
+)
 
 QUEUE = MARK.join(["%i", "%T", "%r", "%S", "%e", "%P", "%N", "%V", "%j"])
 LOOKUP = MARK.join(["%F", "%j"])
@@ -166,6 +171,12 @@ class Slurm(Dialect):
             return None
         found = rows(answer.out, 2)
         return ids_by_name([id.partition("_")[0], name] for id, name in found)
+
+    def ending_in(self, printed: str) -> Ending:
+        """Sites without control groups kill for memory, and then book a launch that failed."""
+        if MEMORY_WORDS.search(printed):
+            return Ending.OUT_OF_MEMORY
+        return Ending.TIMEOUT if TIME_WORDS.search(printed) else Ending.NORMAL
 
     def cancel_arguments(self, ids: Sequence[str]) -> list[str]:
         return ["scancel", "--quiet", *ids]

@@ -30,8 +30,10 @@ ENDINGS = {
 HOPELESS = re.compile(
     r"AccountNotAllowed|BadConstraints|InvalidAccount|InvalidQOS|PartitionConfig|PartitionNodeLimit"
     r"|PartitionTimeLimit|QOSNotAllowed|QOSMin\w+|(QOS|Assoc)Max\w*PerJob\w*|AssociationNotFound"
-    r"|(QOS|Assoc)MaxWallDuration\w*"
+    r"|(QOS|Assoc)MaxWallDuration\w*|.*\bnot permitted to use this partition\b.*"
 )
+MEMORY_WORDS = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]?kill", re.IGNORECASE)
+TIME_WORDS = re.compile(r"CANCELLED AT \S+ DUE TO TIME LIMIT")
 LAUNCH_FAILED = re.compile(r"launch[_ ]failed", re.IGNORECASE)
 REASONS = {
     "AssocGrpBillingMinutes": "the account's computing time is used up",

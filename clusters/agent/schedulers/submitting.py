@@ -267,19 +267,22 @@ class Submitter:
             os.close(lock)
         return False
 
-    def clean(self, job: Job) -> str:
-        """Forget a job that is over; return what the scheduler itself has printed of it."""
-        known = read_note(job.control, SUBMITTED) or read_note(job.control, INTENT)
-        if known is None:
-            return ""
-        self._absent_since.pop(known.name, None)
-        ending = "" if known.index is None else f".{known.index}"
-        output = self.spool / f"{known.name}.out{ending}"
-        text = ""
+    def printed(self, job: Job) -> str:
+        """Return what the scheduler itself has written into a job's output, its end at least."""
         with contextlib.suppress(OSError):
-            text = read_end(output)
-            output.unlink()
-        return text
+            return read_end(self._output(job))
+        return ""
+
+    def clean(self, job: Job) -> None:
+        """Forget a job that is over."""
+        with contextlib.suppress(OSError):
+            self._output(job).unlink()
+
+    def _output(self, job: Job) -> Path:
+        known = read_note(job.control, SUBMITTED) or read_note(job.control, INTENT)
+        name = known.name if known is not None else job.name
+        array = known is not None and known.index is not None
+        return self.spool / (f"{name}.out.{known.index}" if array else f"{name}.out")
 
     def _unlink(self, name: str) -> None:
         for kind in ("sh", "lock"):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,15 @@ def portal() -> Iterator[FakePortal]:
 class AgentProcess:
     """One agent's settings and folder; started and killed as often as a test wants."""
 
-    def __init__(self, folder: Path, portal: FakePortal, settings: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        portal: FakePortal,
+        settings: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self.variables = dict(variables or {})
         self.work = folder / "work"
         self.config = folder / "agent.ini"
         self.process: subprocess.Popen[bytes] | None = None
@@ -62,7 +69,12 @@ class AgentProcess:
 
     def environment(self) -> dict[str, str]:
         software = "probe=tests.clusters.agent.probe:Probe,noop=bench.noop:Noop"
-        return {**os.environ, "PYTHONPATH": str(REPOSITORY), "LABPORTAL_SOFTWARE": software}
+        return {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "LABPORTAL_SOFTWARE": software,
+            **self.variables,
+        }
 
     def start(self) -> AgentProcess:
         self.process = subprocess.Popen(

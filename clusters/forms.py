@@ -41,6 +41,38 @@ class ClusterForm(forms.Form):
     )
 
 
+def _cap(label: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        label=label,
+        min_value=1,
+        max_value=10_000,
+        required=False,
+        widget=_number(),
+        help_text="Empty: no limit.",
+    )
+
+
+def _price(label: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        min_value=0,
+        max_digits=10,
+        decimal_places=4,
+        required=False,
+        widget=_text(inputmode="decimal"),
+        help_text="Empty: it costs nothing.",
+    )
+
+
+class EditForm(ClusterForm):
+    """What else may be said of a cluster once it is there: caps and prices."""
+
+    max_runs_per_user = _cap("Runs at once for each person")
+    max_runs_per_project = _cap("Runs at once for each project")
+    price_core_hour = _price("Price of a core-hour")
+    price_gpu_hour = _price("Price of a GPU-hour")
+
+
 class RegisterForm(ClusterForm):
     name = forms.CharField(
         max_length=60,

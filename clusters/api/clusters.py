@@ -60,8 +60,7 @@ class ClusterViewSet(viewsets.ViewSet):
         cluster = cluster_of(request, name, Can.MANAGE_CLUSTERS)
         asked = shapes.EditSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        present = {"description": cluster.description, "max_runs": cluster.max_runs}
-        services.edit(cluster, **{**present, **asked.validated_data}, actor=request.user)
+        services.edit(cluster, **asked.validated_data, actor=request.user)
         return self._answer(cluster)
 
     @extend_schema(parameters=[NAME], responses={204: None})

@@ -40,6 +40,10 @@ class ClusterSerializer(serializers.Serializer):
     agent_host = serializers.CharField(source="cluster.agent_host")
     clock_skew_s = serializers.FloatField(source="cluster.clock_skew_s")
     max_runs = serializers.IntegerField(source="cluster.max_runs")
+    max_runs_per_user = serializers.IntegerField(source="cluster.max_runs_per_user")
+    max_runs_per_project = serializers.IntegerField(source="cluster.max_runs_per_project")
+    price_core_hour = serializers.DecimalField(10, 4, source="cluster.price_core_hour")
+    price_gpu_hour = serializers.DecimalField(10, 4, source="cluster.price_gpu_hour")
     slots = serializers.IntegerField()
     slots_used = serializers.IntegerField(source="leased")
     hardware = serializers.CharField()
@@ -63,9 +67,19 @@ class RegisterSerializer(serializers.Serializer):
     max_runs = serializers.IntegerField(required=False, allow_null=True, default=None)
 
 
+def _price() -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=10, decimal_places=4, min_value=0, required=False, allow_null=True
+    )
+
+
 class EditSerializer(serializers.Serializer):
     description = serializers.CharField(required=False, allow_blank=True, max_length=2000)
     max_runs = serializers.IntegerField(required=False, allow_null=True)
+    max_runs_per_user = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    max_runs_per_project = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    price_core_hour = _price()
+    price_gpu_hour = _price()
 
 
 class NoteSerializer(serializers.Serializer):

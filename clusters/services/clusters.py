@@ -4,6 +4,9 @@ clusters work is in `operation`.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
@@ -17,6 +20,16 @@ from labportal.audit.services import record
 from labportal.common.errors import InvalidInput, WrongMoment
 from labportal.realtime.events import publish
 
+EDITABLE = frozenset(
+    {
+        "description",
+        "max_runs",
+        "max_runs_per_user",
+        "max_runs_per_project",
+        "price_core_hour",
+        "price_gpu_hour",
+    }
+)
 RESERVED_NAMES = frozenset({"new"})  # pages beside those of the clusters
 
 
@@ -40,14 +53,25 @@ def register(
 
 
 @transaction.atomic
-def edit(cluster: Cluster, *, description: str, max_runs: int | None, actor: User) -> None:
+def edit(cluster: Cluster, *, actor: User, **values: Any) -> None:
+    """Change what is given of EDITABLE. Raises InvalidInput."""
     require(actor, Can.MANAGE_CLUSTERS)
-    cluster.description, cluster.max_runs = description.strip(), max_runs
+    changed = {}
+    for name in EDITABLE & values.keys():
+        value = values[name].strip() if isinstance(values[name], str) else values[name]
+        if getattr(cluster, name) != value:
+            changed[name] = [_plain(getattr(cluster, name)), _plain(value)]
+            setattr(cluster, name, value)
     check(cluster)
-    cluster.save(update_fields=["description", "max_runs"])
-    record(actor, "cluster.edit", target=cluster.name, detail={"max_runs": max_runs})
+    if changed:
+        cluster.save(update_fields=list(changed))
+        record(actor, "cluster.edit", target=cluster.name, detail=changed)
     tell(cluster)
     ask_for_placement()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal) else value
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.forms import ClusterForm, RegisterForm
+from clusters.forms import EditForm, RegisterForm
 from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
 from clusters.selectors import logs, metrics, storage
@@ -89,8 +89,8 @@ def cluster_register(request: HttpRequest) -> HttpResponse:
 @needs(Can.MANAGE_CLUSTERS)
 def cluster_edit(request: HttpRequest, name: str) -> HttpResponse:
     cluster = card_of(request, name).cluster
-    initial = {"description": cluster.description, "max_runs": cluster.max_runs}
-    form = ClusterForm(request.POST or None, initial=initial)
+    initial = {name: getattr(cluster, name) for name in services.EDITABLE}
+    form = EditForm(request.POST or None, initial=initial)
     if request.method == "POST" and submit(
         form, lambda data: services.edit(cluster, **data, actor=request.user)
     ):

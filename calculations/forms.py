@@ -303,6 +303,13 @@ class SettingsForm(forms.ModelForm):
             "metrics_raw_hours",
             "metrics_minutes_days",
             "metrics_hours_days",
+            "half_life_days",
+            "aging_days",
+            "gpu_weight",
+            "runs_per_user",
+            "runs_per_project",
+            "price_tolerance_percent",
+            "dearer_after_min",
         )
         widgets = {name: forms.TextInput({"class": "form-control"}) for name in fields}
         help_texts = {

@@ -23,9 +23,18 @@ def test_an_admin_changes_the_settings_on_record(root: Any) -> None:
         "metrics_raw_hours": "24",
         "metrics_minutes_days": "40",
         "metrics_hours_days": "400",
+        "half_life_days": "14",
+        "aging_days": "2",
+        "gpu_weight": "16",
+        "runs_per_user": "20",
+        "runs_per_project": "",
+        "price_tolerance_percent": "10",
+        "dearer_after_min": "0",
     }
     post(as_person(root), "lab-settings", **values)
-    assert LabSettings.current().auto_approve_core_hours == 2.5
+    found = LabSettings.current()
+    assert found.auto_approve_core_hours == 2.5
+    assert (found.half_life_days, found.runs_per_user, found.runs_per_project) == (14, 20, None)
     assert AuditEntry.objects.filter(verb="settings.change").exists()
 
 

@@ -47,14 +47,27 @@ class FileSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
+class AbleSerializer(serializers.Serializer):
+    """A cluster that has the program; `why_not` says why it can never run this, empty where it
+    can.
+    """
+
+    cluster = serializers.CharField()
+    why_not = serializers.CharField(allow_blank=True)
+
+
 class EstimateSerializer(serializers.Serializer):
-    """`core_hours` is the most that it may use, `longest_s` the time if every run takes its limit;
-    `review` says why a moderator must agree, empty where the rule approves.
+    """`core_hours` and `gpu_hours` are the most that it may use, `price` what they cost on the
+    cluster that is chosen, `longest_s` the time if every run takes its limit; `review` says why a
+    moderator must agree, empty where the rule approves.
     """
 
     axes = AxisSerializer(many=True)
     runs = PlannedSerializer(many=True)
     core_hours = serializers.FloatField()
+    gpu_hours = serializers.FloatField()
+    price = serializers.FloatField(allow_null=True)
+    clusters = AbleSerializer(many=True)
     longest_s = serializers.IntegerField()
     review = serializers.CharField(allow_blank=True)
     needed_files = serializers.ListField(child=serializers.CharField())
@@ -86,11 +99,24 @@ def _estimate(trial: Calculation, number: int) -> dict[str, Any]:
         "axes": axes_of(trial),
         "runs": runs,
         "core_hours": trial.core_hours_limit,
+        "gpu_hours": trial.gpu_hours_limit,
+        "price": trial.price_limit,
+        "clusters": _clusters(trial),
         "longest_s": trial.walltime_s * chain_depth(trial.sweep),
         "review": review_reason(trial, LabSettings.current()),
         "needed_files": list(needed_files(trial)),
         "files": input_files(software, trial.parameters, trial.sweep, number - 1),
     }
+
+
+def _clusters(trial: Calculation) -> list[dict[str, str]]:
+    """The chosen cluster, or all that are enabled."""
+    known = [trial.cluster] if trial.cluster else drafts.clusters().filter(enabled=True)
+    return [
+        {"cluster": one.name, "why_not": one.why_never(trial.resources)}
+        for one in known
+        if one.offers(trial.software)
+    ]
 
 
 urlpatterns = [

@@ -31,6 +31,7 @@ from calculations.views.finding import find
 from calculations.views.input_file import filled_from_file
 from calculations.views.plan import Experience, Plan, experience, plan_of
 from calculations.views.pseudo_choice import Choice, choice_of, first_family
+from calculations.views.site import Site, site_of
 from calculations.views.templates import offered, started
 from calculations.views.verbs import said
 from labportal.accounts.decorators import needs
@@ -50,6 +51,8 @@ class Estimate:
     plan: Plan | None
     experience: Experience | None
     core_hours: float
+    gpu_hours: float
+    price: float | None
     tries: int
     longest: timedelta
     review: str
@@ -61,6 +64,7 @@ class Estimate:
     files: list[PreviewFile]
     run_number: int
     notes: list[str]
+    site: Site
 
 
 @needs(Can.CREATE_CALCULATION)
@@ -270,6 +274,8 @@ def _estimate(
         plan=plan_of(software, sweep),
         experience=seen,
         core_hours=trial.core_hours_limit,
+        gpu_hours=trial.gpu_hours_limit,
+        price=trial.price_limit,
         tries=1 + trial.automatic_retries,
         longest=timedelta(seconds=trial.walltime_s * depth),
         review=policy.review_reason(trial, LabSettings.current()) if columns else "",
@@ -281,6 +287,7 @@ def _estimate(
         files=input_files(software, parameters, sweep, number - 1) if parameters else [],
         run_number=number,
         notes=_notes(software, columns),
+        site=site_of(form, trial.resources if columns else None),
     )
 
 

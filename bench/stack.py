@@ -233,20 +233,25 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
-        """Start a node of the carrier queue with the key of a cluster, which must have been issued
-        for it; `name` tells apart what is started with the same key.
+        """Start a node of the carrier queue with the key of a cluster that is among `nodes`; it ends
+        where it imports Django. `name` tells apart what is started with the same key.
         """
         _, cluster, key = self.keys[number]
+        work = self.home / f"work-{name}" if name else self.work(number)
         name = name or f"node-{number}"
+        trap = self.home / "without-django" / "django.py"
+        trap.parent.mkdir(exist_ok=True)
+        trap.write_text("import os\nprint('a node imports Django', flush=True)\nos._exit(99)\n")
         config = self.home / f"{name}.ini"
         config.write_text(
             f"[portal]\nurl = {self.url}\nkey = {key}\n"
             f"[queue]\nname = {cluster}\nbroker = {self.broker}\n"
-            f"[agent]\ncarrier = queue\nwork = {self.home / f'work-{name}'}\n"
+            f"[agent]\ncarrier = queue\nwork = {work}\n"
             f"slots = {slots}\ncores = {max(slots, 4)}\n"
         )
         config.chmod(0o600)
         command = [sys.executable, "-m", "clusters.node", "--queue", cluster]
+        environment = {"PYTHONPATH": str(trap.parent), **(environment or {})}
         self.start(name, [*command, "--config", str(config), "--quiet"], environment)
 
     @property

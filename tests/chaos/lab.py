@@ -236,7 +236,11 @@ class Lab(Book):
 def open_lab(*kinds: str, **environment: str) -> Iterator[Lab]:
     """A lab with a cluster of each kind; all but the first begin when they are asked for."""
     told = {"LABPORTAL_SOFTWARE": "chaos=tests.chaos.plugin:Chaos", **environment}
-    with Stack(clusters=len(kinds), environment=told) as stack, Proxy(stack.port) as proxy:
+    nodes = [n for n, kind in enumerate(kinds) if SITES[kind].carrier == "queue"]
+    with (
+        Stack(clusters=len(kinds), nodes=nodes, environment=told) as stack,
+        Proxy(stack.port) as proxy,
+    ):
         lab = Lab(stack, proxy, kinds)
         try:
             lab.start()

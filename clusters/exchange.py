@@ -42,6 +42,7 @@ from labportal.realtime.events import publish
 
 MAX_EXECUTE = 200
 OTHER_AGENT_S = 30
+REMEMBERED_BOOTS = 8
 MEAN_WEIGHT = 0.2  # of the newest run in the cluster's mean run time
 
 
@@ -55,6 +56,12 @@ class OtherAgent(DomainError):
     status = 409
     title = "Another agent uses this key"
     default_code = "other-agent"
+
+
+class NewerBoot(DomainError):
+    status = 409
+    title = "This agent was started anew elsewhere"
+    default_code = "newer-boot"
 
 
 @dataclass(slots=True)
@@ -146,6 +153,7 @@ def _greet(cluster: Cluster, document: Mapping[str, Any]) -> None:
     """Notice an agent that lost its disk: by a new id and an empty list its leases end at once."""
     agent_id = str(document["agent"]["id"])[:64]
     if cluster.agent_id == agent_id:
+        _note_boot(cluster, document["agent"])
         return
     heard = cluster.last_exchange_at
     if cluster.agent_id and heard and (now() - heard).total_seconds() < OTHER_AGENT_S:
@@ -159,6 +167,19 @@ def _greet(cluster: Cluster, document: Mapping[str, Any]) -> None:
         execution.lose([(run, why) for run in gone], actor=f"agent {cluster.name}")
     cluster.agent_id = agent_id
     cluster.acknowledged = 0
+
+
+def _note_boot(cluster: Cluster, agent: Mapping[str, Any]) -> None:
+    """The process that began last is the agent; one before it, in a copy of its folder or in a
+    message that comes late, is not heard any more.
+    """
+    boot = str(agent.get("boot", ""))[:64]
+    if boot in cluster.superseded_boots:
+        raise NewerBoot(f"The agent that is heard runs on {cluster.agent_host or 'another host'}.")
+    if cluster.agent_boot and boot != cluster.agent_boot:
+        before = [cluster.agent_boot, *cluster.superseded_boots]
+        cluster.superseded_boots = before[:REMEMBERED_BOOTS]
+        rows.save(cluster, ["superseded_boots"])
 
 
 def _sort(cluster: Cluster, entries: Sequence[Mapping[str, Any]]) -> _Sorted:

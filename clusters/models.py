@@ -63,6 +63,7 @@ class Cluster(models.Model):
     # What the agent last said of itself.
     agent_id = models.CharField(max_length=64, blank=True)
     agent_boot = models.CharField(max_length=64, blank=True)
+    superseded_boots = models.JSONField(default=list, blank=True)  # those before, newest first
     agent_version = models.CharField(max_length=40, blank=True)
     agent_host = models.CharField(max_length=200, blank=True)
     last_exchange_at = models.DateTimeField(null=True, blank=True)

@@ -29,7 +29,7 @@ class Agent:
     def __init__(self, site: Cluster, root: User, *, agent_id: str = "agent-1") -> None:
         self.cluster = site
         self.key, self.secret = keys.issue(site, actor=root)
-        self.agent_id = agent_id
+        self.agent_id, self.boot = agent_id, "b1"
         self.runs: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.seq = 0
@@ -37,7 +37,7 @@ class Agent:
     def document(self, **changes: Any) -> dict[str, Any]:
         document = {
             "protocol": PROTOCOL,
-            "agent": {"id": self.agent_id, "boot": "b1", "version": "1", "host": "node1"},
+            "agent": {"id": self.agent_id, "boot": self.boot, "version": "1", "host": "node1"},
             "took_in": 0,
             "wait_s": 0,
             "capacity": self.cluster.capacity,

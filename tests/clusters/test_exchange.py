@@ -13,7 +13,8 @@ import pytest
 from calculations.models import Attempt, Calculation, OrphanResult, Quantity, Run
 from calculations.services import lifecycle
 from clusters import keys, leases, placement
-from clusters.exchange import OtherAgent, OtherProtocol, handle
+from clusters.agent import exchanger
+from clusters.exchange import NewerBoot, OtherAgent, OtherProtocol, handle
 from clusters.keys import KeyRefused
 from clusters.models import Cluster, LogLine, Metrics
 from labportal.common.clock import now
@@ -180,6 +181,17 @@ def test_a_second_agent_with_the_same_key_is_refused(agent: Agent) -> None:
     agent.agent_id = "somebody-else"
     with pytest.raises(OtherAgent):
         agent.exchange()
+
+
+def test_of_two_processes_with_one_identity_the_later_is_heard(agent: Agent) -> None:
+    agent.boot = "later"
+    agent.exchange()
+    agent.boot = "b1"
+    with pytest.raises(NewerBoot) as refused:
+        agent.exchange()
+    assert refused.value.code == exchanger.NEWER_BOOT
+    agent.boot = "later"
+    agent.exchange()
 
 
 def test_a_run_lost_too_often_is_given_up(held: Run, agent: Agent) -> None:

@@ -42,7 +42,9 @@ class Session:
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, name="session", daemon=True).start()
 
-    def call(self, name: str, *, wait_s: float | None = None, **arguments: Any) -> dict[str, Any]:
+    def call(
+        self, name: str, /, *, wait_s: float | None = None, **arguments: Any
+    ) -> dict[str, Any]:
         """Return the portal's answer. Raises Refused, Unreachable where the session is over."""
         call, number = _Call(), next(self._numbers)
         with self._lock:
@@ -64,7 +66,7 @@ class Session:
             raise Unreachable("the session is over")
         return _answer(call.frame)
 
-    def say(self, name: str, **arguments: Any) -> None:
+    def say(self, name: str, /, **arguments: Any) -> None:
         """Tell the portal something that needs no answer; it may be gone."""
         try:
             self._writer.write({"call": name, **arguments})
@@ -167,7 +169,7 @@ class SpoolCarriage:
         )
         path.unlink(missing_ok=True)
 
-    def _file_call(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def _file_call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """A call for a file. With the session the process ends, and no run is blamed for that."""
         try:
             return self.session.call(name, **arguments)

@@ -1,4 +1,4 @@
-"""Arranges a cluster that the portal signs in to: a real SSH server, a work folder, confirmed keys."""
+"""Arranges a cluster that the portal signs in to: a real SSH server, a work folder, known keys."""
 
 from __future__ import annotations
 

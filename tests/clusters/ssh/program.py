@@ -16,12 +16,16 @@ class Courier(Software):
     label = "Courier"
     parameters = (
         Parameter("script", "Script", Kind.TEXT, default="true", lines=20),
+        Parameter("takes", "File taken along", Kind.TEXT, default="", required=False),
         Parameter("value", "Value", Kind.NUMBER, default=0.0, required=False, sweepable=True),
     )
     carry = ("state.txt",)
     retrieve = ("*.dat",)
     log_file = "courier.out"
     main_result = "lines"
+
+    def needed_files(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(filter(None, (parameters.get("takes"),)))
 
     def prepare(self, parameters: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         return {"program.sh": parameters["script"]}

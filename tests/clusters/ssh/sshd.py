@@ -27,6 +27,13 @@ Subsystem sftp internal-sftp
 LogLevel VERBOSE
 MaxStartups 50
 """
+LOGIN = """
+case $SSH_ORIGINAL_COMMAND in
+    internal-sftp) exec /usr/lib/openssh/sftp-server ;;
+esac
+printf '{noise}'
+exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
+"""
 
 
 class Sshd:
@@ -65,8 +72,8 @@ class Sshd:
 
     def noisy(self, text: str) -> Sshd:
         """Start with a profile that prints before each command, as many sites' do."""
-        (self.folder / "noise.sh").write_text(f"printf '%s' '{text}'\n")
-        return self.start(more=f"SetEnv BASH_ENV={self.folder}/noise.sh")
+        (self.folder / "login.sh").write_text(LOGIN.format(noise=text))
+        return self.start(more=f"ForceCommand /bin/sh {self.folder}/login.sh")
 
     def stop(self) -> None:
         """End the server and every connection that it holds."""

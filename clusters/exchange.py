@@ -286,8 +286,8 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
         lock_calculations({run.calculation_id for kind in kinds for run in kind})
     execution.record_running(entries.running, entries.told, agent=agent)
     execution.accept(entries.finished, agent=agent)
-    execution.confirm_cancelled(entries.cancelled, agent=agent)
-    execution.lose(entries.lost, actor=agent)
+    execution.confirm_cancelled(entries.cancelled, agent=agent, told=entries.told)
+    execution.lose(entries.lost, actor=agent, told=entries.told)
     if entries.orphans:
         execution.keep_orphans(cluster, entries.orphans)
     _learn_run_time(cluster, entries.finished)

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from calculations.models import Attempt, Calculation, OrphanResult, Run
-from calculations.services import retries
+from calculations.services import jobs, retries
 from calculations.services.advance import Move, advance_all, compare_and_set
 from calculations.services.following import lock_calculations, roll_up
 from calculations.services.progress import read_progress, with_trail
@@ -50,6 +50,8 @@ def assign(pairs: Iterable[tuple[Run, Any]], *, expires_at: datetime) -> None:
                 "progress": None,
                 "purged_at": None,
                 "purge_held": "",
+                "scheduler_id": "",
+                "pending": None,
                 "reason": f"handed to {cluster.name}",
                 "waits_for": "",
             },
@@ -80,6 +82,8 @@ def record_running(
         taken = told[run.pk].get("disk_bytes")
         if type(taken) is int and 0 <= taken < 2**63 and taken != run.disk_bytes:
             changed.setdefault(run.pk, {})["disk_bytes"] = taken
+        if columns := jobs.job_columns(run, told[run.pk]):
+            changed.setdefault(run.pk, {}).update(columns)
     touched = {run.calculation_id for run in runs if run in begun or run.pk in changed}
     if touched:
         lock_calculations(touched)
@@ -88,7 +92,7 @@ def record_running(
             Move(
                 run,
                 "start",
-                evidence=[f"process {told[run.pk].get('scheduler_id') or '?'}"],
+                evidence=[f"job {jobs.scheduler_id(told[run.pk]) or '?'}"],
                 fields={"started_at": now()},
             )
             for run in begun
@@ -100,6 +104,8 @@ def record_running(
     if changed:
         compare_and_set(Run, {r.pk: r.state for r in runs if r.pk in changed}, changed)
         for run in runs:
+            if "pending" in changed.get(run.pk, ()) and run not in begun:
+                publish(f"calculation:{run.calculation_id}", "run.changed", {"run": str(run.pk)})
             if "progress" in changed.get(run.pk, ()):
                 publish(
                     f"calculation:{run.calculation_id}",
@@ -197,13 +203,19 @@ def _attempt(run: Run, report: FinishReport, advice: Advice | None) -> Attempt:
         max_rss_mib=report.max_rss_mib,
         results_sha256=report.results_sha256,
         not_finite=list(report.not_finite),
+        scheduler_id=report.scheduler_id,
+        accounting=report.accounting,
         changes=run.changes,
         advice=advice.to_json() if advice else {},
     )
 
 
-def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
-    """The cluster says that these runs, which were to be cancelled, have stopped."""
+def confirm_cancelled(
+    runs: Sequence[Run], *, agent: str, told: Mapping[Any, Mapping[str, Any]] | None = None
+) -> None:
+    """The cluster says that these runs, which were to be cancelled, have stopped; `told` is the
+    agent's entry by run id.
+    """
     if not runs:
         return
     calculations = lock_calculations({run.calculation_id for run in runs})
@@ -228,6 +240,7 @@ def confirm_cancelled(runs: Sequence[Run], *, agent: str) -> None:
             finished_at=now(),
             ending=Attempt.Ending.CANCELLED,
             message=r.cancel_reason,
+            **jobs.attempt_columns(r, (told or {}).get(r.pk, {})),
         )
         for r in runs
     ]
@@ -245,9 +258,14 @@ def _tell_of(records: Sequence[Attempt]) -> None:
     )
 
 
-def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
+def lose(
+    losses: Sequence[tuple[Run, str]],
+    *,
+    actor: str,
+    told: Mapping[Any, Mapping[str, Any]] | None = None,
+) -> None:
     """End leases whose attempt is lost: queued again as the next attempt, given up after
-    MAX_LOSSES.
+    MAX_LOSSES. `told` is the agent's entry by run id, where it is the agent who says so.
     """
     if not losses:
         return
@@ -263,6 +281,7 @@ def lose(losses: Sequence[tuple[Run, str]], *, actor: str) -> None:
             ending=Attempt.Ending.LOST,
             code="lost",
             message=why,
+            **jobs.attempt_columns(r, (told or {}).get(r.pk, {})),
         )
         for r, why in losses
     )
@@ -296,7 +315,12 @@ def _hear_of_cancels(runs: Iterable[Run]) -> None:
 
 
 def _loss_move(run: Run, why: str) -> Move:
-    ended = {"lease_expires_at": None, "losses": run.losses + 1, "progress": None}
+    ended = {
+        "lease_expires_at": None,
+        "losses": run.losses + 1,
+        "progress": None,
+        "pending": None,
+    }
     if run.cancel_reason:
         return Move(
             run,

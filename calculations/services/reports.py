@@ -5,12 +5,13 @@ broken or hostile.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from calculations.services import jobs
 from calculations.software.canonical import MAX_NAME, MOST_LOST, results_sha256
 from calculations.software.execution import COMPUTED, FAILED, MAX_PROBLEM, MISSING
 from calculations.software.results import Outcome, Results, Verdict
@@ -54,6 +55,8 @@ class FinishReport:
     results_sha256: str = ""
     not_finite: tuple[str, ...] = ()
     disk_bytes: int | None = None
+    scheduler_id: str = ""
+    accounting: Mapping[str, Any] = field(default_factory=dict)
 
 
 DAMAGED = "its results are not what the agent hashed"
@@ -119,6 +122,8 @@ def _read(document: Mapping[str, Any]) -> FinishReport:
             :MOST_LOST
         ],
         disk_bytes=_bytes(document.get("disk_bytes")),
+        scheduler_id=jobs.scheduler_id(document),
+        accounting=jobs.accounting(document),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from clusters.models import LogLine
+from clusters.models import Cluster, LogLine
 from clusters.selectors.logs import LogFilters, services
 
 
@@ -80,7 +80,127 @@ class RegisterForm(ClusterForm):
         help_text="Lower-case letters, digits, dots and hyphens, such as tesla-1. It stays.",
     )
 
-    field_order = ("name", "description", "max_runs")
+    carrier = forms.ChoiceField(
+        label="How it is reached",
+        choices=Cluster.Carrier.choices,
+        initial=Cluster.Carrier.HTTPS,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+
+    field_order = ("name", "carrier", "description", "max_runs")
+
+    def clean_carrier(self) -> str:
+        return self.cleaned_data["carrier"] or Cluster.Carrier.HTTPS
+
+
+class SshForm(forms.Form):
+    """Where the portal signs in. What may stand in the fields, the service says."""
+
+    host = forms.CharField(
+        max_length=255,
+        widget=_text(autocapitalize="none", spellcheck="false", autofocus=True),
+        help_text="The login node, such as login.hpc.example.",
+    )
+    port = forms.IntegerField(min_value=1, max_value=65535, initial=22, widget=_number())
+    user = forms.CharField(
+        max_length=64,
+        widget=_text(autocapitalize="none", spellcheck="false", autocomplete="off"),
+        help_text="The account over there; its runs are this account's.",
+    )
+    work = forms.CharField(
+        label="Work folder",
+        max_length=400,
+        initial="~/labportal",
+        widget=_text(spellcheck="false"),
+        help_text="With room for the runs, seen by the compute nodes too. It is made if absent.",
+    )
+    scheduler = forms.ChoiceField(
+        choices=[("slurm", "Slurm"), ("pbs", "PBS"), ("process", "None: plain processes")],
+        initial="slurm",
+        widget=_select(),
+    )
+    python = forms.CharField(
+        max_length=300,
+        initial="python3",
+        widget=_text(spellcheck="false"),
+        help_text="3.9 or later; a path where the usual one is older.",
+    )
+    most_per_minute = forms.IntegerField(
+        label="Visits per minute",
+        min_value=1,
+        max_value=60,
+        initial=6,
+        widget=_number(),
+        help_text="At most. Visits share one connection; the host sees few sign-ins.",
+    )
+    most_at_once = forms.IntegerField(
+        label="Visits at once",
+        min_value=1,
+        max_value=10,
+        initial=2,
+        widget=_number(),
+        help_text="Two let a test run beside an exchange.",
+    )
+    exchange_s = forms.IntegerField(
+        label="Seconds between visits", min_value=10, max_value=120, initial=30, widget=_number()
+    )
+    session_s = forms.IntegerField(
+        label="Longest visit in seconds",
+        min_value=30,
+        max_value=3600,
+        initial=600,
+        widget=_number(),
+        help_text="Visits last while files travel and results are read.",
+    )
+    reaches_store = forms.BooleanField(
+        label="It may fetch files from the portal's S3 store by itself", required=False
+    )
+    agent_settings = forms.CharField(
+        label="Further settings of the agent",
+        max_length=10_000,
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"class": "form-control", "rows": 6, "spellcheck": "false"}),
+        help_text="Sections [agent], [scheduler] and [software.<program>] of its INI file.",
+    )
+
+
+class SshKeyForm(forms.Form):
+    private_key = forms.CharField(
+        label="Private key",
+        max_length=20_000,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={"class": "form-control", "rows": 4, "spellcheck": "false", "autocomplete": "off"}
+        ),
+        help_text="Of OpenSSH, without a passphrase. It is stored encrypted and never shown again.",
+    )
+    certificate = forms.CharField(
+        label="Certificate, where the site issues one",
+        max_length=20_000,
+        required=False,
+        widget=forms.Textarea(attrs={"class": "form-control", "rows": 2, "spellcheck": "false"}),
+        help_text="The one line of KEY-cert.pub.",
+    )
+
+
+class SeatsForm(forms.Form):
+    seats = forms.IntegerField(min_value=1, max_value=1_000_000, widget=_number())
+
+
+class LicenceForm(SeatsForm):
+    name = forms.CharField(
+        max_length=60,
+        widget=_text(autocapitalize="none", spellcheck="false", autocomplete="off"),
+        help_text="As calculations ask for it, such as matlab.",
+    )
+
+    field_order = ("name", "seats")
+
+
+class SharesForm(forms.Form):
+    shares = forms.IntegerField(min_value=1, max_value=1000, widget=_number())
 
 
 class NoteForm(forms.Form):

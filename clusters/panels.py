@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from calculations.models import Calculation, Run
 from clusters.selectors import clusters as selectors
 from clusters.selectors import logs, metrics, storage
+from clusters.selectors.fair_share import fair_share
 from labportal.accounts.models import Project
 
 MOST_CARDS = 6
@@ -78,3 +79,8 @@ def project_storage(request: HttpRequest, *, project: Project, **_: object) -> s
 def own_storage(request: HttpRequest, **_: object) -> str:
     context = {"use": storage.of_person(request.user), "title": "Your storage"}
     return render_to_string("clusters/_storage_card.html", context, request)
+
+
+def own_fair_share(request: HttpRequest, **_: object) -> str:
+    context = {"found": fair_share(request.user, own=True)}
+    return render_to_string("clusters/_fair_share_card.html", context, request)

@@ -30,6 +30,20 @@ def register() -> None:
         NavEntry("Clusters", "cluster-list", key="k", order=60),
         NavEntry("Logs", "log-list", key="l", order=70),
         NavEntry(
+            "Fair share",
+            "fair-share",
+            needs=lambda user: can(user, Can.VIEW_USAGE),
+            section=Section.ADMINISTRATION,
+            order=76,
+        ),
+        NavEntry(
+            "Licences",
+            "licence-list",
+            needs=lambda user: can(user, Can.MANAGE_CLUSTERS),
+            section=Section.ADMINISTRATION,
+            order=78,
+        ),
+        NavEntry(
             "Storage",
             "storage",
             needs=lambda user: can(user, Can.VIEW_STORAGE),
@@ -41,6 +55,7 @@ def register() -> None:
     register_panel("dashboard.side", "clusters", panels.cards, order=10)
     register_panel("calculation.files", "raw", panels.raw_files)
     register_panel("project.side", "storage", panels.project_storage)
+    register_panel("profile.side", "fair-share", panels.own_fair_share, order=40)
     register_panel("profile.side", "storage", panels.own_storage)
     register_panel("calculation.log", "run", panels.run_log)
     register_panel("calculation.use", "meanwhile", panels.meanwhile)

@@ -4,7 +4,7 @@ from django.urls import path
 
 from clusters import agent_download
 from clusters.agent.protocol import DOWNLOAD_PATH
-from clusters.views import agent, clusters, logs, metrics, operation, storage
+from clusters.views import agent, clusters, logs, metrics, operation, queue, ssh, storage
 
 AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 
@@ -39,6 +39,13 @@ urlpatterns = [
         agent.key_revoke,
         name="cluster-key-revoke",
     ),
+    path("clusters/<str:name>/access/", ssh.ssh_edit, name="cluster-ssh-edit"),
+    path("clusters/<str:name>/access/key/", ssh.ssh_key_make, name="cluster-ssh-key-make"),
+    path("clusters/<str:name>/access/key/enter/", ssh.ssh_key_enter, name="cluster-ssh-key-enter"),
+    path("clusters/<str:name>/access/scan/", ssh.ssh_scan, name="cluster-ssh-scan"),
+    path("clusters/<str:name>/access/confirm/", ssh.ssh_confirm, name="cluster-ssh-confirm"),
+    path("clusters/<str:name>/access/test/", ssh.ssh_test, name="cluster-ssh-test"),
+    path("clusters/<str:name>/access/resume/", ssh.ssh_resume, name="cluster-ssh-resume"),
     path(
         "clusters/<str:name>/orphans/<int:orphan_id>/adopt/",
         agent.orphan_adopt,
@@ -49,6 +56,11 @@ urlpatterns = [
         metrics.run_metrics,
         name="run-metrics",
     ),
+    path("fair-share/", queue.fair_share, name="fair-share"),
+    path("fair-share/projects/<slug:slug>/", queue.project_shares, name="project-shares"),
+    path("licences/", queue.licence_list, name="licence-list"),
+    path("licences/<int:licence_id>/", queue.licence_change, name="licence-change"),
+    path("licences/<int:licence_id>/delete/", queue.licence_delete, name="licence-delete"),
     path("storage/", storage.storage, name="storage"),
     path("storage/calculations/<int:pk>/purge/", storage.purge, name="calculation-purge"),
     path("logs/", logs.log_list, name="log-list"),

@@ -23,7 +23,7 @@ from calculations.models import (
 from calculations.services import drafts, pseudopotentials, structures, templates
 from calculations.software.structure import WATER
 from clusters import keys, node_wheel
-from clusters.models import Cluster, LogLine
+from clusters.models import Cluster, Licence, LogLine
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.common.clock import now
 from labportal.common.storage import storage
@@ -76,6 +76,10 @@ def a_draft(world: World) -> Calculation:
     return world.thing(
         "draft", lambda _: draft(world.people["ada"], project=project(world), name="Draft")
     )
+
+
+def licence(world: World) -> Licence:
+    return world.thing("licence", lambda _: Licence.objects.create(name="matlab", seats=2))
 
 
 def queued(world: World) -> Calculation:
@@ -215,6 +219,8 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("api-project-member", "user_id", pk(mia)),
     ("user-*", "user_id", pk(target)),
     ("api-user-*", "pk", pk(target)),
+    ("licence-*", "licence_id", pk(licence)),
+    ("api-licence-*", "pk", pk(licence)),
     ("*", "slug", lambda world: project(world).slug),
     ("*", "project_id", pk(project)),
     ("api-project-*", "pk", pk(project)),

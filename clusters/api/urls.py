@@ -11,11 +11,13 @@ from clusters.api.agent_files import RetrievedFileView, StagedFileView
 from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
 from clusters.api.logs import LineView, LogCountView, LogsView
 from clusters.api.orphans import OrphanViewSet
+from clusters.api.queue import FairShareView, LicenceViewSet, ProjectSharesView
 from clusters.api.storage import PurgeView, StorageView
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
 router.register("clusters", ClusterViewSet, basename="api-cluster")
+router.register("licences", LicenceViewSet, basename="api-licence")
 router.register("orphans", OrphanViewSet, basename="api-orphan")
 
 KEYS = rf"^clusters/(?P<name>{ClusterViewSet.lookup_value_regex})/keys"
@@ -36,6 +38,12 @@ urlpatterns = [
         rf"{KEYS}/(?P<prefix>[0-9a-f]{{1,12}})/revoke/?$",
         KeyRevokeView.as_view(),
         name="api-cluster-key-revoke",
+    ),
+    re_path(r"^fair-share/?$", FairShareView.as_view(), name="api-fair-share"),
+    re_path(
+        r"^fair-share/projects/(?P<slug>[-a-zA-Z0-9_]{1,140})/?$",
+        ProjectSharesView.as_view(),
+        name="api-project-shares",
     ),
     re_path(r"^storage/?$", StorageView.as_view(), name="api-storage"),
     re_path(

@@ -26,6 +26,7 @@ class Can(StrEnum):
     VALIDATE = "validate results of others"
     RETRACT = "retract results of others"
     VIEW_STORAGE = "see what fills the disks"
+    VIEW_USAGE = "see what others have used"
     MANAGE_PSEUDOPOTENTIALS = "replace, rename and delete pseudopotentials"
     VIEW_ALL_PROJECTS = "see all projects"
     MANAGE_CLUSTERS = "manage clusters"
@@ -49,6 +50,7 @@ _MODERATOR = _USER | {
     Can.PRIORITISE,
     Can.RETRACT,
     Can.VIEW_STORAGE,
+    Can.VIEW_USAGE,
     Can.MANAGE_PSEUDOPOTENTIALS,
     Can.VIEW_ALL_PROJECTS,
     Can.VIEW_USERS,

@@ -19,6 +19,7 @@ EXPECTED = {
         Can.PRIORITISE,
         Can.RETRACT,
         Can.VIEW_STORAGE,
+        Can.VIEW_USAGE,
         Can.MANAGE_PSEUDOPOTENTIALS,
         Can.VIEW_ALL_PROJECTS,
         Can.VIEW_USERS,

@@ -60,6 +60,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("run-log*", "run", (lambda things: things["run"],)),
     ("run-metrics", "run", (lambda things: things["run"],)),
     ("run-metrics", "chart", (lambda _: "cpu",)),
+    ("licence-*", "licence_id", (lambda _: 1,)),
     ("project-*", "slug", (lambda things: things["project"],)),
     ("*", "user_id", (lambda things: things["people"]["mia"],)),
     ("notification-*", "notification_id", (lambda _: 1,)),

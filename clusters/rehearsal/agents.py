@@ -50,6 +50,7 @@ class Stand:
         self.slots = cores if kind == "process" else 10 * cores
         self._agent: subprocess.Popen[bytes] | None = None
         self._later: list[tuple[float, str]] = []
+        self._healed_hits = 0  # of faults that have ended
 
     def settle(self, agent_file: Path, *, url: str, key: str) -> None:
         """Write the agent's settings and start it."""
@@ -93,6 +94,7 @@ class Stand:
             self._signal(signal.SIGSTOP)
             self._later.append((time.monotonic() + seconds, "go on"))
         elif step.kind == "heal" and self.site is not None:
+            self._healed_hits = self.fault_hits()
             self.site.heal()
         elif self.site is not None and step.kind != "heal":
             self.site.fault(step.kind, **step.details)
@@ -123,8 +125,16 @@ class Stand:
         """How many jobs the site's own queue holds."""
         return sum(job.state == "PENDING" for job in self.site.jobs()) if self.site else 0
 
+    def submitted_twice(self) -> int:
+        """How many jobs the site took of which it had one already."""
+        jobs = self.site.jobs() if self.site else []
+        return len(jobs) - len(
+            {(job.request["variables"] or job.request["name"], job.element) for job in jobs}
+        )
+
     def fault_hits(self) -> int:
-        return sum(fault["hits"] for fault in self.site.faults) if self.site else 0
+        now = sum(fault["hits"] for fault in self.site.faults) if self.site else 0
+        return self._healed_hits + now
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

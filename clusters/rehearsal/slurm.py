@@ -152,6 +152,7 @@ def _request(state: State, said: Options, at_once: int) -> dict:
         "err": os.path.join(folder, said.get("error") or out),
         "in": said.get("input", ""),
         "environment": _environment(said.get("export", "ALL")),
+        "variables": "",
         "arguments": said.rest[1:],
         "held": "hold" in said,
         "at_once": at_once,

@@ -38,15 +38,14 @@ FINISHED = re.compile(r"(\d+(?:\[\d*\])?)[\w.\-]*\s+job has finished", re.IGNORE
 FINISHED_FIRST = re.compile(r"job has finished\D*(\d+(?:\[\d*\])?)", re.IGNORECASE)
 # The server was not reached, or its answer was not: it may have the job all the same.
 NO_CONTACT = re.compile(
-    r"end of file|premature end|timed? ?out|timeout|broken pipe|connection reset|no reply|protocol"
-    r"|communication|interrupted",
+    r"cannot connect|could not connect|connection (refused|reset)|no server|end of file|premature"
+    r" end|timed? ?out|timeout|broken pipe|no reply|protocol|communication|interrupted",
     re.IGNORECASE,
 )
 # Asked again later, it may be taken.
 NOT_NOW = re.compile(
-    r"cannot connect|connection refused|could not connect|no server|server (is )?(busy|shutting)"
-    r"|(would )?exceeds? .*(limit of jobs|limit on (the )?number|max_queued)|maximum number of jobs"
-    r"|limit .*queued|queue is not enabled|try again|temporar",
+    r"server (is )?(busy|shutting)|exceeds? .*(limit of jobs|limit on (the )?number|max_queued)"
+    r"|maximum number of jobs|limit .*queued|queue is not enabled|try again|temporar",
     re.IGNORECASE,
 )
 

@@ -38,6 +38,7 @@ BY_COMMENT = (
     (re.compile(r"\b(node|mom)\b.{0,40}\b(down|fail|offline|lost)", re.I), Ending.NODE_FAIL),
     (re.compile(r"and terminated|deleted|job was killed by", re.IGNORECASE), Ending.CANCELLED),
 )
+PLACES = re.compile(r"\([^)]*\)")  # names of nodes in a comment
 NEVER = re.compile(r"can never run", re.IGNORECASE)
 SCARCE = re.compile(r"insufficient amount of (?:queue |server )?resource:? *(\w+)", re.IGNORECASE)
 RESOURCES = {
@@ -123,17 +124,17 @@ def end_of(job: Mapping[str, str]) -> tuple[int | None, Ending]:
     about.
     """
     status = _exit_status(job)
-    comment = job.get("comment", "")
+    comment = PLACES.sub("", job.get("comment", ""))
     said = next((ending for pattern, ending in BY_COMMENT if pattern.search(comment)), None)
     if status is None:
         deleted = job.get("substate") == DELETED
         return None, said or (Ending.CANCELLED if deleted else Ending.NORMAL)
-    if status == 0:
-        return 0, Ending.NORMAL
+    if status == 0:  # the script has outlived the program that was ended
+        return 0, said or Ending.NORMAL
     if status < 0:
         return None, ENDINGS.get(status, said or Ending.NORMAL)
     if status <= SIGNALLED or status > SIGNALLED + LAST_SIGNAL:
-        return min(status, 255), said if said not in (None, Ending.CANCELLED) else Ending.NORMAL
+        return min(status, 255), said or Ending.NORMAL
     if said in (None, Ending.CANCELLED) and _used_all(job):
         said = Ending.TIMEOUT
     return 128 + status - SIGNALLED, said or Ending.CANCELLED

@@ -25,10 +25,11 @@ from calculations.states import (
     CalculationState,
     RunState,
 )
+from calculations.wording import RESOURCES
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
-from labportal.common.templatetags.labportal import NOTHING, duration, number
+from labportal.common.templatetags.labportal import NOTHING
 
 RECENT = timedelta(days=7)
 USE_SECONDS = 60
@@ -208,19 +209,12 @@ def differences(calculation: Calculation, other: Calculation) -> list[Difference
         for p in parameters
         if (value := calculation.parameters.get(p.name)) != other.parameters.get(p.name)
     ]
-    for label, name, worded, unit in RESOURCES:
+    for label, name, worded, unit in (("Runs", "run_count", str, ""), *RESOURCES):
         before, after = getattr(other, name), getattr(calculation, name)
         if before != after:
-            found.append(Difference(label, worded(before), worded(after), unit))
+            words = (worded(value) or NOTHING for value in (before, after))
+            found.append(Difference(label, *words, unit))
     return found
-
-
-RESOURCES = (
-    ("Runs", "run_count", str, ""),
-    ("Cores", "cores", str, ""),
-    ("Memory", "memory_mib", number, "MiB"),
-    ("Time limit", "walltime_s", duration, ""),
-)
 
 
 def _words(value: Any) -> str:

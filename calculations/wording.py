@@ -7,12 +7,12 @@ at a glance; none has more digits than the value itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calculations.models import Calculation, Run
 from calculations.software.analysis import is_number
-from calculations.software.base import Software
+from calculations.software.base import Resources, Software
 from calculations.software.parameters import Parameter
 from calculations.software.registry import UnknownSoftware, get_software
 from calculations.states import CalculationState
@@ -23,6 +23,7 @@ from labportal.common.templatetags.labportal import (
     SUPERSCRIPT,
     THIN_SPACE,
     TIMES_TEN,
+    duration,
     number,
 )
 
@@ -36,6 +37,41 @@ LEAST_DECIMALS = {"Ha": 6, "eV": 5}
 MOST_DECIMALS = {"Ha": 8, "eV": 6, "Debye": 4}
 SCIENTIFIC_DIGITS = 5
 FEW_VALUES = 3
+
+
+def _names(values: Sequence[str]) -> str:
+    return ", ".join(values)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
+
+
+#: What a run asks of its machine: label, column, how it is written, unit.
+RESOURCES: tuple[tuple[str, str, Callable[[Any], str], str], ...] = (
+    ("Cores", "cores", str, ""),
+    ("Memory", "memory_mib", number, "MiB"),
+    ("Time limit", "walltime_s", duration, ""),
+    ("Nodes", "nodes", str, ""),
+    ("Tasks", "tasks", str, ""),
+    ("GPUs", "gpus", str, ""),
+    ("Kind of GPU", "gpu_type", str, ""),
+    ("Partition", "partition", str, ""),
+    ("Account", "account", str, ""),
+    ("Quality of service", "qos", str, ""),
+    ("Licences", "licences", _names, ""),
+    ("Nodes alone", "exclusive", _yes, ""),
+)
+USUAL = Resources()
+
+
+def further_resources(source: Any) -> list[tuple[str, str]]:
+    """What is asked for beyond cores, memory and time, where it is not the usual."""
+    return [
+        (label, write(value))
+        for label, name, write, _ in RESOURCES[3:]
+        if (value := getattr(source, name)) and value != getattr(USUAL, name)
+    ]
 
 
 def software_of(calculation: Calculation) -> Software | None:

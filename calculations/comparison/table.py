@@ -18,7 +18,15 @@ from calculations.software.parameters import Parameter
 from calculations.software.registry import all_software
 from calculations.states import RunState
 from calculations.units import factor
-from calculations.wording import column_words, result_words, software_of, span_words, value_words
+from calculations.wording import (
+    RESOURCES,
+    column_words,
+    further_resources,
+    result_words,
+    software_of,
+    span_words,
+    value_words,
+)
 from labportal.common.templatetags.labportal import MINUS, NOTHING, duration
 
 LONGEST_WORDS = 60
@@ -256,6 +264,7 @@ def _setup(calculations: Sequence[Calculation], place: int) -> list[Line]:
         ("cores", "Cores", "", lambda c: c.cores, str),
         ("memory", "Memory", "MiB", lambda c: c.memory_mib, str),
         ("walltime", "Time limit", "", lambda c: c.walltime_s, _duration),
+        *(_further(*resource) for resource in RESOURCES[3:]),
         ("used", "Time of all attempts", "", lambda c: used.get(c.pk), _duration),
         ("project", "Project", "", lambda c: c.project.name, str),
         ("person", "Person", "", lambda c: c.created_by.display_name, str),
@@ -273,6 +282,11 @@ def _setup(calculations: Sequence[Calculation], place: int) -> list[Line]:
             line = Line(name, label, unit, cells, numeric=True)
         lines.append(line)
     return lines
+
+
+def _further(label: str, name: str, write: Callable[[Any], str], unit: str) -> Setup:
+    """A line that is there only where somebody asked for more than the usual."""
+    return (name, label, unit, lambda c: dict(further_resources(c)).get(label), str)
 
 
 def _label(name: str, known: Mapping[str, Any]) -> str:

@@ -89,11 +89,13 @@ class Resources:
     cores: int
     memory_mib: int
     walltime_s: int
+    further: list[tuple[str, str]]  # what else was asked for: label, words
     attempts: int
     elapsed_s: float
     cpu_s: float
     core_hours: float
     core_hours_limit: float
+    gpu_hours: float
     max_rss_mib: float | None
 
 

@@ -20,7 +20,13 @@ from calculations.report import document as d
 from calculations.services.sweeps import Axis, axes_of, varied
 from calculations.software.base import Software
 from calculations.states import CalculationState, RunState
-from calculations.wording import point_words, software_of, tries_words, value_words
+from calculations.wording import (
+    further_resources,
+    point_words,
+    software_of,
+    tries_words,
+    value_words,
+)
 from labportal.common.clock import now
 from labportal.common.errors import WrongMoment
 
@@ -141,11 +147,13 @@ def _resources(c: Calculation, runs: Sequence[Run], attempts: Sequence[Attempt])
         cores=c.cores,
         memory_mib=c.memory_mib,
         walltime_s=c.walltime_s,
+        further=further_resources(c),
         attempts=len(attempts),
         elapsed_s=elapsed,
         cpu_s=sum(a.cpu_s or 0.0 for a in attempts),
         core_hours=elapsed * c.cores / 3600,
         core_hours_limit=c.core_hours_limit,
+        gpu_hours=elapsed * c.gpus / 3600,
         max_rss_mib=max((a.max_rss_mib for a in attempts if a.max_rss_mib), default=None),
     )
 

@@ -103,16 +103,18 @@ def _where(report: Report) -> str:
     used = report.resources
     cores = f"{used.cores} core{'' if used.cores == SINGLE else 's'}"
     limits = f"{cores}, {number(used.memory_mib)} MiB, at most {duration(used.walltime_s)} a run"
-    return f"{', '.join(used.clusters[:10]) or 'no cluster yet'}; {limits}"
+    more = "".join(f"; {label.lower()} {words}" for label, words in used.further)
+    return f"{', '.join(used.clusters[:10]) or 'no cluster yet'}; {limits}{more}"
 
 
 def _used(report: Report) -> str:
     used = report.resources
     attempts = f"{used.attempts} attempt{'' if used.attempts == SINGLE else 's'}"
     memory = f", at most {number(used.max_rss_mib, 3)} MiB" if used.max_rss_mib else ""
+    gpus = f", {number(used.gpu_hours, 3)} GPU-hours" if used.gpu_hours else ""
     return (
         f"{duration(used.elapsed_s)} elapsed, {duration(used.cpu_s)} CPU{memory}, in {attempts}; "
-        f"{number(used.core_hours, 3)} of {number(used.core_hours_limit, 3)} core-hours"
+        f"{number(used.core_hours, 3)} of {number(used.core_hours_limit, 3)} core-hours{gpus}"
     )
 
 

@@ -24,7 +24,7 @@ from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.geometries import viewer_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import MOST_RUNS, analysis_cards, quantity_table, summary, tables_of
-from calculations.wording import column_words, tries_words
+from calculations.wording import column_words, further_resources, tries_words
 from labportal.accounts.roles import Can, can
 
 LAST_EVENTS = 7
@@ -108,6 +108,7 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "figures": drawn[:MOST_FIGURES],
         "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
         "facts": _facts(calculation),
+        "further": further_resources(calculation),
         "checked": overviews.last_check(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
         "viewer": viewer_of(calculation, focus, request.user, moving=True),

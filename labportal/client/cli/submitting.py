@@ -15,7 +15,10 @@ from labportal.client.errors import Invalid
 from labportal.client.words import numeral
 
 MOST_LINES = 60  # of an input file in a preview
-RESOURCES = ("cores", "memory_mib", "walltime_s", "priority", "automatic_retries")
+RESOURCES = (
+    *("cores", "memory_mib", "walltime_s", "nodes", "tasks", "gpus", "gpu_type"),
+    *("partition", "account", "qos", "exclusive", "priority", "automatic_retries"),
+)
 
 
 @click.command()
@@ -37,6 +40,15 @@ RESOURCES = ("cores", "memory_mib", "walltime_s", "priority", "automatic_retries
 @click.option("--cores", type=int)
 @click.option("--memory", "memory_mib", type=int, metavar="MIB")
 @click.option("--walltime", "walltime_s", type=int, metavar="SECONDS")
+@click.option("--nodes", type=int, help="Cores, memory and GPUs are those of all nodes.")
+@click.option("--tasks", type=int, help="0: as the program wants.")
+@click.option("--gpus", type=int)
+@click.option("--gpu-type", default="", metavar="NAME")
+@click.option("--partition", default="", help="Or queue, of the cluster's scheduler.")
+@click.option("--account", default="", help="Whose allocation the site charges.")
+@click.option("--qos", default="", help="Quality of service.")
+@click.option("--licence", "licences", multiple=True, metavar="NAME[:COUNT]")
+@click.option("--exclusive", is_flag=True, default=None, help="Share the nodes with nobody.")
 @click.option("--priority", type=int)
 @click.option("--retries", "automatic_retries", type=int, help="With the change a verdict advises.")
 @click.option("--keep-files", is_flag=True, default=None)
@@ -81,6 +93,8 @@ def _merged(app: App, file: Path | None, options: dict[str, Any]) -> dict[str, A
     if not asked.get("software"):
         raise Invalid("Which program? Name it by --software, in the file, or by --template.")
     asked |= _varied(app, asked, options)
+    if options["licences"]:
+        asked["licences"] = list(options["licences"])
     if options["analyses"]:
         asked |= {"analyses": _names(options["analyses"]), "complete": True}
     if options["structure"]:
@@ -151,15 +165,25 @@ def _preview(app: App, asked: dict[str, Any], files: list[Path]) -> None:
             rows = [[run["number"], *run["point"], run["continues"]] for run in found["runs"]]
             app.table(["run", *axes, "continues"], rows)
         click.echo(
-            f"{len(found['runs'])} runs, at most {found['core_hours']:.3g} core-hours, "
+            f"{len(found['runs'])} runs, at most {_cost(found)}, "
             f"{found['longest_s'] / 3600:.3g} h on a free cluster."
         )
+        for one in found["clusters"]:
+            if one["why_not"]:
+                click.echo(f"Not on {cell(one['cluster'])}: it {cell(one['why_not'])}.")
         if found["review"]:
             click.echo(f"A moderator must agree: it {cell(found['review'])}.")
         if missing:
             click.echo(f"Missing: {', '.join(missing)}. Add them with --file.")
 
     app.print({**found, "missing_files": missing}, words)
+
+
+def _cost(found: dict[str, Any]) -> str:
+    words = f"{found['core_hours']:.3g} core-hours"
+    if found["gpu_hours"]:
+        words += f" and {found['gpu_hours']:.3g} GPU-hours"
+    return words if found["price"] is None else f"{words} (price {found['price']:.3g})"
 
 
 def _template(app: App, name: str) -> dict[str, Any]:

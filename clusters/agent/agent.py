@@ -40,6 +40,7 @@ from clusters.agent.schedulers.choice import scheduler_for, slots_of
 from clusters.agent.schedulers.process import ProcessScheduler
 from clusters.agent.sitting import Sitting
 from clusters.agent.staging import Staging
+from clusters.agent.updating import Updater, adopt_lock
 from clusters.agent.workers import Workers
 from clusters.agent.workspace import Workspace
 
@@ -98,8 +99,10 @@ class Agent:
             news=self.exchanger.news,
         )
         self.purging = Purging(self.lifecycle, self.workers, self.journal, self.workspace)
+        self.updater = Updater(
+            config.work, loop=self.loop, workers=self.workers, open_carriage=open_carriage
+        )
         self._began = False
-        self._update_seen: Any = None
 
     # Running
 
@@ -118,6 +121,7 @@ class Agent:
     def run(self) -> None:
         """Work until `stop`; programs are left running and are found again by the next start."""
         self.start()
+        self.updater.begin(active=self._under_way, leave=self.loop.stop)
         self.loop.run()
         self.close()
 
@@ -156,10 +160,11 @@ class Agent:
     def _stop_when_done(self) -> None:
         exchanger = self.exchanger
         spoken = self._began and (exchanger.answered or exchanger.failures) and exchanger.quiet
-        if (spoken or exchanger.failures) and not (
-            self.workers.active + self.lifecycle.calls.active
-        ):
+        if (spoken or exchanger.failures) and not self._under_way():
             self.loop.stop()
+
+    def _under_way(self) -> int:
+        return self.workers.active + self.lifecycle.calls.active
 
     # What is
 
@@ -208,9 +213,12 @@ class Agent:
     def _capacity(self) -> dict[str, Any]:
         used = self.lifecycle.used_slots() + self.lifecycle.waiting()
         scheduler = self.lifecycle.scheduler
-        slots = scheduler.slots(self.config.slots)
+        held = self.lifecycle.breaker.held
+        slots = 0 if held else scheduler.slots(self.config.slots)
         return {
             "slots": {"total": slots, "free": max(slots - used, 0)},
+            **({"held": held} if held else {}),
+            **self.updater.capacity(),
             "cores": available_cores(),
             **self.metrics.capacity(),
             **self.lifecycle.rations.capacity(self.lifecycle.records.values(), self.lifecycle.busy),
@@ -230,18 +238,13 @@ class Agent:
             self.exchanger.pause(JOURNAL_FULL_PAUSE_S)
             return True
         self.exchanger.settings = {**DEFAULT_SETTINGS, **self.journal.settings}
-        self._note_update(document.get("agent"))
+        told = document.get("agent")
+        told = told if isinstance(told, dict) else {}
+        self.updater.heard(told.get("update"))
+        if told.get("reset") is True and self.lifecycle.breaker.reset():
+            self.lifecycle.fill()
+            news = True
         return self.purging.advance() or news
-
-    def _note_update(self, agent: Any) -> None:
-        update = agent.get("update") if isinstance(agent, dict) else None
-        if isinstance(update, dict) and update != self._update_seen:
-            self._update_seen = update
-            log.info(
-                "version %.40s of the agent can be had at %.300s",
-                update.get("version"),
-                update.get("url"),
-            )
 
     # From time to time
 
@@ -307,7 +310,10 @@ def lock(config: Config) -> int | None:
     import fcntl
 
     config.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(config.work / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    path = config.work / "agent.lock"
+    descriptor = adopt_lock(path)
+    if descriptor is None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

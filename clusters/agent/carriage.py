@@ -7,7 +7,7 @@ from any.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 
 class Carriage(Protocol):
@@ -29,6 +29,14 @@ class Carriage(Protocol):
         """Make the call in progress fail, from another thread."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class BringsAgent(Protocol):
+    """A carriage by which an agent can change itself."""
+
+    def download_agent(self, target: BinaryIO, *, limit: int) -> int:
+        """Write the portal's agent file to `target`. Raises Unreachable and Refused."""
 
 
 OpenCarriage = Callable[[], Carriage]

@@ -13,7 +13,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusters.agent import __version__, checks, config, logs, service, visit
+from clusters.agent import (
+    __version__,
+    checks,
+    config,
+    guarding,
+    logs,
+    service,
+    updating,
+    visit,
+)
 from clusters.agent.agent import Agent, lock
 from clusters.agent.config import BadConfig, Config
 
@@ -59,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     configure.add_argument("--work", required=True, help="a folder with room for the runs")
     configure.add_argument("--slots", type=int, help="programs at once (default: the cores)")
     configure.set_defaults(do=_configure)
+    guard = commands.add_parser("guard-update")  # started by the agent itself
+    guard.add_argument("--pid", type=int, required=True)
+    guard.add_argument("--trial-s", type=float, default=guarding.TRIAL_S)
+    guard.set_defaults(do=_guard_update)
     return parser
 
 
@@ -69,10 +82,22 @@ def _run(options: argparse.Namespace) -> int:
         return _already_running(settings)
     own_log = logs.set_up(settings.work, settings.log_level, console=not options.quiet)
     agent = Agent(settings, own_log=own_log)
+
+    def end(*_: object) -> None:
+        agent.loop.post(agent.updater.forget)
+        agent.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
+        signal.signal(number, end)
     agent.run()
+    if agent.updater.fetched is not None:
+        agent.updater.change(options.config, held)
     return 0
+
+
+def _guard_update(options: argparse.Namespace) -> int:
+    marker = config.load(options.config).work / updating.MARKER
+    return guarding.go(marker, options.pid, trial_s=options.trial_s)
 
 
 def _of_https(settings: Config) -> Config:

@@ -103,6 +103,13 @@ class Connection:
     def download(self, run: str, name: str, target: BinaryIO, *, limit: int) -> int:
         """Write a staged file to `target`, return its size. Raises Unreachable, Refused."""
         path = protocol.STAGED_FILE_PATH.format(run=quote(run, safe=""), name=quote(name, safe="/"))
+        return self._fetch(path, target, limit)
+
+    def download_agent(self, target: BinaryIO, *, limit: int) -> int:
+        """Write the portal's agent file to `target`. Raises Unreachable and Refused."""
+        return self._fetch(protocol.DOWNLOAD_PATH, target, limit)
+
+    def _fetch(self, path: str, target: BinaryIO, limit: int) -> int:
         response = self._send("GET", path, {}, None, CONNECT_S + ANSWER_S)
         self._raise_refused(response)
         size, deadline = 0, time.monotonic() + DOWNLOAD_S

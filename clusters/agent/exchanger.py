@@ -25,6 +25,7 @@ from clusters.agent.protocol import DEFAULT_SETTINGS, MAX_WAIT_S, BadDocument
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+MANY_FAILURES, PAUSE_AFTER_MANY_S = 30, 120.0  # in a row: the portal is away for longer
 PAUSE_AFTER_STATUS = {401: 30.0, 403: 30.0, 409: 30.0, 426: 60.0}
 NEWER_BOOT = "newer-boot"
 SETTLE_S = 0.03  # what an instruction sets off is often news within this time
@@ -216,6 +217,10 @@ class Exchanger:
             return
         self.failures += 1
         pause = min(FIRST_PAUSE_S * 2 ** min(self.failures - 1, 10), LONGEST_PAUSE_S)
+        if self.failures >= MANY_FAILURES:
+            pause = PAUSE_AFTER_MANY_S
+            if self.failures == MANY_FAILURES:
+                log.error("no answer %d times; asking every %d s", self.failures, pause)
         pause *= random.uniform(0.5, 1.0)  # noqa: S311
         if isinstance(error, Refused):
             pause = self._refused(error, pause)

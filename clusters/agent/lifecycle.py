@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from calculations.software.base import RunSpec
+from clusters.agent.breaker import Breaker
 from clusters.agent.calls import Calls
 from clusters.agent.ending import Ends
 from clusters.agent.journal import Journal, JournalFull, TakeIn
@@ -58,6 +59,7 @@ class Lifecycle:
         self.records: dict[Key, Record] = {}
         self.jobs: dict[Key, Job] = {}
         self.busy: set[Key] = set()
+        self.breaker = Breaker()
         self.calls = Calls(self.scheduler, loop)
         self.starting = Starting(self)
         self.ends = Ends(self)
@@ -179,6 +181,8 @@ class Lifecycle:
 
     def fill(self) -> None:
         """Make waiting attempts ready as far as there is room, in the order in which they came."""
+        if self.breaker.held:
+            return
         for record in self.rations.choose(self.records.values(), self.busy):
             self._prepare(record)
 
@@ -244,6 +248,7 @@ class Lifecycle:
     def move(self, record: Record, phase: Phase, *, news: float | None = 0.0) -> bool:
         """Bring a record to a phase; return whether that is on disk."""
         record.phase, record.since = phase, time.time()
+        self.breaker.note(phase, record.why)
         saved = self.save(record)
         if phase is Phase.CLOSED:
             self._drop(record)

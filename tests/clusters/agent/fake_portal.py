@@ -8,6 +8,7 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,11 @@ class FakePortal:
         self.files: dict[str, bytes] = {}
         self.uploads: dict[tuple[str, int, str], bytes] = {}
         self.refuse_upload: int | None = None
+        self.update: dict[str, Any] | None = None
+        self.reset = False
+        self.agent_file = b""
+        self._said: set[str] = set()  # wishes for an update that were told
+        self.downloads = 0
         self.settings = {"exchange_s": 30, "metrics_s": 60, "log_bytes_per_minute": 1_000_000}
         self._newest = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -67,6 +73,13 @@ class FakePortal:
             self.execute[key] = spec
             self._say()
         return key
+
+    def want_update(self, file: bytes, version: str, **details: Any) -> None:
+        sha256 = hashlib.sha256(file).hexdigest()
+        wish = {"version": version, "url": self.url, "sha256": sha256, "asked": str(uuid.uuid4())}
+        with self.lock:
+            self.agent_file, self.update = file, {**wish, **details}
+            self._say()
 
     def tell(self, key: tuple[str, int], verb: Verb, **details: Any) -> None:
         with self.lock:
@@ -126,7 +139,7 @@ class FakePortal:
             deadline = time.monotonic() + request["wait_s"]
             while True:
                 instructions = self._instructions(request)
-                speaks = any(i["verb"] != "keep" for i in instructions)
+                speaks = any(i["verb"] != "keep" for i in instructions) or self._wishes()
                 if speaks or self.down or time.monotonic() >= deadline:
                     break
                 self.lock.wait(deadline - time.monotonic())
@@ -139,7 +152,16 @@ class FakePortal:
                 acknowledged=max(self.events, default=0),
                 runs=instructions,
                 settings=self.settings,
+                update=self.update,
+                reset=self.reset,
             )
+
+    def _wishes(self) -> bool:
+        """Whether an update is wanted that was not told yet; it is told now."""
+        asked = {self.update["asked"]} if self.update else set()
+        new = asked - self._said
+        self._said |= new
+        return bool(new) or self.reset
 
     def _instructions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         found = []
@@ -208,6 +230,9 @@ def _handler(portal: FakePortal) -> type[BaseHTTPRequestHandler]:
             return self._answer(200, content, **({"Content_Encoding": packed} if packed else {}))
 
         def do_GET(self) -> None:
+            if self.path == protocol.DOWNLOAD_PATH:
+                portal.downloads += 1
+                return self._answer(200, portal.agent_file)
             name = unquote(self.path.split("/files/", 1)[1])
             if name not in portal.files:
                 return self._problem(404, detail="no such file")

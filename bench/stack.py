@@ -233,15 +233,15 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
-        """Start a node of the carrier queue with the key of a cluster that is among `nodes`; it ends
-        where it imports Django. `name` tells apart what is started with the same key.
+        """Start a node of the carrier queue with the key of a cluster that is among `nodes`, as where
+        there is no Django. `name` tells apart what is started with the same key.
         """
         _, cluster, key = self.keys[number]
         work = self.home / f"work-{name}" if name else self.work(number)
         name = name or f"node-{number}"
         trap = self.home / "without-django" / "django.py"
         trap.parent.mkdir(exist_ok=True)
-        trap.write_text("import os\nprint('a node imports Django', flush=True)\nos._exit(99)\n")
+        trap.write_text("raise ImportError('nodes have no Django')\n")
         config = self.home / f"{name}.ini"
         config.write_text(
             f"[portal]\nurl = {self.url}\nkey = {key}\n"

@@ -20,13 +20,13 @@ START_S = 60
 
 
 @contextlib.contextmanager
-def rabbitmq() -> Iterator[str]:
-    """Yield the address of a broker that runs."""
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """Yield a broker that runs."""
     home = Path(tempfile.mkdtemp(prefix="labportal-rabbitmq-"))
     broker = RabbitMQ(home)
     try:
         broker.start()
-        yield broker.url
+        yield broker
     finally:
         broker.end()
         shutil.rmtree(home, ignore_errors=True)

@@ -13,6 +13,7 @@ from labportal.common.wake import redis_client
 #: The program that each marker needs; without it the test is skipped with the reason.
 PROGRAMS = {
     "gpu": ("nvidia-smi",),
+    "rabbitmq": ("rabbitmqctl", "epmd"),
     "slurm": ("sbatch", "squeue"),
     "containers": ("podman",),
     "espresso": ("pw.x",),

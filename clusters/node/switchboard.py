@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusters.agent.client import ANSWER_S, Refused, Unreachable
+from clusters.agent.client import Refused, Unreachable
 from clusters.agent.protocol import BadDocument
 from clusters.node.messages import (
     BadMessage,
@@ -32,6 +32,9 @@ STALE = "stale"  # the code of a problem: not newer than what the portal took be
 STAMPS = 4  # tries of one request with a new time each
 SKEW_MS = 1000
 COMPLAIN_S = 60.0
+# An answer takes milliseconds, or its worker was killed and it never comes; only where it stays
+# away again and again may the portal be busy.
+FIRST_ANSWER_S, LONGEST_ANSWER_S = 10.0, 40.0
 NO_ANSWER = (
     "no answer through the broker within {:.0f} s: no worker of the portal takes from its queue "
     "“exchange”, or the portal does not know this key"
@@ -70,7 +73,7 @@ class Switchboard:
     def __init__(self, *, secret: str, node: str, process: str, publish: Publish) -> None:
         self.node, self.process, self.publish = node, process, publish
         self.clock = Clock()
-        self.answer_s = ANSWER_S
+        self.answer_s = FIRST_ANSWER_S
         self._key, self._prefix = signing_key(secret), prefix_of(secret)
         self._changed = threading.Condition()
         self._answers: dict[str, Message | None] = {}
@@ -169,8 +172,10 @@ class Switchboard:
                 if aborted.is_set():
                     raise Unreachable("the exchange was broken off")
                 if left <= 0:
-                    raise Unreachable(NO_ANSWER.format(self.answer_s))
+                    waited, self.answer_s = self.answer_s, min(2 * self.answer_s, LONGEST_ANSWER_S)
+                    raise Unreachable(NO_ANSWER.format(waited))
                 self._changed.wait(left)
+            self.answer_s = FIRST_ANSWER_S
             return self._answers[number]
 
     def rouse(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from celery import Celery
+from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
@@ -24,6 +24,7 @@ CONNECT_S = 3
 VISIBILITY_S = 120  # an answer takes milliseconds
 AGAIN_S = 5.0
 STOP_S = 2.0
+LOOK_S = 1.0  # how often a waiting worker looks whether it shall stop
 LOST = (OperationalError, ConnectionError, TimeoutError, OSError)
 
 
@@ -78,6 +79,7 @@ class NodeWorker:
         self.app = make_app(broker, node, process)
         self.node = node
         self._stopping = threading.Event()
+        signals.worker_ready.connect(_keep_looking)
         self._thread = threading.Thread(target=self._run, name="celery", daemon=True)
 
         @self.app.task(name=TAKE, ignore_result=True, acks_late=True)
@@ -139,3 +141,10 @@ class NodeWorker:
             without_heartbeat=True,
         )
         worker.start()
+
+
+def _keep_looking(sender: Any, **_: Any) -> None:
+    """A worker that waits for messages alone would not notice that it is to stop."""
+    hub = getattr(sender, "hub", None)
+    if hub is not None:
+        hub.call_repeatedly(LOOK_S, lambda: None)

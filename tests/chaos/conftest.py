@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.chaos.lab import Lab
-from tests.chaos.scenarios import open_lab_of
+from tests.chaos.playing import open_lab_of
 
 
 @pytest.fixture(scope="session")

@@ -1,64 +1,14 @@
-"""The table of what is broken, at which stage of a run, at which site; `play` breaks it and sees
-that each run ends once.
+"""The table of what is broken, at which stage of a run, at which site.
 
 Short ones are played by `make test`, all of them by `make chaos`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-
 from tests.chaos import away, leftovers, machines, network, parts
-from tests.chaos.audit import Tally, audit
-from tests.chaos.lab import Lab, open_lab
+from tests.chaos.playing import BRIEF, Scenario
+from tests.chaos.scenarios_of_sites import OF_SITES
 from tests.chaos.stages import STAGES
-
-COMMON, BRIEF = "common", "brief"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    name: str
-    breaks: str
-    stage: str
-    play: Callable[[Lab], None]
-    site: str = "process"
-    short: bool = False
-    lab: str = COMMON
-
-    @property
-    def id(self) -> str:
-        return f"{self.site}: {self.name}".replace(" ", "-")
-
-
-#: What each lab has. In the brief one leases last 10 s instead of 300 s, so that all that follows
-#: from their end comes 30 times as early: what is delayed by 12 s there is delayed by 6 minutes.
-LABS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    COMMON: (("process", "small disk"), {"LABPORTAL_LEASE_S": "60"}),
-    BRIEF: (("process", "process"), {"LABPORTAL_LEASE_S": "10"}),
-}
-
-
-def open_lab_of(name: str) -> AbstractContextManager[Lab]:
-    kinds, environment = LABS[name]
-    return open_lab(*kinds, **environment)
-
-
-def play(scenario: Scenario, lab: Lab) -> Tally:
-    """Play it and count what became of its runs; whatever it broke is whole afterwards.
-
-    Raises AssertionError, and Absent where this machine lacks what the site needs.
-    """
-    lab.begin()
-    lab.at(scenario.site)
-    scenario.play(lab)
-    tally = audit(lab, lab.works)
-    assert not tally.wrong, tally.wrong
-    lab.tidy()
-    return tally
-
 
 # Killed and restarted, and standing still, at each stage.
 SHORT_KILLS = {
@@ -84,7 +34,7 @@ SHORT_STILL = {("agent", "judge"), ("web", "close"), ("postgres", "run"), ("redi
 
 WHERE = "between agent and portal"
 
-SCENARIOS: tuple[Scenario, ...] = (
+OF_PORTAL: tuple[Scenario, ...] = (
     *(
         Scenario(
             f"kill {part} at {stage}",
@@ -316,3 +266,5 @@ SCENARIOS: tuple[Scenario, ...] = (
         short=True,
     ),
 )
+
+SCENARIOS = (*OF_PORTAL, *OF_SITES)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.chaos.lab import Absent, Lab
-from tests.chaos.scenarios import COMMON, SCENARIOS, Scenario, play
+from tests.chaos.playing import COMMON, Scenario, play
+from tests.chaos.scenarios import SCENARIOS
 
 PLAYED = [scenario for scenario in SCENARIOS if scenario.short or os.environ.get("CHAOS") == "all"]
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 def register() -> None:
     register_topic("calculation", _may_hear_calculation)
     signals.settled.connect(_follow_up, dispatch_uid="calculations.follow_up")
+    signals.time_ending.connect(_warn, dispatch_uid="calculations.warn_of_walltime")
 
 
 def _may_hear_calculation(user: User, key: str) -> bool:
@@ -39,3 +40,12 @@ def _follow_up(calculations: Sequence[Calculation], **_: Any) -> None:
         follow_up.delay(analyse_ids, ended_ids)
     except OperationalError as error:
         log.warning("the broker does not answer; the beat announces %s: %s", ended_ids, error)
+
+
+def _warn(run_ids: Sequence[Any], **_: Any) -> None:
+    from calculations.tasks import warn_of_walltime
+
+    try:
+        warn_of_walltime.delay([str(pk) for pk in run_ids])
+    except OperationalError as error:
+        log.warning("the broker does not answer; the page alone tells of the end: %s", error)

@@ -18,6 +18,7 @@ from calculations.services import (
     reanalysis,
     results,
     standing,
+    walltime,
 )
 from labportal.accounts.models import User
 from labportal.common.errors import Unavailable
@@ -34,6 +35,12 @@ def follow_up(analyse_ids: Sequence[int], ended_ids: Sequence[int]) -> None:
         results.analyse(calculation_id)
     standing.check(ended_ids)
     announcements.announce(ended_ids)
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)
+def warn_of_walltime(run_ids: Sequence[str]) -> None:
+    """Tell that the time of runs is nearly over."""
+    walltime.warn(run_ids)
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=True, max_retries=5)

@@ -62,6 +62,7 @@ class Run(models.Model):
     queued_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
+    walltime_ends_at = models.DateTimeField(null=True, blank=True)  # told once it is soon
     finished_at = models.DateTimeField(null=True, blank=True)
     progress = models.JSONField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=300, blank=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from calculations.models import Calculation
@@ -24,12 +24,11 @@ def announce(calculation_ids: Sequence[int]) -> None:
     ended = list(ended.select_related("created_by"))
     if not ended:
         return
-    admins = list(User.objects.filter(role=Role.ADMIN, notify_about_all=True, is_active=True))
+    admins = _admins()
     for calculation in ended:
         level = Level.INFO if calculation.state in GOOD else Level.ERROR
         word = calculation.get_state_display().lower()
-        people = {user.pk: user for user in [calculation.created_by, *admins]}.values()
-        interested = [user for user in people if _wants(user, level)]
+        interested = interested_in(calculation, level, admins=admins)
         if not interested:
             continue
         notify(
@@ -41,6 +40,19 @@ def announce(calculation_ids: Sequence[int]) -> None:
             key=f"calculation:{calculation.pk}:{calculation.finished_at:%Y%m%dT%H%M%S.%f}",
         )
     Calculation.objects.filter(pk__in=[c.pk for c in ended]).update(announced_at=now())
+
+
+def _admins() -> list[User]:
+    return list(User.objects.filter(role=Role.ADMIN, notify_about_all=True, is_active=True))
+
+
+def interested_in(
+    calculation: Calculation, level: Level, *, admins: Iterable[User] | None = None
+) -> list[User]:
+    """Return who wants to hear of it: its author and, of all calculations, some admins."""
+    admins = _admins() if admins is None else admins
+    people = {user.pk: user for user in [calculation.created_by, *admins]}.values()
+    return [user for user in people if _wants(user, level)]
 
 
 def _wants(person: User, level: Level) -> bool:

@@ -7,11 +7,13 @@ by `execution.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
 from calculations.models import Run
+from labportal.common.clock import now
 
 MAX_ID, MAX_WORD, MAX_TEXT = 64, 60, 300
 PENDING = {"reason": MAX_WORD, "text": MAX_TEXT, "partition": MAX_WORD, "expected_start": MAX_WORD}
@@ -26,11 +28,16 @@ WORDS = {
     "finished_at": MAX_WORD,
 }
 MOST_LINES = 20
+LONGEST_WARNING_S = 86400
 
 
 def job_columns(run: Run, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's columns that an agent's entry changes."""
-    columns = {"scheduler_id": scheduler_id(entry) or run.scheduler_id, "pending": pending(entry)}
+    columns = {
+        "scheduler_id": scheduler_id(entry) or run.scheduler_id,
+        "pending": pending(entry),
+        "walltime_ends_at": run.walltime_ends_at or walltime_end(entry),
+    }
     return {name: value for name, value in columns.items() if value != getattr(run, name)}
 
 
@@ -40,6 +47,13 @@ def attempt_columns(run: Run, entry: Mapping[str, Any]) -> dict[str, Any]:
         "scheduler_id": scheduler_id(entry) or run.scheduler_id,
         "accounting": accounting(entry),
     }
+
+
+def walltime_end(entry: Mapping[str, Any]) -> datetime | None:
+    """When the walltime is over, by an agent that says it is soon."""
+    left = entry.get("walltime_left_s")
+    good = type(left) in (int, float) and 0 <= left <= LONGEST_WARNING_S
+    return now() + timedelta(seconds=left) if good else None
 
 
 def scheduler_id(entry: Mapping[str, Any]) -> str:

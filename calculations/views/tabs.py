@@ -15,10 +15,11 @@ from calculations.forms import shown
 from calculations.matrix import Matrix, matrix_of
 from calculations.models import Calculation, Run
 from calculations.selectors import run_waits
+from calculations.services import walltime
 from calculations.services.preview import PreviewFile, files_of_run, input_files, prepared
 from calculations.services.sweeps import varied
 from calculations.software.base import Software
-from calculations.states import RunState
+from calculations.states import CalculationState, RunState
 from calculations.views import figures as drawing
 from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.geometries import viewer_of
@@ -109,10 +110,17 @@ def overview(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "last_events": list(overviews.last_events(calculation)[:LAST_EVENTS]),
         "facts": _facts(calculation),
         "further": further_resources(calculation),
+        "ending": _ending(calculation) if calculation.state == CalculationState.RUNNING else "",
         "checked": overviews.last_check(calculation),
         "attempt": focus.attempts.order_by("-number").first() if focus else None,
         "viewer": viewer_of(calculation, focus, request.user, moving=True),
     }
+
+
+def _ending(calculation: Calculation) -> str:
+    """What is about to be ended for want of time, and what to do; "" where nothing is."""
+    runs = walltime.ending_soon(calculation)
+    return f"{walltime.words(runs)} {walltime.REMEDY}" if runs else ""
 
 
 def _cells(calculation: Calculation, runs: list[Run], matrix: Matrix | None) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -83,6 +84,7 @@ class Record:
 
     progress: dict[str, Any] | None = None
     pending: dict[str, Any] | None = None  # why it waits, by the scheduler or for want of room
+    ends_at: float | None = None  # when its walltime is over, once that is soon
     unknown_since: float | None = None  # since when the scheduler has said nothing of it
     max_rss_mib: float = 0.0
     disk_bytes: int | None = None
@@ -122,6 +124,8 @@ class Record:
             entry["unknown_since"] = timestamp(self.unknown_since)
         if self.disk_bytes is not None:
             entry["disk_bytes"] = self.disk_bytes
+        if self.ends_at is not None and state is AgentState.RUNNING:
+            entry["walltime_left_s"] = max(0, round(self.ends_at - time.time()))
         if self.started_at is not None:
             entry["started_at"] = timestamp(self.started_at)
         if state in (AgentState.CANCELLED, AgentState.LOST):

@@ -27,6 +27,14 @@ MEMORY_S = 3.0
 DISK_S = 60.0
 LOOK_AGAIN_S = 2.0  # what ended a moment ago may still hold its GPU
 DEFAULT_WALLTIME_S, DEFAULT_MEMORY_MIB = 600, 1024
+# People are told before the end: at a tenth of the walltime, half an hour before at the earliest,
+# and not at all where there would be no time to do anything.
+WARN_SHARE, WARN_AT_MOST_S, SHORT_WALLTIME_S = 0.1, 1800.0, 1800
+
+
+def warning_s(walltime_s: int) -> float:
+    """Return how long before the end of the walltime people are told; 0.0: never."""
+    return 0.0 if walltime_s < SHORT_WALLTIME_S else min(WARN_SHARE * walltime_s, WARN_AT_MOST_S)
 
 
 class Watching:
@@ -48,9 +56,12 @@ class Watching:
             budget=Budget(budget),
         )
         walltime = record.resource("walltime_s", DEFAULT_WALLTIME_S)
-        walltime += self.lifecycle.scheduler.overtime_s
-        left = (record.started_at or time.time()) + walltime - time.time()
-        self.lifecycle.loop.later(left, lambda: self._out_of_time(record, job))
+        ends_at = (record.started_at or time.time()) + walltime
+        left = ends_at - time.time()
+        overtime = self.lifecycle.scheduler.overtime_s
+        self.lifecycle.loop.later(left + overtime, lambda: self._out_of_time(record, job))
+        if warning := warning_s(walltime):
+            self.lifecycle.loop.later(left - warning, lambda: self._warn(record, job, ends_at))
         self._tick("logs", LOGS_S)
         self._tick("memory", MEMORY_S)
         self._tick("disk", DISK_S)
@@ -138,6 +149,13 @@ class Watching:
             return
         if progress is not None:
             record.progress = progress.to_json()
+
+    def _warn(self, record: Record, job: Job, ends_at: float) -> None:
+        """Have the portal told that the walltime is nearly over."""
+        if self.lifecycle.jobs.get(record.key) is job and record.phase is Phase.RUNNING:
+            log.info("the walltime is over soon", extra={"run": record.run})
+            record.ends_at = ends_at
+            self.lifecycle.news(0.0)
 
     def _out_of_time(self, record: Record, job: Job) -> None:
         current = self.lifecycle.jobs.get(record.key) is job and record.phase is Phase.RUNNING

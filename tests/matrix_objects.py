@@ -24,6 +24,7 @@ from calculations.services import drafts, pseudopotentials, structures, template
 from calculations.software.structure import WATER
 from clusters import keys, node_wheel
 from clusters.models import Cluster, Licence, LogLine
+from clusters.services import ssh
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.common.clock import now
 from labportal.common.storage import storage
@@ -171,6 +172,17 @@ def site(world: World) -> Cluster:
     return world.thing("cluster", lambda _: cluster("metis"))
 
 
+def ssh_site(world: World) -> Cluster:
+    """A cluster that the portal signs in to."""
+
+    def make(_: World) -> Cluster:
+        found = cluster("hpc", carrier=Cluster.Carrier.SSH)
+        ssh.set_up(found, host="login.hpc.example", user="lab", actor=world.people["root"])
+        return found
+
+    return world.thing("ssh site", make)
+
+
 def key_prefix(world: World) -> str:
     key, _ = world.thing("key", lambda _: keys.issue(site(world), actor=world.people["root"]))
     return key.prefix
@@ -261,6 +273,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("calculation-figure", "scope", always("0")),
     ("calculation-figure", "dataset", always("progress")),
     ("calculation-figure", "number", always(0)),
+    ("cluster-ssh-*", "name", lambda world: ssh_site(world).name),
     ("cluster-*", "name", lambda world: site(world).name),
     ("cluster-metrics", "chart", always("cpu")),
     ("run-metrics", "run", pk(run)),
@@ -268,6 +281,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("node-wheel", "name", lambda _: node_wheel.file_name()),
     ("cluster-key-revoke", "prefix", key_prefix),
     ("cluster-orphan-adopt", "orphan_id", pk(orphan)),
+    ("api-cluster-ssh*", "name", lambda world: ssh_site(world).name),
     ("api-cluster-*", "name", lambda world: site(world).name),
     ("api-cluster-key-revoke", "prefix", key_prefix),
     ("api-orphan-*", "pk", pk(orphan)),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from clusters.intake import line_document
-from clusters.models import ApiKey, LogLine
+from clusters.models import ApiKey, Cluster, LogLine
 from clusters.selectors.clusters import Card
 from clusters.selectors.health import is_valid
 from labportal.common.clock import now
@@ -25,6 +25,7 @@ class ClusterSerializer(serializers.Serializer):
     """A cluster as it was last heard; percentages are null where they are not known."""
 
     name = serializers.CharField(source="cluster.name")
+    carrier = serializers.CharField(source="cluster.carrier")
     description = serializers.CharField(source="cluster.description")
     enabled = serializers.BooleanField(source="cluster.enabled")
     draining = serializers.BooleanField(source="cluster.draining")
@@ -61,6 +62,9 @@ class ClusterSerializer(serializers.Serializer):
 
 class RegisterSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=60)
+    carrier = serializers.ChoiceField(
+        choices=Cluster.Carrier.choices, required=False, default=Cluster.Carrier.HTTPS
+    )
     description = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=2000
     )

@@ -7,6 +7,7 @@ served natively by ASGI (clusters/transports/https.py).
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
+from clusters.api import ssh
 from clusters.api.agent_files import RetrievedFileView, StagedFileView
 from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
 from clusters.api.logs import LineView, LogCountView, LogsView
@@ -21,6 +22,7 @@ router.register("licences", LicenceViewSet, basename="api-licence")
 router.register("orphans", OrphanViewSet, basename="api-orphan")
 
 KEYS = rf"^clusters/(?P<name>{ClusterViewSet.lookup_value_regex})/keys"
+ACCESS = KEYS.removesuffix("keys") + "access"
 
 urlpatterns = [
     path(
@@ -45,6 +47,12 @@ urlpatterns = [
         ProjectSharesView.as_view(),
         name="api-project-shares",
     ),
+    re_path(rf"{ACCESS}/?$", ssh.AccessView.as_view(), name="api-cluster-ssh"),
+    re_path(rf"{ACCESS}/key/?$", ssh.AccessKeyView.as_view(), name="api-cluster-ssh-key"),
+    re_path(rf"{ACCESS}/host-keys/?$", ssh.HostKeysView.as_view(), name="api-cluster-ssh-scan"),
+    re_path(rf"{ACCESS}/confirm/?$", ssh.ConfirmView.as_view(), name="api-cluster-ssh-confirm"),
+    re_path(rf"{ACCESS}/test/?$", ssh.TestView.as_view(), name="api-cluster-ssh-test"),
+    re_path(rf"{ACCESS}/resume/?$", ssh.ResumeView.as_view(), name="api-cluster-ssh-resume"),
     re_path(r"^storage/?$", StorageView.as_view(), name="api-storage"),
     re_path(
         r"^calculations/(?P<pk>\d{1,18})/raw-files/?$",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clusters.agent import __version__ as PORTALS_VERSION
 from clusters.models import ApiKey, Cluster
+from clusters.selectors.check import BAD, GOOD, UNKNOWN, WARN, Check
 from clusters.selectors.clusters import number, software
+from clusters.selectors.ssh import ssh_checks
 from labportal.common.clock import now
 
 CLOCK_OK_S, CLOCK_BAD_S = 5, 60
@@ -18,35 +19,28 @@ KEY_ENDS_SOON = timedelta(days=14)
 
 NOT_FOUND = "not found on this machine"  # what agents say of a program that is not there
 
-GOOD, WARN, BAD, UNKNOWN = "ok", "not_valid", "failed", "draft"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`state` gives the dot's colour, `label` its word; `when` is a time that goes with `found`."""
-
-    name: str
-    state: str
-    label: str
-    found: str
-    remedy: str = ""
-    when: datetime | None = None
-
 
 def checks(cluster: Cluster, keys: Sequence[ApiKey]) -> list[Check]:
     """`keys`: all of the cluster's."""
     moment = now()
     heard = cluster.last_exchange_at is not None
-    found = [_heard(cluster, moment), _key(keys, moment)]
+    by_ssh = cluster.carrier == Cluster.Carrier.SSH
+    found = [_heard(cluster, moment), *(ssh_checks(cluster) if by_ssh else [_key(keys, moment)])]
     if heard:
         found += [_clock(cluster), _disk(cluster), _version(cluster), *_software(cluster)]
     return found
 
 
 def _heard(cluster: Cluster, moment: datetime) -> Check:
+    if cluster.last_exchange_at is None and cluster.carrier == Cluster.Carrier.SSH:
+        remedy = "Follow the steps on the tab “Access”."
+        return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
     if cluster.last_exchange_at is None:
         remedy = "Issue a key, then install the agent by the lines on the tab “Agent”."
         return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
+    if cluster.is_silent(moment) and cluster.carrier == Cluster.Carrier.SSH:
+        remedy = "The portal does not get there: see SSH below."
+        return Check("Agent", BAD, "Silent", "last heard", remedy, cluster.last_exchange_at)
     if cluster.is_silent(moment):
         remedy = (
             f"On {cluster.agent_host or 'the machine'}, look at “systemctl --user status "

@@ -34,18 +34,25 @@ RESERVED_NAMES = frozenset({"new"})  # pages beside those of the clusters
 
 
 def register(
-    *, name: str, description: str = "", max_runs: int | None = None, actor: User
+    *,
+    name: str,
+    carrier: str = Cluster.Carrier.HTTPS,
+    description: str = "",
+    max_runs: int | None = None,
+    actor: User,
 ) -> Cluster:
     """Raises InvalidInput, also where the name is taken."""
     require(actor, Can.MANAGE_CLUSTERS)
-    cluster = Cluster(name=name.strip(), description=description.strip(), max_runs=max_runs)
+    words = {"name": name.strip(), "description": description.strip()}
+    cluster = Cluster(**words, carrier=carrier, max_runs=max_runs)
     if cluster.name in RESERVED_NAMES:
         raise InvalidInput("is a name that the portal needs itself", field="name")
     check(cluster)
     try:
         with transaction.atomic():
             cluster.save()
-            record(actor, "cluster.register", target=cluster.name, detail={"max_runs": max_runs})
+            detail = {"max_runs": max_runs, "carrier": cluster.carrier}
+            record(actor, "cluster.register", target=cluster.name, detail=detail)
     except IntegrityError:
         raise InvalidInput("There is a cluster of this name already.", field="name") from None
     tell(cluster)

@@ -23,6 +23,7 @@ from clusters.node.settings import bare
 from clusters.selectors import clusters as selectors
 from clusters.selectors.health import is_valid
 from clusters.views.clusters import card_of
+from clusters.views.ssh import ssh_page
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
@@ -73,6 +74,8 @@ def _page(
     request: HttpRequest, name: str, *, secret: str = "", status: int = 200, **given: object
 ) -> HttpResponse:
     card = card_of(request, name)
+    if card.cluster.carrier == Cluster.Carrier.SSH:
+        return ssh_page(request, name)
     may_manage = can(request.user, Can.MANAGE_CLUSTERS)
     rows = key_rows(card.cluster) if may_manage else []
     context = {

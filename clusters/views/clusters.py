@@ -79,10 +79,18 @@ def cluster_register(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and submit(
         form, lambda data: made.append(services.register(**data, actor=request.user))
     ):
-        messages.success(request, f"{made[0].name} is registered. Now its agent needs a key.")
-        return redirect("cluster-agent", made[0].name)
+        return _registered(request, made[0])
     status = 400 if request.method == "POST" else 200
     return render(request, "clusters/cluster_form.html", {"form": form}, status=status)
+
+
+def _registered(request: HttpRequest, cluster: Cluster) -> HttpResponse:
+    """Go where the next step is."""
+    if cluster.carrier == Cluster.Carrier.SSH:
+        messages.success(request, f"{cluster.name} is registered. Now say where to sign in.")
+        return redirect("cluster-ssh-edit", cluster.name)
+    messages.success(request, f"{cluster.name} is registered. Now its agent needs a key.")
+    return redirect("cluster-agent", cluster.name)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

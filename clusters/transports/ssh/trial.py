@@ -12,6 +12,7 @@ from clusters.transports.ssh.connection import Connection, Site, ask_for_keys
 from clusters.transports.ssh.installation import Found
 from clusters.transports.ssh.troubles import NEW_KEY, Code, Trouble
 from labportal.common.errors import DomainError
+from labportal.realtime.events import publish
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def run(session: SshSession) -> None:
             session.steps = [asdict(one) for one in steps]
             session.save(update_fields=["steps"])
             budget.renew(session)
+            publish(f"cluster:{access.cluster_id}", "cluster.changed", {"id": access.cluster_id})
     except Trouble as error:
         trouble = error
     except DomainError as error:

@@ -86,6 +86,8 @@ def clean(spec: DraftSpec, *, actor: User) -> dict[str, Any]:
         errors["priority"] = "above 0 is given by moderators; use 0 or less"
     try:
         software = get_software(spec.software)
+        if not software.offered and not can(actor, Can.MANAGE_CLUSTERS):
+            raise UnknownSoftware(spec.software)
     except UnknownSoftware as error:
         raise InvalidInput(errors={**errors, "software": str(error)}) from None
     if not 0 <= spec.automatic_retries <= MOST_RETRIES:

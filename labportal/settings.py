@@ -204,9 +204,7 @@ CELERY_TASK_SOFT_TIME_LIMIT = 840
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "labportal"
-# What carries exchanges may wait minutes for a site: a queue and a worker of its own, so that
-# placement never waits behind it.
-CARRIERS_QUEUE = "carriers"
+CARRIERS_QUEUE = "carriers"  # these may wait minutes for a site: a worker of their own takes them
 # What nodes of the lab ask is answered in milliseconds: both workers take it.
 EXCHANGE_QUEUE = "exchange"
 CELERY_TASK_ROUTES = {

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from calculations.software.registry import all_software
-from clusters import agent_download
+from clusters.agent_file import build
 from clusters.models import Cluster, SshAccess
 from clusters.services import ssh
-from clusters.transports.ssh import visits
+from clusters.transports.ssh import installation, serving, visits
 from clusters.transports.ssh.connection import Connection, Site, ask_for_keys
 from tests.clusters.ssh.sshd import Sshd
 
@@ -34,16 +34,25 @@ def sshd(_server: Sshd) -> Iterator[Sshd]:
     _server.stop()
 
 
+@pytest.fixture(scope="session")
+def _agent_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An agent that knows the program of these tests."""
+    path = tmp_path_factory.mktemp("agent") / installation.AGENT
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LABPORTAL_SOFTWARE", SOFTWARE)
+        return path, build(path)
+
+
 @pytest.fixture
-def _courier(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let portal and agent file know the program of these tests."""
+def _courier(monkeypatch: pytest.MonkeyPatch, _agent_file: tuple[Path, str]) -> Iterator[None]:
+    """Let the portal know that program too, and wait for less between two visits."""
     monkeypatch.setenv("LABPORTAL_SOFTWARE", SOFTWARE)
+    monkeypatch.setattr(installation, "agent_file", lambda: _agent_file)
+    monkeypatch.setattr(serving, "LINGER_S", 0.3)
     all_software.cache_clear()
-    agent_download._built.clear()
     yield
     monkeypatch.undo()
     all_software.cache_clear()
-    agent_download._built.clear()
 
 
 @pytest.fixture

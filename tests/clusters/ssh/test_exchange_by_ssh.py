@@ -229,7 +229,7 @@ def test_a_wrong_user_is_tried_three_times(heard: SshAccess) -> None:
     assert "did not accept the key for this user" in heard.last_error
 
 
-@pytest.mark.parametrize("noise", [r"Welcome!\n*** Maintenance ***\n", "no newline", r"\000\377"])
+@pytest.mark.parametrize("noise", [r"Welcome!\n*** Maintenance ***\n", r"\000\377 no newline"])
 def test_a_profile_that_prints_disturbs_nothing(
     ada: Any, site: SshAccess, sshd: Sshd, noise: str
 ) -> None:

@@ -115,14 +115,15 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
         took_events = take_events(cluster, document.get("events") or ())
         entries = _sort(cluster, document.get("runs") or ())
         _apply(cluster, entries)
-        known = set(entries.told)
-        executes = _executes(cluster, known)
+        _take_back(cluster, entries)
+        executes = _executes(cluster, set(entries.told))
         purges = _purges(cluster, document.get("purged") or ())
         _remember(cluster, document)
         reset = breaker.hear(cluster, cluster.capacity)
-        updates.hear(cluster)
+        update, fresh = updates.hear(cluster)
     verbs = [*entries.verbs, *executes, *purges]
-    urgent = took_events or any(v["verb"] != Verb.KEEP.value for v in verbs)
+    said = any(v["verb"] != Verb.KEEP.value for v in verbs)
+    urgent = took_events or said or reset or fresh
     return Answer(
         cluster.pk,
         reply(
@@ -130,7 +131,7 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
             acknowledged=cluster.acknowledged,
             runs=verbs,
             settings=agent_settings(),
-            update=updates.wanted(cluster),
+            update=update,
             reset=reset,
         ),
         urgent,
@@ -306,19 +307,37 @@ def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str,
             cluster.mean_run_s += MEAN_WEIGHT * (float(elapsed) - cluster.mean_run_s)
 
 
-def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
-    """Hand out what the cluster holds a lease for and did not list; where it is closed, take it
-    back.
+def _take_back(cluster: Cluster, found: _Sorted) -> None:
+    """Where no new work is let in: what has not begun there is queued again, told of or not.
+
+    What waits in a batch scheduler's queue has begun: it has a number there.
     """
+    if not cluster.closed:
+        return
+    begun = {pk for pk, entry in found.told.items() if not _is_unbegun(entry)}
+    held = Run.objects.filter(cluster=cluster, state=RunState.ASSIGNED, cancel_reason="")
+    runs = list(held.exclude(pk__in=begun).select_related("calculation"))
+    why = f"{cluster.name} {cluster.closed}"
+    execution.recall(runs, why=why, actor=f"agent {cluster.name}")
+    taken = {str(run.pk) for run in runs}
+    found.verbs = [verb for verb in found.verbs if verb["run"] not in taken]
+    for run in runs:
+        if run.pk in found.told:
+            _answer(found, found.told[run.pk], Verb.ABANDON, why=why)
+
+
+def _is_unbegun(entry: Mapping[str, Any]) -> bool:
+    return entry.get("state") == AgentState.PREPARING and not entry.get("scheduler_id")
+
+
+def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:
+    """Hand out what the cluster holds a lease for and did not list."""
     missing = rows.leased_run_ids(cluster) - known
     if not missing:
         return []
     held = Run.objects.filter(pk__in=missing, state__in=LEASED_RUNS)
     runs = list(held.select_related("calculation").order_by("queued_at", "index")[:MAX_EXECUTE])
     if cluster.closed:
-        unbegun = [r for r in runs if r.state == RunState.ASSIGNED and not r.cancel_reason]
-        why = f"{cluster.name} {cluster.closed}"
-        execution.recall(unbegun, why=why, actor=f"agent {cluster.name}")
         runs = [run for run in runs if run.cancel_reason]
     specs = specs_of(runs)
     return [

@@ -18,28 +18,29 @@ from clusters.agent_download import agent_file
 from clusters.models import Cluster
 
 
-def wanted(cluster: Cluster) -> dict[str, Any] | None:
-    """What the reply says while an update is asked for; `asked` tells one wish from the next."""
-    if cluster.update_wanted != PORTALS_VERSION or cluster.update_wanted_at is None:
-        return None
-    return {
+def hear(cluster: Cluster) -> tuple[dict[str, Any] | None, bool]:
+    """Return what the reply says while an update is asked for, and whether it should hear it at
+    once. The wish is struck out where the agent is what was asked for, or says why it cannot be.
+    """
+    if not cluster.update_wanted or cluster.update_wanted_at is None:
+        return None, False
+    told = cluster.capacity.get("update")
+    told = told if isinstance(told, Mapping) else {}
+    heard_of_it = told.get("asked") == cluster.update_wanted_at.isoformat()
+    void = cluster.update_wanted != PORTALS_VERSION  # the portal has changed itself since
+    if void or is_current(cluster) or (heard_of_it and told.get("problem")):
+        cluster.update_wanted, cluster.update_wanted_at = "", None
+        rows.save(cluster, ["update_wanted", "update_wanted_at"])
+        return None, False
+    can = "file_sha256" in cluster.capacity
+    wish = {
         "version": PORTALS_VERSION,
         "url": settings.PUBLIC_URL + DOWNLOAD_PATH,
         "sha256": agent_file()[1],
         "asked": cluster.update_wanted_at.isoformat(),
         "may_go_back": cluster.update_may_go_back,
     }
-
-
-def hear(cluster: Cluster) -> None:
-    """Strike the wish out once the agent is what was asked for, or says why it cannot be."""
-    if not cluster.update_wanted or cluster.update_wanted_at is None:
-        return
-    told = failure(cluster)
-    failed = told.get("asked") == cluster.update_wanted_at.isoformat()
-    if failed or (cluster.update_wanted == cluster.agent_version and is_current(cluster)):
-        cluster.update_wanted, cluster.update_wanted_at = "", None
-        rows.save(cluster, ["update_wanted", "update_wanted_at"])
+    return wish, can and not heard_of_it
 
 
 def failure(cluster: Cluster) -> Mapping[str, Any]:

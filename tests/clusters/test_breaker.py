@@ -115,10 +115,12 @@ def test_an_agent_that_holds_itself_is_shown_and_told_to_try_again(
 ) -> None:
     capacity = {**metis.capacity, "held": "30 runs could not be submitted"}
     answer = agent.exchange(capacity=capacity)
+    assert not answer.urgent
     assert held(metis) and "30 runs could not be submitted" in metis.held_reason
     assert answer.document["agent"]["reset"] is False
     operation.release(metis, actor=root)
-    assert agent.exchange(capacity=capacity).document["agent"]["reset"] is True
+    answer = agent.exchange(capacity=capacity)
+    assert answer.document["agent"]["reset"] is True and answer.urgent
     answer = agent.exchange(capacity={"slots": {"total": 20}})
     assert answer.document["agent"]["reset"] is False
     assert not held(metis)

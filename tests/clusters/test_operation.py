@@ -64,6 +64,18 @@ def test_what_runs_ends_and_what_has_not_begun_goes_back(
     assert agent.verbs() == {str(running.pk): "close"}
 
 
+def test_what_waits_inside_the_agent_is_taken_back_as_well(
+    ada: Any, root: Any, metis: Cluster, agent: Agent
+) -> None:
+    waits, submitted_there = submitted(ada).runs.get(), submitted(ada).runs.get()
+    placement.place()
+    agent.exchange()
+    agent.tell(submitted_there.pk, "preparing", scheduler_id="4711")
+    operation.drain(metis, actor=root)
+    assert agent.verbs() == {str(waits.pk): "abandon", str(submitted_there.pk): "keep"}
+    assert Run.objects.get(pk=waits.pk).state == "queued"
+
+
 def test_an_agent_that_heard_of_a_recalled_run_abandons_it(
     ada: Any, root: Any, metis: Cluster, agent: Agent
 ) -> None:

@@ -61,9 +61,10 @@ def test_fewer_runs_at_once_bind_the_placement(ada: Any, root: Any) -> None:
 def test_a_disabled_cluster_gets_nothing_and_keeps_what_it_has(ada: Any, root: Any) -> None:
     metis = cluster()
     agent = Agent(metis, root)
-    submitted(ada)
+    run = submitted(ada).runs.get()
     placement.place()
     agent.exchange()
+    agent.tell(run.pk, "running")
     operation.disable(metis, note="new disks until Friday", actor=root)
     submitted(ada)
     assert placement.place() == 0

@@ -65,9 +65,12 @@ DefMemPerCPU=100
 {accounting}
 NodeName=node[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={node_ports} CPUs={cores} \
 RealMemory={memory} State=UNKNOWN
-PartitionName=debug Nodes=ALL Default=YES MaxTime=01:00:00 State=UP PriorityTier=1
-PartitionName=urgent Nodes=ALL MaxTime=01:00:00 State=UP PriorityTier=10
-PartitionName=closed Nodes=ALL MaxTime=01:00:00 State=UP AllowAccounts=nobody
+NodeName=spare NodeHostname={host} NodeAddr=127.0.0.1 Port={spare_port} CPUs={cores} \
+RealMemory={memory} State=UNKNOWN
+PartitionName=debug Nodes={all} Default=YES MaxTime=01:00:00 State=UP PriorityTier=1
+PartitionName=urgent Nodes={all} MaxTime=01:00:00 State=UP PriorityTier=10
+PartitionName=closed Nodes={all} MaxTime=01:00:00 State=UP AllowAccounts=nobody
+PartitionName=spare Nodes=spare MaxTime=01:00:00 State=UP PriorityTier=1
 """
 ACCOUNTING = """\
 AccountingStorageType=accounting_storage/slurmdbd
@@ -109,7 +112,7 @@ class SlurmSite:
         self.books = books
         self.conf = self.folder / "slurm.conf"
         self.parts: dict[str, subprocess.Popen[bytes]] = {}
-        first, *self._ports = _free_ports(nodes + 3)
+        first, *self._ports = _free_ports(nodes + 4)
         self._words = {
             "folder": str(self.folder),
             "host": socket.gethostname().partition(".")[0],
@@ -118,7 +121,9 @@ class SlurmSite:
             "database_port": self._ports[1],
             "password": PASSWORD,
             "nodes": nodes,
-            "node_ports": f"[{','.join(str(port) for port in self._ports[2:])}]",
+            "all": ",".join(f"node{number}" for number in range(1, nodes + 1)),
+            "node_ports": f"[{','.join(str(port) for port in self._ports[3:])}]",
+            "spare_port": self._ports[2],
             "cores": CORES,
             "memory": MEMORY_MIB,
         }
@@ -131,7 +136,7 @@ class SlurmSite:
     # Beginning and end
 
     def start(self) -> SlurmSite:
-        for name in ("munge", "log", "state", *(f"spool.node{n}" for n in self._numbers())):
+        for name in ("munge", "log", "state", *(f"spool.{name}" for name in self._names())):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
         self._start_munge()
@@ -142,20 +147,21 @@ class SlurmSite:
         if self.books:
             self._start_books()
         self.start_controller()
-        for number in self._numbers():
-            self.start_node(number)
+        for name in self._names():
+            self.start_node(name)
         _until(lambda: self.idle() == self.nodes, "nodes")
         return self
 
     def stop(self) -> None:
-        for name in ("slurmctld", *(f"slurmd{n}" for n in self._numbers()), "slurmdbd"):
+        for name in ("slurmctld", *self._names(), "slurmdbd"):
             self.kill(name)
         self.kill("mariadbd", signal.SIGTERM)
         self.kill("munged", signal.SIGTERM)
         self._end_steps()
 
-    def _numbers(self) -> range:
-        return range(1, self.nodes + 1)
+    def _names(self) -> list[str]:
+        """Of the nodes; "spare" has a partition of that name for itself."""
+        return [*(f"node{number}" for number in range(1, self.nodes + 1)), "spare"]
 
     def _start_munge(self) -> None:
         munge = self.folder / "munge"
@@ -212,8 +218,8 @@ class SlurmSite:
             lambda: self.works("scontrol", "ping") and "UP" in self.run("scontrol", "ping"), "it"
         )
 
-    def start_node(self, number: int) -> None:
-        self._start(f"slurmd{number}", ["slurmd", "-D", "-N", f"node{number}"])
+    def start_node(self, name: str) -> None:
+        self._start(name, ["slurmd", "-D", "-N", name])
 
     def _start(self, name: str, arguments: Sequence[str]) -> None:
         log = (self.folder / "log" / f"{name}.out").open("ab")
@@ -229,7 +235,7 @@ class SlurmSite:
         log.close()
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """End a part: slurmctld, slurmd1, slurmd2, …, slurmdbd, mariadbd, munged."""
+        """End a part: slurmctld, node1, node2, …, slurmdbd, mariadbd, munged."""
         process = self.parts.pop(name, None)
         if process is not None and process.poll() is None:
             process.send_signal(number)
@@ -279,8 +285,10 @@ class SlurmSite:
         return sum(state in ("idle", "mixed", "allocated", "completing") for state in states)
 
     def queue(self) -> list[str]:
-        """Return the ids of all jobs that wait or run, each task of an array on its own."""
-        return self.run("squeue", "-h", "-r", "-o", "%i").split()
+        """Return the ids of jobs that wait or run, each task of an array on its own; none of the
+        spare node's.
+        """
+        return self.run("squeue", "-h", "-r", "-p", "debug,urgent", "-o", "%i").split()
 
     def submitted(self) -> int:
         """How many jobs were ever submitted: the number of the newest."""

@@ -289,7 +289,8 @@ class BatchScheduler(Scheduler):
         standing = conclude(tracked, self.options, now, kind=self.kind)
         if standing.status in (Status.ENDED, Status.VANISHED):
             self.submitter.clean(tracked.job)
-            if standing.status is Status.VANISHED or standing.ending in NEVER_AGAIN:
+            given_up = standing.status is Status.VANISHED or standing.ending in NEVER_AGAIN
+            if given_up or tracked.returned:
                 self._bury(tracked)
         before, tracked.standing = tracked.standing, standing
         silent = standing.unknown_since is None, before.unknown_since is None

@@ -13,10 +13,12 @@ from typing import Any
 from clusters.agent.protocol import timestamp
 from clusters.agent.schedulers.base import INFRASTRUCTURE, Ending, Job, Standing, Status
 from clusters.agent.schedulers.dialect import Accounting, JobState
+from clusters.agent.schedulers.marks import LOST_THE_RACE
 from clusters.agent.schedulers.options import Options
 
 # While the books say that an absent job runs, it has to be absent so much longer to be gone.
 BOOKS_DISAGREE = 10
+PUT_BACK = 2  # answers in a row that say so
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Tracked:
     books: Accounting | None = None
     misses: int = 0
     books_misses: int = 0  # answers of the books that did not know it
+    returned: int = 0  # answers in a row by which it waits although it has begun
     missing_since: float | None = None
     ending_since: float | None = None
     started_at: float | None = None
@@ -70,6 +73,8 @@ def hear(tracked: Tracked, state: JobState | None, now: float, moment: float) ->
         return
     tracked.heard_at, tracked.heard_on = now, moment
     tracked.misses, tracked.missing_since = 0, None
+    waits_again = state.status is Status.PENDING and tracked.has_begun
+    tracked.returned = tracked.returned + 1 if waits_again else 0
     if state.status is not Status.UNKNOWN:
         tracked.state = state
     elif tracked.state is not None:
@@ -87,6 +92,9 @@ def hear_books(tracked: Tracked, books: Accounting | None) -> None:
 def conclude(tracked: Tracked, options: Options, now: float, *, kind: str) -> Standing:
     """Return what stands of a job now."""
     facts = _facts(tracked)
+    if tracked.exit_code != 0 and _put_back(tracked, facts):
+        ended = _ended(tracked, facts, Ending.PREEMPTED, tracked.exit_code, kind)
+        return replace(ended, why=f"the scheduler has put job {tracked.id} back into the queue")
     if tracked.exit_code is not None or facts is not None:
         if not _settled(tracked, options, now):
             return _living(tracked, Status.ALIVE, options, now)
@@ -144,6 +152,12 @@ def _as_said(tracked: Tracked, facts: Accounting) -> Accounting:
     if tracked.said is Ending.NORMAL or facts.ending not in (Ending.NORMAL, Ending.CANCELLED):
         return facts
     return replace(facts, ending=tracked.said)
+
+
+def _put_back(tracked: Tracked, facts: Accounting | None) -> bool:
+    """Whether the scheduler has ended it to start it anew, which its start marker forbids."""
+    barred = tracked.has_begun and facts is not None and facts.exit_code == LOST_THE_RACE
+    return tracked.returned >= PUT_BACK or (barred and tracked.exit_code != LOST_THE_RACE)
 
 
 def _settled(tracked: Tracked, options: Options, now: float) -> bool:

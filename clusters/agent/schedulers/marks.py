@@ -18,6 +18,7 @@ from clusters.agent.procfs import Identity
 
 SHELL = "/bin/sh"
 STARTED, TIMES, EXIT = "started", "times", "exit"
+LOST_THE_RACE = 125
 
 # Only shell builtins, since each process costs a millisecond. Handlers, unlike ignored signals, are
 # not inherited: the program sees SIGTERM, the shell outlives it and writes the exit marker. That

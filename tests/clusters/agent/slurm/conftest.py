@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,44 @@ def _site(factory: pytest.TempPathFactory, *, books: bool) -> Iterator[SlurmSite
         site.stop()
 
 
+@dataclass
+class Overdue:
+    """A run that goes over its minute while the other tests are at work: Slurm's limits are whole
+    minutes, and are looked at twice in each.
+    """
+
+    portal: FakePortal
+    agent: AgentProcess
+    key: tuple[str, int]
+
+
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmSite]:
-    yield from _site(tmp_path_factory, books=True)
+def started(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[SlurmSite, Overdue]]:
+    for site in _site(tmp_path_factory, books=True):
+        portal = FakePortal()
+        agent = AgentProcess(tmp_path_factory.mktemp("overdue"), portal, SETTINGS, site.environment)
+        asked = {"cores": 1, "memory_mib": 100, "walltime_s": 30, "partition": "spare"}
+        run = {"run": str(uuid.uuid4()), "attempt": 1, "software": "probe", "resources": asked}
+        run["parameters"] = {"script": "echo begun; sleep 600"}
+        key = portal.want({**run, "analyses": [], "files": [], "carry": None})
+        agent.start()
+        try:
+            yield site, Overdue(portal, agent, key)
+        finally:
+            agent.kill()
+            portal.close()
+
+
+@pytest.fixture
+def site(started: tuple[SlurmSite, Overdue]) -> SlurmSite:
+    return started[0]
+
+
+@pytest.fixture
+def overdue(started: tuple[SlurmSite, Overdue]) -> Overdue:
+    return started[1]
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +90,8 @@ def agent(tmp_path: Path, portal: FakePortal, site: SlurmSite) -> Iterator[Agent
     yield agent
     if agent.process is not None and agent.process.poll() is None:
         agent.kill()
-    queue = site.queue()
-    if queue:
-        site.run("scancel", *queue)
+    site.run("scancel", "--partition=debug")
+    site.run("scancel", "--partition=urgent")
 
 
 @pytest.fixture

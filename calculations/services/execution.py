@@ -21,7 +21,7 @@ from calculations.services.progress import told as told_before
 from calculations.services.reports import FinishReport, read_report
 from calculations.services.results import main_value, store_run_results
 from calculations.services.retries import Advice
-from calculations.signals import attempts_ended, settled, time_ending, work_queued
+from calculations.signals import attempts_ended, settled, work_queued
 from calculations.software.results import Verdict
 from calculations.states import RunState
 from labportal.common.clock import now
@@ -104,9 +104,7 @@ def record_running(
         roll_up({run.calculation_id for run in begun})
     if changed:
         compare_and_set(Run, {r.pk: r.state for r in runs if r.pk in changed}, changed)
-        soon = [run.pk for run in runs if "walltime_ends_at" in changed.get(run.pk, ())]
-        if soon:
-            transaction.on_commit(lambda: time_ending.send(sender=Run, run_ids=soon))
+        jobs.tell_of_ends(changed)
         for run in runs:
             if "pending" in changed.get(run.pk, ()) and run not in begun:
                 publish(f"calculation:{run.calculation_id}", "run.changed", {"run": str(run.pk)})

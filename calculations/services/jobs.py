@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
 from calculations.models import Run
+from calculations.signals import time_ending
 from labportal.common.clock import now
 
 MAX_ID, MAX_WORD, MAX_TEXT = 64, 60, 300
@@ -54,6 +56,13 @@ def walltime_end(entry: Mapping[str, Any]) -> datetime | None:
     left = entry.get("walltime_left_s")
     good = type(left) in (int, float) and 0 <= left <= LONGEST_WARNING_S
     return now() + timedelta(seconds=left) if good else None
+
+
+def tell_of_ends(changed: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Have people told whose runs, by the columns that were just written, end soon."""
+    soon = [pk for pk, columns in changed.items() if columns.get("walltime_ends_at")]
+    if soon:
+        transaction.on_commit(lambda: time_ending.send(sender=Run, run_ids=soon))
 
 
 def scheduler_id(entry: Mapping[str, Any]) -> str:

@@ -288,10 +288,13 @@ def _licence(text: str) -> str:
 
 
 def _complaint(answer: Answer) -> str:
-    """PBS's own words, without the program's name before each line."""
+    """PBS's own words, without the program's name before each line; Slurm's wrappers wrap those of
+    sbatch into many others.
+    """
     text = answer.err if answer.err.strip() else answer.out
     lines = [re.sub(r"^qsub: ", "", line.strip()) for line in text.splitlines()]
-    return "; ".join(line for line in lines if line)[:500] or answer.words
+    errors = [line.partition("error:")[2].strip() for line in lines if "error:" in line]
+    return "; ".join(line for line in errors or lines if line)[:500] or answer.words
 
 
 def _answers(answer: Answer) -> bool:

@@ -166,10 +166,12 @@ def _started(job: Mapping[str, str]) -> float | None:
 
 
 def _ended(job: Mapping[str, str]) -> float | None:
-    for name in ("obittime", "comp_time", "mtime"):
+    for name in ("obittime", "comp_time"):
         if job.get(name):
             return moment(job[name])
-    return None
+    # Slurm's wrappers call the start mtime and the end ctime.
+    changes = [moment(job.get(name, "")) for name in ("mtime", "ctime")]
+    return max((change for change in changes if change is not None), default=None)
 
 
 def _reason(job: Mapping[str, str], comment: str) -> str:

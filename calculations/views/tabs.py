@@ -25,6 +25,7 @@ from calculations.views.analysing import SCOPES, graph_of
 from calculations.views.geometries import viewer_of
 from calculations.views.rows import run_label, software_of
 from calculations.views.tables import MOST_RUNS, analysis_cards, quantity_table, summary, tables_of
+from calculations.views.using import used_of
 from calculations.wording import column_words, further_resources, tries_words
 from labportal.accounts.roles import Can, can
 
@@ -300,8 +301,9 @@ def files(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
 
 
 def use(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
-    attempts = list(overviews.attempts(calculation))
-    elapsed = sum(a.elapsed_s or 0 for a in attempts)
+    attempts = [used_of(calculation, one) for one in overviews.attempts(calculation)]
+    elapsed = sum(one.elapsed_s or 0 for one in attempts)
+    cpu = sum(one.cpu_s or 0 for one in attempts)
     run = chosen_run(request, calculation)
     return {
         "run": run,
@@ -309,7 +311,10 @@ def use(request: HttpRequest, calculation: Calculation) -> dict[str, Any]:
         "attempts": attempts[:MOST_LINES],
         "more": max(0, len(attempts) - MOST_LINES),
         "core_hours": elapsed * calculation.cores / 3600,
+        "gpu_hours": elapsed * calculation.gpus / 3600,
         "elapsed": elapsed,
-        "cpu": sum(a.cpu_s or 0 for a in attempts),
-        "memory": max((a.max_rss_mib or 0 for a in attempts), default=0),
+        "cpu": cpu,
+        "efficiency": 100 * cpu / (elapsed * calculation.cores) if elapsed else None,
+        "memory": max((one.memory_mib or 0 for one in attempts), default=0),
+        "by_scheduler": any(one.job for one in attempts[:MOST_LINES]),
     }

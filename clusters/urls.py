@@ -15,6 +15,7 @@ urlpatterns = [
     path("clusters/", clusters.cluster_list, name="cluster-list"),
     path("clusters/new/", clusters.cluster_register, name="cluster-register"),
     path("clusters/<str:name>/", clusters.cluster_detail, name="cluster-detail"),
+    path("clusters/<str:name>/health/", clusters.cluster_health, name="cluster-health"),
     path("clusters/<str:name>/card/", clusters.cluster_card, name="cluster-card"),
     path(
         "clusters/<str:name>/metrics/<slug:chart>.json",

@@ -254,6 +254,7 @@ CLUSTERS: dict[str, Rules] = {
     "cluster-detail": SIGNED_IN,
     "cluster-card": SIGNED_IN,
     "cluster-metrics": SIGNED_IN,
+    "cluster-health": SIGNED_IN,
     "run-metrics": MEMBERS,
     "cluster-edit": may(Can.MANAGE_CLUSTERS),
     "cluster-disable": may(Can.MANAGE_CLUSTERS),

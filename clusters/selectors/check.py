@@ -10,7 +10,9 @@ GOOD, WARN, BAD, UNKNOWN = "ok", "not_valid", "failed", "draft"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`state` gives the dot's colour, `label` its word; `when` is a time that goes with `found`."""
+    """`state` gives the dot's colour, `label` its word; `when` is a time that goes with `found`;
+    `ask`: the dialog by which an admin mends it, `verb` its words.
+    """
 
     name: str
     state: str
@@ -18,3 +20,9 @@ class Check:
     found: str
     remedy: str = ""
     when: datetime | None = None
+    ask: str = ""
+    verb: str = ""
+
+    @property
+    def is_trouble(self) -> bool:
+        return self.state in (WARN, BAD)

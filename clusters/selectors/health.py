@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from clusters import updates
 from clusters.agent import __version__ as PORTALS_VERSION
-from clusters.models import ApiKey, Cluster
+from clusters.models import HELD_AFTER, ApiKey, Cluster
 from clusters.selectors.check import BAD, GOOD, UNKNOWN, WARN, Check
 from clusters.selectors.clusters import number, software
+from clusters.selectors.machine import machine_checks
 from clusters.selectors.ssh import ssh_checks
 from labportal.common.clock import now
 
@@ -17,6 +19,10 @@ DISK_OK_MIB, DISK_BAD_MIB = 10 * 1024, 1024
 KEY_OLD = timedelta(days=180)
 KEY_ENDS_SOON = timedelta(days=14)
 
+BROUGHT = {
+    Cluster.Carrier.SSH: "The portal puts its own version there with its next sign-in.",
+    Cluster.Carrier.QUEUE: "Stop labportal-node, install the wheel of the tab “Node”, start it.",
+}
 NOT_FOUND = "not found on this machine"  # what agents say of a program that is not there
 
 
@@ -27,8 +33,27 @@ def checks(cluster: Cluster, keys: Sequence[ApiKey]) -> list[Check]:
     by_ssh = cluster.carrier == Cluster.Carrier.SSH
     found = [_heard(cluster, moment), *(ssh_checks(cluster) if by_ssh else [_key(keys, moment)])]
     if heard:
-        found += [_clock(cluster), _disk(cluster), _version(cluster), *_software(cluster)]
-    return found
+        found += [_clock(cluster), _disk(cluster), _version(cluster), *machine_checks(cluster)]
+        found += _software(cluster)
+    return [*_breaker(cluster), *found]
+
+
+def _breaker(cluster: Cluster) -> Iterator[Check]:
+    if cluster.held_at is not None:
+        remedy = (
+            "Look at the log for what these runs met: a node, a file system, a licence. Mend it, "
+            "then let work in: one run goes first, alone."
+        )
+        found = cluster.held_reason
+        yield Check(
+            "Runs", BAD, "Held", found, remedy, cluster.held_at, ask="release", verb="Let work in…"
+        )
+    elif cluster.on_trial:
+        found = "let in again after it was held; its next run goes alone and shows how it is"
+        yield Check("Runs", WARN, "On trial", found)
+    elif cluster.lost_in_a_row:
+        lost = f"{cluster.lost_in_a_row} lost in a row; held after {HELD_AFTER}"
+        yield Check("Runs", WARN, "Lost", lost, "The log says what these runs met.")
 
 
 def _heard(cluster: Cluster, moment: datetime) -> Check:
@@ -106,15 +131,27 @@ def _size(gib: float) -> str:
 
 def _version(cluster: Cluster) -> Check:
     theirs = cluster.agent_version or "not known"
-    if cluster.agent_version == PORTALS_VERSION:
+    if cluster.update_wanted:
+        found = f"{theirs}, asked to change to {cluster.update_wanted}"
+        return Check("Version", WARN, "Changing", found, when=cluster.update_wanted_at)
+    if updates.is_current(cluster):
         return Check("Version", GOOD, "Good", theirs)
-    remedy = (
-        "Download labportal-agent.pyz again (tab “Agent”) and restart the agent; its programs go "
-        "on running."
-    )
-    return Check(
-        "Version", WARN, "Differs", f"{theirs}, the portal serves {PORTALS_VERSION}", remedy
-    )
+    other = "another build of it" if cluster.agent_version == PORTALS_VERSION else PORTALS_VERSION
+    found = f"{theirs}, the portal serves {other}"
+    if cluster.carrier != Cluster.Carrier.HTTPS:
+        return Check("Version", WARN, "Differs", found, BROUGHT[cluster.carrier])
+    if "file_sha256" not in cluster.capacity:
+        remedy = (
+            "This agent cannot change itself. Download labportal-agent.pyz again (tab “Agent”) and "
+            "restart the agent; its programs go on running."
+        )
+        return Check("Version", WARN, "Differs", found, remedy)
+    failed = updates.failure(cluster)
+    if failed:
+        found = f"{found}. The last change failed: {str(failed['problem'])[:300]}"
+    remedy = "One click changes it: it fetches the file, tries it, and its programs go on running."
+    state, label = (BAD, "Not changed") if failed else (WARN, "Differs")
+    return Check("Version", state, label, found, remedy, ask="update-agent", verb="Update it…")
 
 
 def _software(cluster: Cluster) -> Iterator[Check]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from clusters import updates
 from clusters.forms import EditForm, RegisterForm
 from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
 from clusters.selectors import logs, metrics, storage
 from clusters.selectors.health import checks
+from clusters.selectors.machine import machine_of
 from clusters.selectors.states import ORDER
 from clusters.services import clusters as services
 from labportal.accounts.decorators import needs
@@ -61,7 +64,7 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
         "charts": metrics.charts_of(cluster),
         "running": selectors.running(cluster, request.user),
         "queue": selectors.queue(cluster, request.user),
-        "checks": checks(cluster, list(cluster.api_keys.all())),
+        **_health(cluster),
         "lines": logs.newest(own_lines, LOG_LINES).lines,
         "match": json.dumps({"cluster": cluster.name}),
         "orphans": selectors.orphans(cluster) if can(request.user, Can.ADOPT_ORPHANS) else (),
@@ -69,6 +72,35 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
         "deletable": may_manage and not services.was_used(cluster),
     }
     return render(request, "clusters/cluster_detail.html", context)
+
+
+@require_safe
+@needs()
+def cluster_health(request: HttpRequest, name: str) -> HttpResponse:
+    card = card_of(request, name)
+    may_manage = can(request.user, Can.MANAGE_CLUSTERS)
+    context = {
+        "card": card,
+        "cluster": card.cluster,
+        "tab": "health",
+        "may_manage": may_manage,
+        "machine": machine_of(card.cluster),
+        "deletable": may_manage and not services.was_used(card.cluster),
+        **_health(card.cluster),
+    }
+    return render(request, "clusters/cluster_health.html", context)
+
+
+def _health(cluster: Cluster) -> dict[str, Any]:
+    """What is wrong apart from what is not, and what the dialogs of remedies need to know."""
+    found = checks(cluster, list(cluster.api_keys.all()))
+    return {
+        "troubled": [check for check in found if check.is_trouble],
+        "well": [check for check in found if not check.is_trouble],
+        "can_update": any(check.ask == "update-agent" for check in found),
+        "goes_back": updates.goes_back(cluster),
+        "may_go_back": {"may_go_back": "1"},
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -166,9 +166,12 @@ def _settled(tracked: Tracked, options: Options, now: float) -> bool:
     """
     if tracked.books is not None and tracked.books.ended:
         return True
-    if tracked.books_misses >= options.misses and tracked.books is None:
-        return True
-    return tracked.ending_since is not None and now - tracked.ending_since >= options.patience_s
+    if tracked.ending_since is None:
+        return False
+    asked = tracked.missing_since is not None or tracked.heard_at > tracked.ending_since
+    if asked and tracked.books is None and tracked.books_misses >= options.misses:
+        return tracked.returned == 0
+    return now - tracked.ending_since >= options.patience_s
 
 
 def _gone(tracked: Tracked, options: Options, now: float) -> bool:

@@ -70,7 +70,7 @@ NO_CONTACT = re.compile(
 # Asked again later, it may be taken.
 NOT_NOW = re.compile(
     r"temporarily|try again|retrying|(QOS|Assoc)\w*MaxSubmit\w*|AssocGrpSubmit\w*|QOSGrpSubmit\w*"
-    r"|job (array )?submit limit|MaxJobCount|slots? (are )?full|resource busy",
+    r"|MaxJobCount|slots? (are )?full|resource busy",
     re.IGNORECASE,
 )
 

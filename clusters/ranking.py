@@ -36,7 +36,9 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`name`: of the licence; `number`: the cap, or the seats; `room`: where."""
+    """`name`: of the licence; `number`: the cap, the seats, or how many of the able rooms it waits
+    for; `room`: where.
+    """
 
     reason: Reason
     name: str = ""
@@ -220,8 +222,8 @@ class Round:
         fits = next((r for r, _ in shape.able[:cheap] if r.free.fits(need)), None)
         self._reserve(shape, cheap)
         if dearer is not None:
-            return Why(Reason.DEARER, room=dearer)
-        return Why(Reason.FULL if fits is None else Reason.KEPT, room=fits)
+            return Why(Reason.DEARER, number=cheap, room=dearer)
+        return Why(Reason.FULL if fits is None else Reason.KEPT, number=cheap, room=fits)
 
     def _reserve(self, shape: Shape, cheap: int) -> None:
         """Keep room for the first that does not fit, where it will fit first."""
@@ -233,7 +235,7 @@ class Round:
         ]
         if found:
             _, _, room, opening = min(found, key=lambda one: one[:2])
-            room.reserve(opening)
+            room.reserve(shape.need, opening)
 
 
 def _cap_of(room: Room, account: Account) -> Why | None:

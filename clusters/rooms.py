@@ -33,7 +33,7 @@ class Leased:
 @dataclass(slots=True)
 class Free:
     """Amounts at some moment, infinite where nobody counts them. `gpu_names`: of all GPUs; `typed`:
-    how many of a wanted type are taken.
+    how many of a wanted type are taken; `alone`: the slots of a run beside which nothing else runs.
     """
 
     slots: int
@@ -43,16 +43,15 @@ class Free:
     gpu_names: tuple[str, ...] = ()
     typed: Counter[str] = field(default_factory=Counter)
     held: int = 0  # runs
+    alone: int = 1
 
     def fits(self, need: Resources) -> bool:
         if (
-            self.slots < 1
+            self.slots < (self.alone if need.exclusive else 1)
             or need.cores > self.cores
             or need.memory_mib > self.memory_mib
             or need.gpus > self.gpus
         ):
-            return False
-        if need.exclusive and self.held:
             return False
         return not (need.gpu_type and need.gpus) or need.gpus <= self.gpus_of(need.gpu_type)
 
@@ -64,7 +63,7 @@ class Free:
 
     def change(self, need: Resources, sign: int) -> None:
         """Take (1) or give back (-1)."""
-        self.slots -= sign
+        self.slots -= sign * (self.alone if need.exclusive else 1)
         self.cores -= sign * need.cores
         self.memory_mib -= sign * need.memory_mib
         self.gpus -= sign * need.gpus
@@ -93,7 +92,9 @@ class Room:
     users: Counter[int] = field(default_factory=Counter)
     projects: Counter[int] = field(default_factory=Counter)
     ends: list[tuple[float, Resources]] = field(default_factory=list)  # (Unix time, what it takes)
-    # The reservation of the first run that does not fit: when, and what is free beside it then.
+    # The reservation of the first run that does not fit: what for, when, and what is free beside it
+    # then.
+    reserved_for: Resources | None = None
     reserved_at: float | None = None
     spare: Free | None = None
 
@@ -128,7 +129,8 @@ class Room:
                 return ends_at, later
         return None
 
-    def reserve(self, opening: tuple[float, Free]) -> None:
+    def reserve(self, need: Resources, opening: tuple[float, Free]) -> None:
+        self.reserved_for = need
         self.reserved_at, self.spare = opening
 
     def expected_s(self, need: Resources) -> float:
@@ -178,4 +180,5 @@ def _machine(cluster: Cluster, slots: int, factor: float) -> Free:
         memory_mib=math.inf if memory is None else memory * factor,
         gpus=len(names) * factor if "gpus" in capacity else math.inf,
         gpu_names=tuple(names),
+        alone=max(1, slots),
     )

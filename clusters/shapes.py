@@ -10,6 +10,7 @@ from typing import Any
 
 from calculations.software.base import Software
 from calculations.software.registry import UnknownSoftware, all_software, get_software
+from clusters.abilities import plural
 from clusters.models import Cluster
 from clusters.queueing import Wanted
 from clusters.ranking import Shape, seats_of
@@ -58,9 +59,8 @@ class Shapes:
         for name, count in shape.seats:
             if count > self._seats[name]:
                 shape.able = ()
-                shape.never = (
-                    f"The lab has {self._seats[name]} of licence {name}; {count} are asked for."
-                )
+                seats = f"{self._seats[name]} {plural('seat', self._seats[name])}"
+                shape.never = f"The lab has {seats} of licence {name}; {count} are asked for."
         if not shape.able and not shape.never:
             shape.never = self._words(wanted, asked, cannot, only is not None)
         return shape

@@ -60,19 +60,21 @@ def sentence(shape: Shape, why: Why, before: int = 0) -> str:
             verb = "are" if why.number > 1 else "is"
             words = f"{seats} of licence {why.name} {verb} taken."
         case Reason.DEARER:
-            words = f"{_lacking(shape)} {room.name} is free but costs more; it goes there later."
+            words = (
+                f"{_lacking(shape, why)} {room.name} is free but costs more; it goes there later."
+            )
         case Reason.KEPT:
             words = f"Waits on {room.name}: what is free there is kept for a wider run."
         case Reason.FULL:
-            words = _lacking(shape)
+            words = _lacking(shape, why)
     if before and why.reason in (Reason.FULL, Reason.KEPT, Reason.DEARER, Reason.LICENCE):
         words = f"{words} {_before(before)}"
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def _lacking(shape: Shape) -> str:
+def _lacking(shape: Shape, why: Why) -> str:
     """Waits for 16 cores on tesla-1; 12 are free."""
-    rooms = [room for room, _ in shape.able]
+    rooms = [room for room, _ in shape.able[: why.number]]
     if len(rooms) == 1:
         what, free = _lack(shape.need, rooms[0])
         return f"Waits for {what} on {rooms[0].name}; {free}."
@@ -91,8 +93,8 @@ def _lack(need: Resources, room: Room) -> tuple[str, str]:
     if free.slots < 1:
         runs = "1 run is" if free.held == 1 else f"{free.held} runs are"
         return "a free slot", f"{runs} there"
-    if need.exclusive and free.held:
-        return "the whole machine", f"{free.held} {plural('run', free.held)} still run there"
+    if need.exclusive and free.slots < free.alone:
+        return "the whole machine", f"{free.held} {plural('run', free.held)} still there"
     for asked, there, what in (
         (need.cores, free.cores, "core"),
         (need.gpus, free.gpus_of(need.gpu_type), _gpu(need)),

@@ -4,6 +4,8 @@ test.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +20,7 @@ from clusters.views.clusters import card_of
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
 from labportal.accounts.views import submit
-from labportal.common.errors import NotFound
+from labportal.common.errors import NotFound, WrongMoment
 
 
 def ssh_page(
@@ -78,8 +80,7 @@ def ssh_key_enter(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_scan(request: HttpRequest, name: str) -> HttpResponse:
-    ssh.ask_for_host_keys(_cluster(request, name), actor=request.user)
-    return redirect("cluster-agent", name)
+    return _begin(request, name, ssh.ask_for_host_keys)
 
 
 @require_POST
@@ -94,8 +95,7 @@ def ssh_confirm(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_test(request: HttpRequest, name: str) -> HttpResponse:
-    ssh.test(_cluster(request, name), actor=request.user)
-    return redirect("cluster-agent", name)
+    return _begin(request, name, ssh.test)
 
 
 @require_POST
@@ -103,6 +103,15 @@ def ssh_test(request: HttpRequest, name: str) -> HttpResponse:
 def ssh_resume(request: HttpRequest, name: str) -> HttpResponse:
     ssh.resume(_cluster(request, name), actor=request.user)
     messages.success(request, "The portal tries again.")
+    return redirect("cluster-agent", name)
+
+
+def _begin(request: HttpRequest, name: str, deed: Callable[..., object]) -> HttpResponse:
+    """Have something done over there; that it is too early for it is said on the page."""
+    try:
+        deed(_cluster(request, name), actor=request.user)
+    except WrongMoment as problem:
+        messages.error(request, problem.message)
     return redirect("cluster-agent", name)
 
 

@@ -52,6 +52,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("calculation-detail", "tab", tuple(lambda _, tab=tab: tab for tab in TABS)),
     ("calculation-*-file", "file_id", (lambda things: things["file"],)),
     ("calculation-figure", "*", (lambda _: 0,)),
+    ("cluster-ssh-*", "name", (lambda things: things["ssh"],)),
     ("cluster-*", "name", (lambda things: things["cluster"],)),
     ("cluster-metrics", "chart", (lambda _: "cpu",)),
     ("cluster-key-*", "prefix", (lambda _: "none",)),
@@ -95,6 +96,8 @@ MORE: tuple[tuple[str, str, Value], ...] = (
     ),
     ("molecule-relaxed", "molecule-detail", lambda things: [things["relaxed"]]),
     ("cluster-silent", "cluster-detail", lambda things: [things["silent"]]),
+    ("cluster-by-ssh", "cluster-detail", lambda things: [things["ssh"]]),
+    ("cluster-access", "cluster-agent", lambda things: [things["ssh"]]),
 )
 
 

@@ -12,7 +12,9 @@ from typing import Any
 from calculations.models import Calculation, OrphanResult, Run
 from calculations.services import drafts, lifecycle, pseudopotentials, submission, templates
 from calculations.services.drafts import DraftSpec
-from clusters.models import Cluster, LogLine, Metrics
+from clusters.models import Cluster, LogLine, Metrics, SshSession
+from clusters.services import clusters, ssh
+from clusters.transports.ssh.trial import NAMES
 from labportal.accounts.models import Level, Project, User
 from labportal.accounts.roles import Role
 from labportal.accounts.services import projects, users
@@ -57,6 +59,7 @@ def seed() -> dict[str, Any]:
         "project": project.slug,
         "cluster": live.name,
         "silent": silent.name,
+        "ssh": _ssh(people["root"]).name,
         "structure": made["valid"].structure_id,
         "relaxed": made["doubtful"].structure_id,
         "pseudopotential": pseudopotential,
@@ -186,6 +189,30 @@ def _history(cluster: Cluster) -> None:
             url="/",
             key="welcome",
         )
+
+
+def _ssh(root: User) -> Cluster:
+    """A cluster that the portal signs in to; its test failed at the work folder."""
+    hpc = clusters.register(name="hpc", carrier=Cluster.Carrier.SSH, actor=root)
+    access = ssh.set_up(
+        hpc, host="login.hpc.example", user="lab", scheduler="slurm", most_per_minute=6, actor=root
+    )
+    access.host_keys = access.public_key.rsplit(" ", 1)[0]
+    access.confirmed_at, access.confirmed_by = now(), root
+    access.last_try_at, access.failures = now(), 2
+    access.last_error = "The host refused the connection: nothing listens there."
+    access.not_before = now() + timedelta(days=1)
+    access.save()
+    done = [{"name": n, "ok": True, "found": "as it should be", "remedy": ""} for n in NAMES[:4]]
+    words = "The work folder cannot be written: [Errno 13] Permission denied: '/scratch/lab'"
+    remedy = "Enter a folder that belongs to this user."
+    failed = {"name": NAMES[4], "ok": False, "found": words, "remedy": remedy}
+    both = {"cluster": hpc, "ended_at": now(), "expires_at": now()}
+    SshSession.objects.create(kind="test", code="work_folder", steps=[*done, failed], **both)
+    SshSession.objects.create(
+        kind="exchange", exchanges=3, bytes_sent=4_200_000, bytes_fetched=310_000, **both
+    )
+    return hpc
 
 
 def _orphan(calculation: Calculation, cluster: Cluster) -> None:

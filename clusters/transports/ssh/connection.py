@@ -69,13 +69,16 @@ class Site:
 
 
 class Connection:
-    """The way to one site. Raises Trouble wherever something is in the way."""
+    """The way to one site. Raises Trouble wherever something is in the way.
 
-    def __init__(self, site: Site) -> None:
+    `purpose`: one that is named shares its connection with no other.
+    """
+
+    def __init__(self, site: Site, purpose: str = "") -> None:
         self.site = site
         self.folder = private_folder()
         of_site = (site.host, site.user, site.host_keys, site.private_key, site.certificate)
-        known = "\0".join((str(site.port), *of_site))
+        known = "\0".join((str(site.port), purpose, *of_site))
         self._name = f"{site.cluster_id}-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
         self.way = Way(
             host=site.host,
@@ -181,8 +184,10 @@ class Connection:
         return Trouble(Code.OTHER, f"A file did not travel: {said.splitlines()[-1][:300]}")
 
     def lost(self, said: str) -> Trouble:
-        last = said.strip().splitlines()[-1][:200] if said.strip() else "no reason given"
-        return Trouble(Code.LOST, f"The connection broke off: {last}", "It is tried again.")
+        last = (
+            said.strip().splitlines()[-1][:200].rstrip(".") if said.strip() else "no reason given"
+        )
+        return Trouble(Code.LOST, f"The connection broke off: {last}.", "It is tried again.")
 
     def close(self) -> None:
         """End the shared connection, for everybody."""

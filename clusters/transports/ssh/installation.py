@@ -7,6 +7,7 @@ import configparser
 import hashlib
 import io
 import json
+import secrets
 import shlex
 import tempfile
 from dataclasses import dataclass
@@ -153,8 +154,9 @@ def check(connection: Connection, access: SshAccess, *, timeout_s: float) -> lis
 def _put(
     connection: Connection, access: SshAccess, found: Found, source: Path, name: str, sha256: str
 ) -> None:
-    connection.put(source, f"{found.spool}/{name}.new")
-    told = _run(connection, access, "take", access.work, name, sha256)
+    draft = f"{name}.{secrets.token_hex(4)}.new"  # two may put it there at a time
+    connection.put(source, f"{found.spool}/{draft}")
+    told = _run(connection, access, "take", access.work, draft, name, sha256)
     if told.get("problem"):
         raise Trouble(Code.AGENT, f"{name} was not put in place: {told['problem']}")
 

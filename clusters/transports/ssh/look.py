@@ -46,9 +46,9 @@ def look(named: str) -> dict:
     return told
 
 
-def take(named: str, name: str, sha256: str) -> dict:
+def take(named: str, draft: str, name: str, sha256: str) -> dict:
     work = Path(named).expanduser()
-    new = work / "spool" / (name + ".new")
+    new = work / "spool" / draft
     if digest(new) != sha256:
         return {"problem": "the file arrived damaged"}
     new.chmod(0o600)

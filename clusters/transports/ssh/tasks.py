@@ -58,7 +58,9 @@ def exchange_due() -> int:
 
 @shared_task(acks_late=False)
 def test(session_id: int) -> None:
-    trial.run(SshSession.objects.get(pk=session_id))
+    session = SshSession.objects.get(pk=session_id)
+    if trial.run(session):
+        want_exchange(session.cluster_id)
 
 
 @shared_task(acks_late=False)

@@ -29,13 +29,16 @@ class Step:
     remedy: str = ""
 
 
-def run(session: SshSession) -> None:
-    """Do the steps one after the other; those behind a failed one are not done."""
+def run(session: SshSession) -> bool:
+    """Do the steps one after the other, and return whether all went well; those behind a failed
+    one are not done.
+    """
     access = SshAccess.objects.select_related("cluster").get(cluster=session.cluster_id)
     trouble: Trouble | None = None
     steps: list[Step] = []
+    trial = _Trial(access)
     try:
-        for step in _Trial(access).steps():
+        for step in trial.steps():
             steps.append(step)
             session.steps = [asdict(one) for one in steps]
             session.save(update_fields=["steps"])
@@ -48,17 +51,24 @@ def run(session: SshSession) -> None:
     except Exception as error:
         log.exception("the test of %s failed", access.cluster.name)
         trouble = Trouble(Code.OTHER, f"The portal failed: {type(error).__name__}.")
+    finally:
+        trial.close()
     if trouble is not None:
         steps.append(Step(NAMES[len(steps)], False, trouble.words, trouble.remedy))
     session.steps = [asdict(one) for one in steps]
     budget.end(session, trouble)
+    return trouble is None
 
 
 class _Trial:
     def __init__(self, access: SshAccess) -> None:
         self.access = access
-        self.connection: Connection
+        self.connection: Connection | None = None
         self.found: Found
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
 
     def steps(self) -> Iterator[Step]:
         deeds: tuple[Callable[[], str], ...] = (
@@ -87,13 +97,18 @@ class _Trial:
         return "as confirmed"
 
     def _sign_in(self) -> str:
-        self.connection = Connection(Site.of(self.access))
+        self.connection = Connection(Site.of(self.access), "test")
         self.connection.close()  # one that is open already would prove nothing
         self.connection.open()
         return f"as {self.access.user}"
 
+    @property
+    def _open(self) -> Connection:
+        assert self.connection is not None  # noqa: S101  (the steps before have opened it)
+        return self.connection
+
     def _python(self) -> str:
-        self.found = installation.look(self.connection, self.access)
+        self.found = installation.look(self._open, self.access)
         return f"{self.access.python} is {self.found.python}"
 
     def _work(self) -> str:
@@ -105,11 +120,11 @@ class _Trial:
         return f"{self.found.work} can be written{room}"
 
     def _agent(self) -> str:
-        changed = installation.install(self.connection, self.access)
+        changed = installation.install(self._open, self.access)
         return "put in its place" if changed else "in its place, as the portal has it"
 
     def _scheduler(self) -> str:
-        lines = installation.check(self.connection, self.access, timeout_s=CHECK_S)
+        lines = installation.check(self._open, self.access, timeout_s=CHECK_S)
         for line in lines:
             state, _, text = line.partition(" ")
             name, _, found = text.strip().partition(": ")

@@ -142,7 +142,7 @@ def _calculations(
         ),
         "not_valid": draft("Water in one cycle", "pyscf", parameters={"max_cycles": 1}),
         "failed": draft("Exit code of false", parameters={"program": "false"}),
-        "in_review": draft("A month of sleep", cores=64, walltime_s=30 * 24 * 3600),
+        "in_review": draft("A month of sleep", walltime_s=30 * 24 * 3600),
         "queued": draft("For a silent cluster", cluster=silent),
         "cancelled": draft("Not wanted any more", cluster=silent),
         "draft": draft("Not yet thought through", "pyscf"),

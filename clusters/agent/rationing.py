@@ -110,7 +110,7 @@ class Rations:
             self.devices.silent(str(error))
         log.warning("it waits: %s", error, extra={"run": record.run})
         record.gpus = ()
-        record.pending = {"reason": REASON, "text": f"Waits: {error}."}
+        record.pending = {"reason": REASON, "text": str(error)[:300]}
         return True
 
     def _refusal(self, machine: Machine, need: Need) -> tuple[str, str] | None:
@@ -169,16 +169,17 @@ class Rations:
         """Note on the first that waits what is missing, for the scientist."""
         lacks = []
         if need.alone and room.slots < room.total:
-            lacks.append("the machine for itself")
+            lacks.append("the machine asked for alone")
         elif room.slots < 1:
-            lacks.append("a slot")
+            lacks.append("no slot free")
         if need.cores > room.cores:
-            lacks.append(f"{need.cores} cores, {int(room.cores)} free")
+            lacks.append(f"{need.cores} cores asked for, {int(room.cores)} free")
         if need.memory_mib > room.memory_mib:
-            lacks.append(f"{need.memory_mib:,} MiB of memory, {int(room.memory_mib):,} free")
+            lacks.append(f"{need.memory_mib:,} MiB asked for, {int(room.memory_mib):,} free")
         if self.own and need.gpus > len(room.gpus):
-            lacks.append(f"{need.gpus} GPU{'s' * (need.gpus > 1)}, {self._gpus_free(room)}")
-        record.pending = {"reason": REASON, "text": f"Waits for {'; '.join(lacks)}."[:300]}
+            many = "GPUs" if need.gpus > 1 else "GPU"
+            lacks.append(f"{need.gpus} {many} asked for, {self._gpus_free(room)}")
+        record.pending = {"reason": REASON, "text": "; ".join(lacks)[:300]}
 
     def _gpus_free(self, room: Room) -> str:
         if self.devices.problem:

@@ -83,6 +83,11 @@ def update_agent(cluster: Cluster, *, may_go_back: bool = False, actor: User) ->
     require(actor, Can.MANAGE_CLUSTERS)
     if cluster.last_exchange_at is None:
         raise WrongMoment(f"The agent of {cluster.name} was never heard: install it first.")
+    if cluster.carrier == Cluster.Carrier.QUEUE:
+        raise WrongMoment(
+            f"A node is updated where it stands: install it anew as {cluster.name}'s page shows, "
+            "and restart its service."
+        )
     if cluster.carrier != Cluster.Carrier.HTTPS:
         raise WrongMoment(
             f"{cluster.name} is reached by another carrier, which brings the agent with it."

@@ -29,6 +29,7 @@ from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
 
 DEFAULT_SLOTS = 4
+PLACEHOLDER = "PASSWORD"
 
 
 @never_cache
@@ -126,6 +127,7 @@ def node_lines(cluster: Cluster, secret: str, *, private: bool) -> dict[str, str
     program = "~/labportal-node/bin/labportal-node"
     given = settings.NODE_BROKER_URL
     broker = given if given and private else bare(given or settings.CELERY_BROKER_URL)
+    broker = broker.replace(":…@", f":{PLACEHOLDER}@")
     key = f" --key {secret}" if secret else ""
     host = urlsplit(broker).hostname or ""
     wheel = f"{settings.PUBLIC_URL}{reverse('node-wheel', args=[node_wheel.file_name()])}"
@@ -138,5 +140,5 @@ def node_lines(cluster: Cluster, secret: str, *, private: bool) -> dict[str, str
         "enable": f"systemctl --user enable --now labportal-node-{cluster.name}.service",
         "check": f"{program} --queue {cluster.name} --check",
         "broker_is_local": "yes" if host in LOCAL_HOSTS or not given else "",
-        "password_missing": "yes" if ":…@" in broker else "",
+        "password_missing": PLACEHOLDER if PLACEHOLDER in broker else "",
     }

@@ -177,7 +177,7 @@ def test_runs_at_once_get_a_gpu_each_and_the_next_waits_with_the_reason(
     first, second = (portal.want(spec(wait, resources={"gpus": 1})) for _ in range(2))
     portal.until(lambda: holding(portal, first) and holding(portal, second))
     third = portal.want(spec(SEEN, resources={"gpus": 1}))
-    portal.until(lambda: pending(portal, third) == "Waits for 1 GPU, 0 free.")
+    portal.until(lambda: pending(portal, third) == "1 GPU asked for, 0 free")
     none = portal.want(spec(SEEN))
     assert seen(portal, none) == "-1"
     capacity = portal.until(lambda: portal.requests[-1]["capacity"])
@@ -240,7 +240,7 @@ def test_cores_bound_what_runs_at_once_though_slots_are_free(
     wide = portal.want(spec(wait, resources={"cores": 6}))
     portal.until(lambda: holding(portal, wide))
     waiting = portal.want(spec("true", resources={"cores": 4}))
-    portal.until(lambda: pending(portal, waiting) == "Waits for 4 cores, 2 free.")
+    portal.until(lambda: pending(portal, waiting) == "4 cores asked for, 2 free")
     portal.tell(waiting, Verb.CANCEL, why="not needed")
     portal.report_of(waiting)
     (agent.work / "end").touch()

@@ -25,6 +25,7 @@ from clusters.agent import (
 )
 from clusters.agent.agent import Agent, lock
 from clusters.agent.config import BadConfig, Config
+from clusters.agent.schedulers.choice import dialect_of
 
 FAILED, WRONG, HELD = 1, 2, 75
 
@@ -67,6 +68,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     configure.add_argument("--work", required=True, help="a folder with room for the runs")
     configure.add_argument("--slots", type=int, help="programs at once (default: the cores)")
+    configure.add_argument(
+        "--scheduler", choices=config.SCHEDULERS, default="", help="how programs run here"
+    )
+    configure.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the scheduler, such as partition=long",
+    )
     configure.set_defaults(do=_configure)
     guard = commands.add_parser("guard-update")  # started by the agent itself
     guard.add_argument("--pid", type=int, required=True)
@@ -132,11 +143,20 @@ def _configure(options: argparse.Namespace) -> int:
         key = getpass.getpass("Key: ") if sys.stdin.isatty() else sys.stdin.readline()
     slots = options.slots or config.available_cores()
     work = str(Path(options.work).expanduser().absolute())
+    told = {name: value for name, _, value in (word.partition("=") for word in options.set)}
     try:
-        config.write(options.config, url=options.url, key=key, work=work, slots=slots)
+        config.write(
+            options.config,
+            url=options.url,
+            key=key,
+            work=work,
+            slots=slots,
+            scheduler=options.scheduler,
+            options=told,
+        )
     except ValueError as error:
         raise BadConfig(str(error)) from None
-    config.load(options.config)
+    dialect_of(config.load(options.config))
     print(f"written: {options.config}")
     return 0
 

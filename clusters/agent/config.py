@@ -182,8 +182,19 @@ def _key(portal: configparser.SectionProxy, path: Path) -> str:
     return key
 
 
-def write(path: Path, *, url: str, key: str, work: str, slots: int) -> None:
-    """Write portal and agent settings (mode 0600); other settings of an existing file stay."""
+def write(
+    path: Path,
+    *,
+    url: str,
+    key: str,
+    work: str,
+    slots: int,
+    scheduler: str = "",
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """Write portal and agent settings (mode 0600); other settings of an existing file stay, also
+    the scheduler and its options where nothing is said of them.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     if path.exists():
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
@@ -196,6 +207,12 @@ def write(path: Path, *, url: str, key: str, work: str, slots: int) -> None:
     parser["portal"].pop("key_file", None)
     parser["agent"]["work"] = work
     parser["agent"]["slots"] = str(slots)
+    if scheduler:
+        parser["agent"]["scheduler"] = scheduler
+    if options and not parser.has_section("scheduler"):
+        parser.add_section("scheduler")
+    for name, value in (options or {}).items():
+        parser["scheduler"][name] = value
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -16,7 +16,8 @@ import pytest
 
 from clusters import agent_file
 from clusters.agent import __version__, config
-from clusters.agent.config import BadConfig
+from clusters.agent.cli import main
+from clusters.agent.config import BadConfig, load
 from tests.clusters.agent.conftest import AgentProcess
 from tests.clusters.agent.fake_portal import KEY, FakePortal
 
@@ -50,7 +51,8 @@ def test_configure_asks_for_the_key_and_hides_the_file(agent: AgentProcess) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", r"\[portal\] is missing"),
+        ("", r"\[agent\] is missing"),
+        ("[agent]\nwork = w", r"\[portal\] is missing"),
         ("[portal]\nurl = ftp://x\nkey = k\n[agent]\nwork = w", "is not an address"),
         ("[portal]\nurl = http://portal.lab\nkey = k\n[agent]\nwork = w", "use https"),
         ("[portal]\nurl = https://portal.lab\n[agent]\nwork = w", "needs key or key_file"),
@@ -158,3 +160,16 @@ def test_the_agent_file_is_the_same_twice_and_works_alone(
     assert report["outcome"]["verdict"] == "valid"
     software = json.dumps(portal.requests[-1]["capacity"]["software"])
     assert all(f'"{name}"' in software for name in ("probe", "pyscf", "siesta"))
+
+
+def test_a_scheduler_and_its_options_are_configured_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "agent.ini"
+    line = ["configure", "--url", "https://portal.lab", "--key", "lpk_a_b", "--work", str(tmp_path)]
+    slurm = ["--scheduler", "slurm", "--set", "partition=long", "--set", "extra=--constraint=ib"]
+    assert main(["--config", str(path), *line, *slurm]) == 0
+    settings = load(path)
+    assert settings.scheduler == "slurm"
+    assert settings.scheduler_options == {"partition": "long", "extra": "--constraint=ib"}
+    assert main(["--config", str(path), *line]) == 0  # said nothing of it: it stays
+    assert load(path).scheduler_options["partition"] == "long"
+    assert main(["--config", str(path), *line, "--set", "max_jobs=none"]) == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 3
 VISIBILITY_S = 120  # an answer takes milliseconds
-AGAIN_S = 5.0
+AGAIN_S, LONGEST_AGAIN_S = 2.0, 60.0  # before a worker that ended by itself is started again
 STOP_S = 2.0
 LOOK_S = 1.0  # how often a waiting worker looks whether it shall stop
 LOST = (OperationalError, ConnectionError, TimeoutError, OSError)
@@ -121,14 +122,17 @@ class NodeWorker:
         self._thread.join(STOP_S)
 
     def _run(self) -> None:
+        pause = AGAIN_S
         while not self._stopping.is_set():
-            state.should_stop = None
+            state.should_stop, began = None, time.monotonic()
             try:
                 self._work()
             except (Exception, SystemExit) as error:
                 if not self._stopping.is_set():
                     log.error("the Celery worker ended and is started again: %s", error)
-            self._stopping.wait(AGAIN_S)
+            lasted = time.monotonic() - began > LONGEST_AGAIN_S
+            pause = AGAIN_S if lasted else min(2 * pause, LONGEST_AGAIN_S)
+            self._stopping.wait(pause)
 
     def _work(self) -> None:
         worker = self.app.WorkController(

@@ -141,8 +141,8 @@ class Slurm(Site):
         if "slurmctld" not in self.site.parts:
             self.site.start_controller()
         for number in range(1, self.site.nodes + 1):
-            if f"slurmd{number}" not in self.site.parts:
-                self.site.start_node(number)
+            if f"node{number}" not in self.site.parts:
+                self.site.start_node(f"node{number}")
 
     def submissions(self) -> Counter[str]:
         """By the job's name, from the books; the tasks of an array are one submission."""

@@ -23,7 +23,21 @@ OFFERS = """
     SELECT 1 FROM clusters_cluster
     WHERE name = %s AND capacity->'software'->'chaos'->>'ok' = 'true'
     AND last_exchange_at > now() - interval '30 s'"""
-LET_IN = "UPDATE clusters_cluster SET held_at = NULL, held_reason = '', lost_in_a_row = 0"
+# What an operator does about sites that were held, or that are left alone for a while.
+LET_IN = """
+import json
+from clusters.models import Cluster, SshAccess
+from clusters.services import operation, ssh
+from labportal.accounts.models import User
+admin = User.objects.get(username="admin")
+held = list(Cluster.objects.exclude(held_at=None))
+for cluster in held:
+    operation.release(cluster, actor=admin)
+failing = SshAccess.objects.exclude(failures=0, held_at=None).select_related("cluster")
+for access in failing:
+    ssh.resume(access.cluster, actor=admin)
+print(json.dumps([cluster.name for cluster in held]))
+"""
 OPEN = "SELECT id FROM calculations_calculation WHERE state IN ('queued', 'running')"
 
 
@@ -34,8 +48,9 @@ class Absent(Exception):
 class Lab(Book):
     """`here` is the site at which a scenario plays; "agent" is the name of its agent there."""
 
-    def __init__(self, stack: Stack, proxy: Proxy, kinds: Sequence[str]) -> None:
+    def __init__(self, stack: Stack, proxy: Proxy, kinds: Sequence[str], slots: int = 4) -> None:
         super().__init__(stack)
+        self.slots = slots
         self.proxy = proxy
         self.kinds = list(kinds)
         self.common = ["worker", "beat", "web"]
@@ -65,7 +80,7 @@ class Lab(Book):
             missing = SITES[kind].missing()
             if missing:
                 raise Absent(missing)
-            site = SITES[kind](self.stack, number, slots=4, url=self.proxy.url)
+            site = SITES[kind](self.stack, number, slots=self.slots, url=self.proxy.url)
             self.sites[name] = site
             site.open()
             self.common += [n for n in site.portal_parts if n not in self.common]
@@ -89,20 +104,28 @@ class Lab(Book):
         for work in self.works:
             work.release()
         self.proxy.mend()
-        self.stack.start_servers()
-        for name in self.parts:
-            self.go_on(name) if self.alive(name) else self.restart(name)
+        self.revive()
         for site in self.sites.values():
             site.heal()
         self.stack.wait_for_web()
 
+    def revive(self) -> None:
+        """Start what has ended, and let go on what stands still."""
+        self.stack.start_servers()
+        for name in self.parts:
+            self.go_on(name) if self.alive(name) else self.restart(name)
+
     def give_up(self) -> None:
         """Cancel what a failed scenario has left, and let work in again everywhere."""
         self.tidy()
-        self.ask(LET_IN)
+        self.let_in()
         for (number,) in self.ask(OPEN):
             self.cancel(Work(number, Path()))
         until(lambda: not self.ask(OPEN), "all that was left is cancelled")
+
+    def let_in(self) -> list[str]:
+        """Let work in again at all sites, as an operator would; return those that were held."""
+        return self.stack.python(LET_IN)
 
     # Work
 
@@ -233,7 +256,7 @@ class Lab(Book):
 
 
 @contextlib.contextmanager
-def open_lab(*kinds: str, **environment: str) -> Iterator[Lab]:
+def open_lab(*kinds: str, slots: int = 4, **environment: str) -> Iterator[Lab]:
     """A lab with a cluster of each kind; all but the first begin when they are asked for."""
     told = {"LABPORTAL_SOFTWARE": "chaos=tests.chaos.plugin:Chaos", **environment}
     nodes = [n for n, kind in enumerate(kinds) if SITES[kind].carrier == "queue"]
@@ -241,7 +264,7 @@ def open_lab(*kinds: str, **environment: str) -> Iterator[Lab]:
         Stack(clusters=len(kinds), nodes=nodes, environment=told) as stack,
         Proxy(stack.port) as proxy,
     ):
-        lab = Lab(stack, proxy, kinds)
+        lab = Lab(stack, proxy, kinds, slots)
         try:
             lab.start()
             yield lab

@@ -157,7 +157,8 @@ def one_key_twice(lab: Lab) -> None:
 
 def folder_copied(lab: Lab) -> None:
     """The work folder was copied, as with a machine's image, and both agents are started: the one
-    that began later goes on, the other asks no more.
+    that began later goes on, the other asks no more. It does not see what the program leaves in
+    the folder of the first, so that the run may be tried once more.
     """
     work = run(lab)
     folder = lab.stack.work(lab.here.number)
@@ -177,10 +178,11 @@ def folder_copied(lab: Lab) -> None:
     )
     work.release()
     lab.ended(work)
+    assert (lab.state(work), work.repeated) == ("valid", 0), lab.story(work)
     lab.kill(SECOND)
-    shutil.rmtree(twin)
     lab.restart("agent")
-    lab.ended_once(work)
+    lab.ended_once(*lab.submit())
+    shutil.rmtree(twin)
 
 
 # The agent's file

@@ -148,11 +148,11 @@ def node_killed(lab: Lab) -> None:
     """The daemon of each node is killed; its jobs go on or are lost, and the run ends once."""
     work = run(lab)
     site = lab.here.site
-    for number in (1, 2):
-        site.kill(f"slurmd{number}")
+    for name in ("node1", "node2"):
+        site.kill(name)
     work.release()
-    for number in (1, 2):
-        site.start_node(number)
+    for name in ("node1", "node2"):
+        site.start_node(name)
     ends(lab, work, most=2)
 
 

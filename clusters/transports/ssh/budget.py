@@ -21,7 +21,6 @@ EXPIRY = timedelta(seconds=60)  # renewed while a session goes on
 MINUTE = timedelta(seconds=60)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 20.0, 900.0
 TRIES, TRIES_OF_SIGN_IN = 5, 3  # failures in a row after which an operator is waited for
-SOON_S = 1.0
 KEEP = timedelta(days=3)
 
 
@@ -78,6 +77,8 @@ def end(session: SshSession, trouble: Trouble | None = None) -> None:
     session.save()
     if session.kind == SshSession.Kind.EXCHANGE:
         _worked(session) if trouble is None else failed(session.cluster_id, trouble)
+    elif trouble is not None and trouble.code is Code.HOST_KEY:
+        failed(session.cluster_id, trouble)
     elif session.kind == SshSession.Kind.TEST and trouble is None:
         resume(session.cluster_id)
     publish(f"cluster:{session.cluster_id}", "cluster.changed", {"id": session.cluster_id})
@@ -131,7 +132,3 @@ def due(moment: datetime) -> list[int]:
 def forget_old() -> int:
     deleted, _ = SshSession.objects.filter(began_at__lt=now() - KEEP).delete()
     return deleted
-
-
-def is_final(code: str) -> bool:
-    return code in {one.value for one in HOLDING} or code == Code.NO_KEY.value

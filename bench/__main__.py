@@ -13,6 +13,7 @@ from bench import (
     export,
     lifecycle,
     matrix_live,
+    metrics,
     pages,
     parse,
     placement,
@@ -36,6 +37,7 @@ BENCHMARKS = {
         search,
         sweep,
         matrix_live,
+        metrics,
     )
 }
 

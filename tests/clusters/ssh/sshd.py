@@ -23,10 +23,11 @@ PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
 PidFile {folder}/sshd.pid
-Subsystem sftp internal-sftp
+{sftp}
 LogLevel VERBOSE
 MaxStartups 50
 """
+SFTP = "Subsystem sftp internal-sftp"
 LOGIN = """
 case $SSH_ORIGINAL_COMMAND in
     internal-sftp) exec /usr/lib/openssh/sftp-server ;;
@@ -54,10 +55,10 @@ class Sshd:
         """Let in whoever holds one of these keys."""
         (self.folder / "authorized_keys").write_text("".join(f"{line}\n" for line in lines))
 
-    def start(self, *, host_key: str = "host_key", more: str = "") -> Sshd:
+    def start(self, *, host_key: str = "host_key", more: str = "", sftp: bool = True) -> Sshd:
         config = self.folder / "sshd_config"
-        text = CONFIG.format(port=self.port, folder=self.folder, host_key=host_key, more=more)
-        config.write_text(text)
+        values = {"port": self.port, "folder": self.folder, "host_key": host_key, "more": more}
+        config.write_text(CONFIG.format(**values, sftp=SFTP if sftp else ""))
         Path("/run/sshd").mkdir(exist_ok=True)  # where it goes to be without rights
         self._process = subprocess.Popen(
             ["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(self.folder / "log")],

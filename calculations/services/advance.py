@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -177,15 +178,34 @@ _EVENT = (
     *("calculation_id", "run_id", "attempt", "at", "verb", "source", "target"),
     *("actor_id", "actor_label", "note", "evidence"),
 )
-_RECORD = f'INSERT INTO "{Event._meta.db_table}" ({", ".join(_EVENT)}) VALUES '  # noqa: S608
-_EVENT_ROW = f"({', '.join(['%s'] * len(_EVENT))})"
+_RECORD = f'INSERT INTO "{Event._meta.db_table}" ({", ".join(_EVENT)}) '
 
 
 def _record(events: Sequence[tuple[Any, ...]]) -> None:
-    """Event.objects.bulk_create, by hand: each change of a state pays for it."""
+    """Event.objects.bulk_create, by hand: each change of a state pays for it. What is the same for
+    all rows travels once.
+    """
+    columns = list(zip(*events, strict=True))
+    own = [place for place, values in enumerate(columns) if not _all_same(values)]
+    own = own or [0]
+    typed = _event_types()
+    taken = [f"v.c{place}" if place in own else typed[place] for place in range(len(_EVENT))]
+    row = f"({', '.join(typed[place] for place in own)})"
+    names = ", ".join(f"c{place}" for place in own)
+    rows = ", ".join([row] * len(events))
+    arguments = [values[0] for place, values in enumerate(columns) if place not in own]
+    arguments += [event[place] for event in events for place in own]
     with connection.cursor() as cursor:
-        statement = _RECORD + ", ".join([_EVENT_ROW] * len(events))
-        cursor.execute(statement, [value for event in events for value in event])
+        cursor.execute(
+            f"{_RECORD}SELECT {', '.join(taken)} FROM (VALUES {rows}) AS v({names})",  # noqa: S608
+            arguments,
+        )
+
+
+@cache
+def _event_types() -> tuple[str, ...]:
+    fields = (Event._meta.get_field(name.removesuffix("_id")) for name in _EVENT)
+    return tuple(f"%s::{_column_type(field)}" for field in fields)
 
 
 def _publish(subject: Subject) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from clusters.rehearsal.plan import Step
 from clusters.rehearsal.site import Site
 
+PR_SET_PDEATHSIG = 1
 CONFIG = """[portal]
 url = {url}
 key = {key}
@@ -82,6 +84,7 @@ class Stand:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def suffer(self, step: Step) -> None:
@@ -154,6 +157,12 @@ class Stand:
         if self._agent is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._agent.pid, number)
+
+
+def _end_with_parent() -> None:
+    """Whoever kills the rehearsal ends its agents too (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _programs_below(folder: Path) -> list[int]:

@@ -4,10 +4,12 @@ runs; and their end, after which nothing is left but the audit trail.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from django.db import connection
 from django.db.models import Count
 
 from calculations.models import Attempt, OrphanResult, Run
@@ -23,6 +25,7 @@ from labportal.audit.services import record
 from labportal.common.errors import DomainError, WrongMoment
 
 PREFIX = "rehearsal-"
+LOCK = 0x7265_6865  # of PostgreSQL's advisory locks, this portal's own
 
 
 @dataclass
@@ -52,6 +55,20 @@ class Row:
     @property
     def open(self) -> int:
         return self.queued + self.assigned + self.running
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold what only one rehearsal of a portal can hold. Raises WrongMoment."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if not cursor.fetchone()[0]:
+            raise WrongMoment("Another rehearsal is under way; wait for its end.")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def open_stage(names: Sequence[str], *, actor: User) -> Stage:

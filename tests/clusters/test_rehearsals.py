@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from calculations.models import Calculation
 from calculations.services import drafts
@@ -137,6 +138,17 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     with pytest.raises(CommandError, match=said):
         rehearse("--yes", *words)
     assert not Cluster.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_rehearsals_at_once_are_refused(root: Any) -> None:
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [rehearsals.LOCK])
+        with pytest.raises(CommandError, match="Another rehearsal is under way"):
+            rehearse("--yes", "--clean")
+    other.close()
+    assert rehearse("--yes", "--clean") == ""
 
 
 def test_clean_removes_and_does_nothing_else(stage: rehearsals.Stage, root: Any) -> None:

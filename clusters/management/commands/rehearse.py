@@ -28,6 +28,7 @@ from clusters.services import rehearsals
 from clusters.services.rehearsals import Row, Stage
 from labportal.accounts.models import User
 from labportal.accounts.roles import Role
+from labportal.common.errors import DomainError
 
 KINDS = ("slurm", "pbs", "torque", "process")
 HEARD_WITHIN_S = 60
@@ -65,19 +66,28 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._refuse(options)
         admin = self._admin(options["admin"])
+        try:
+            with rehearsals.alone():
+                self._rehearse(admin, options)
+        except DomainError as error:
+            raise CommandError(str(error)) from None
+
+    def _rehearse(self, admin: User, options: dict[str, Any]) -> None:
         for name in rehearsals.left_over(actor=admin):
+            shutil.rmtree(_home(name), ignore_errors=True)
             self.stdout.write(f"Removed what {name} has left.")
         if options["clean"]:
             return
         steps = self._steps(options)
         names = self._names(options["sites"])
         self._reach(options["url"])
-        home = Path(tempfile.mkdtemp(prefix="labportal-rehearsal-"))
         stage = rehearsals.open_stage([name for name, _ in names], actor=admin)
-        stands = [
-            Stand(home / name, name, kind, cores=max(1, options["cores"])) for name, kind in names
-        ]
+        home = _home(stage.name)
+        stands: list[Stand] = []
         try:
+            home.mkdir(mode=0o700)
+            for name, kind in names:
+                stands.append(Stand(home / name, name, kind, cores=max(1, options["cores"])))
             said = self._play(stage, stands, steps, home, admin, options)
         except KeyboardInterrupt:
             raise CommandError("Stopped; everything it had made is removed.") from None
@@ -216,6 +226,10 @@ class Command(BaseCommand):
             self.stdout.write(str(error))
         steps.sort(key=lambda step: step.after_s)
         return False
+
+
+def _home(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"labportal-{name}"
 
 
 class Table:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 TESTS ?= tests
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test chaos lint format install clean
 
 demo:  ## the portal with a demo lab on this machine, until Ctrl-C; ONCE=1 ends after the first result
 	@$(PYTHON) -I labportal/install.py demo
@@ -14,6 +14,11 @@ install:
 
 test: install lint  ## everything that can be tested on this machine
 	@$(VENV)/python -m pytest -n auto --dist loadgroup $(TESTS)
+
+RUNS ?= 2000
+SEED ?= 1
+chaos: install  ## break every part at every stage, then all at once under RUNS runs; prints the table
+	@$(VENV)/python -m tests.chaos --runs $(RUNS) --seed $(SEED)
 
 lint: install
 	@$(VENV)/ruff check .

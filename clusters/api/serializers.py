@@ -142,6 +142,15 @@ class SeriesSerializer(serializers.Serializer):
     site = serializers.DictField()
 
 
+class RunSeriesSerializer(SeriesSerializer):
+    """The same, of the time of a run."""
+
+    range = None
+    cluster = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
 class LineSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     at = serializers.DateTimeField()

@@ -13,6 +13,7 @@ from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
 from clusters.api.logs import LineView, LogCountView, LogsView
 from clusters.api.orphans import OrphanViewSet
 from clusters.api.queue import FairShareView, LicenceViewSet, ProjectSharesView
+from clusters.api.run_metrics import RunMetricsView
 from clusters.api.storage import PurgeView, StorageView
 
 router = SimpleRouter()
@@ -53,6 +54,11 @@ urlpatterns = [
     re_path(rf"{ACCESS}/confirm/?$", ssh.ConfirmView.as_view(), name="api-cluster-ssh-confirm"),
     re_path(rf"{ACCESS}/test/?$", ssh.TestView.as_view(), name="api-cluster-ssh-test"),
     re_path(rf"{ACCESS}/resume/?$", ssh.ResumeView.as_view(), name="api-cluster-ssh-resume"),
+    re_path(
+        r"^runs/(?P<pk>[0-9a-f-]{36})/cluster-metrics/?$",
+        RunMetricsView.as_view(),
+        name="api-run-cluster-metrics",
+    ),
     re_path(r"^storage/?$", StorageView.as_view(), name="api-storage"),
     re_path(
         r"^calculations/(?P<pk>\d{1,18})/raw-files/?$",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -84,6 +85,18 @@ def test_metrics_by_range(metis: Cluster, ada: Any) -> None:
     document = api(ada).get("/api/v1/clusters/metis/metrics?range=day").json()
     assert document["range"] == "day" and 12.0 in document["series"]["cpu_percent"]
     assert api(ada).get("/api/v1/clusters/metis/metrics?range=century").status_code == 400
+
+
+def test_a_run_s_time_on_its_cluster(metis: Cluster, ada: Any) -> None:
+    run = submitted(ada).runs.get()
+    address = f"/api/v1/runs/{run.pk}/cluster-metrics"
+    assert api(ada).get(address).status_code == 409, "it has not begun"
+    begun = now() - timedelta(minutes=5)
+    Run.objects.update(cluster=metis, started_at=begun, finished_at=now())
+    Metrics.objects.create(cluster=metis, at=now() - timedelta(minutes=3), cpu_percent=12.0)
+    document = api(ada).get(address).json()
+    assert document["cluster"] == "metis" and 12.0 in document["series"]["cpu_percent"]
+    assert api(ada).get(f"/api/v1/runs/{uuid.uuid4()}/cluster-metrics").status_code == 404
 
 
 def test_logs_page_forwards_and_backwards(metis: Cluster, ada: Any) -> None:

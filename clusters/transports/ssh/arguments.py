@@ -136,7 +136,7 @@ def sftp(way: Way, batch: Path) -> list[str]:
     host = f"[{way.host}]" if ":" in way.host else way.host
     options = [word for option in OPTIONS for word in ("-o", option)]
     return [
-        *("sftp", "-q", "-F", "/dev/null", *options, *_shared(way)),
+        *("sftp", "-F", "/dev/null", *options, *_shared(way)),
         *("-o", f"User={way.user}", "-P", str(way.port), "-b", str(batch), "--", host),
     ]
 

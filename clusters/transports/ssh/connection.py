@@ -176,11 +176,14 @@ class Connection:
         if no_room(said):
             remedy = "Make room in the work folder's file system."
             return Trouble(Code.DISK_FULL, "There is no room for a file over there.", remedy)
-        if "subsystem request failed" in said.lower():
-            words = "The host offers no sftp, by which files travel."
-            return Trouble(Code.NO_SFTP, words, "Ask the site to allow the subsystem sftp.")
         if not self.is_open():
             return self.lost(said)
+        if "message too long" in said.lower():
+            words = "The account's profile prints something where sftp should speak."
+            return Trouble(Code.NO_SFTP, words, "Let it print for terminals alone: [ -t 1 ].")
+        if "connection closed" in said.lower() or "subsystem request failed" in said.lower():
+            words = "The host offers no sftp, by which files travel."
+            return Trouble(Code.NO_SFTP, words, "Ask the site to allow the subsystem sftp.")
         return Trouble(Code.OTHER, f"A file did not travel: {said.splitlines()[-1][:300]}")
 
     def lost(self, said: str) -> Trouble:

@@ -15,6 +15,7 @@ from tests.chaos.stages import run
 ASK = ["squeue", "sacct", "qstat"]
 SUBMIT = ["sbatch", "qsub"]
 STOP = ["scancel", "qdel"]
+SAVED_S = 6.0  # slurmctld writes down new jobs within five seconds
 
 
 def ends(lab: Lab, *works: Work, state: str = "valid", most: int = 1) -> None:
@@ -132,9 +133,10 @@ def everything_at_once(lab: Lab) -> None:
 
 
 def controller_killed(lab: Lab) -> None:
-    """slurmctld is gone while jobs run, end and are submitted."""
+    """slurmctld is gone while jobs run, end and are submitted; it has written down what runs."""
     works = [run(lab), run(lab)]
     site = lab.here.site
+    time.sleep(SAVED_S)
     site.kill("slurmctld")
     works[0].release()
     works += lab.submit()
@@ -163,7 +165,7 @@ def node_taken_away(lab: Lab) -> None:
     (node,) = site.run("squeue", "-h", "-t", "R", "-o", "%N").split()
     site.run("scontrol", "update", f"nodename={node}", "state=down", "reason=chaos")
     until(lambda: work.executions == 2, lambda: lab.story(work))
-    site.run("scontrol", "update", f"nodename={node}", "state=resume")
+    site.works("scontrol", "update", f"nodename={node}", "state=resume")  # or it is back by itself
     work.release()
     ends(lab, work, most=2)
 

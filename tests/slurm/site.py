@@ -20,7 +20,7 @@ from pathlib import Path
 SLURM = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo", "scontrol")
 BOOKS = ("mariadbd", "mariadb-install-db", "slurmdbd", "sacct", "sacctmgr")
 PASSWORD = "throw-away"
-CORES, MEMORY_MIB = 4, 4000
+CORES, MEMORY_MIB, GPUS = 4, 4000, 2  # of each node; the GPUs are empty files
 
 CONTROLLER = """\
 ClusterName=labtest
@@ -62,9 +62,10 @@ PropagateResourceLimits=NONE
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 DefMemPerCPU=100
+GresTypes=gpu
 {accounting}
 NodeName=node[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={node_ports} CPUs={cores} \
-RealMemory={memory} State=UNKNOWN
+RealMemory={memory} Gres=gpu:h200:{gpus} State=UNKNOWN
 NodeName=spare NodeHostname={host} NodeAddr=127.0.0.1 Port={spare_port} CPUs={cores} \
 RealMemory={memory} State=UNKNOWN
 PartitionName=debug Nodes={all} Default=YES MaxTime=01:00:00 State=UP PriorityTier=1
@@ -126,6 +127,7 @@ class SlurmSite:
             "spare_port": self._ports[2],
             "cores": CORES,
             "memory": MEMORY_MIB,
+            "gpus": GPUS,
         }
 
     @property
@@ -144,6 +146,7 @@ class SlurmSite:
         if self.books:
             accounting = ACCOUNTING.format(**self._words)
         self.conf.write_text(CONTROLLER.format(**self._words, accounting=accounting))
+        self._make_gpus()
         if self.books:
             self._start_books()
         self.start_controller()
@@ -162,6 +165,14 @@ class SlurmSite:
     def _names(self) -> list[str]:
         """Of the nodes; "spare" has a partition of that name for itself."""
         return [*(f"node{number}" for number in range(1, self.nodes + 1)), "spare"]
+
+    def _make_gpus(self) -> None:
+        for number in range(GPUS):
+            (self.folder / f"gpu{number}").touch()
+        files = f"{self.folder}/gpu[0-{GPUS - 1}]"
+        nodes = f"node[1-{self.nodes}]"
+        line = f"NodeName={nodes} Name=gpu Type=h200 File={files}\n"
+        (self.folder / "gres.conf").write_text(line)
 
     def _start_munge(self) -> None:
         munge = self.folder / "munge"

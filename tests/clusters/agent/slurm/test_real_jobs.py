@@ -50,7 +50,28 @@ def test_the_portal_hears_of_the_site(
     assert debug["default"]
     assert debug["max_walltime_s"] == 3600
     assert (debug["cores_per_node"], debug["memory_per_node_mib"]) == (4, 4000)
+    assert debug["gpus_per_node"] == 2
     assert scheduler["limits"]["accounts"] == ["lab", "root"]
+
+
+def test_nodes_tasks_cores_and_gpus_are_what_was_asked_for(
+    agent: AgentProcess, portal: FakePortal, task: Describe
+) -> None:
+    """Totals over all nodes; what srun starts has the job's environment and the cores of a task."""
+    agent.start()
+    script = (
+        "echo $SLURM_JOB_NUM_NODES $SLURM_NTASKS $SLURM_CPUS_PER_TASK; "
+        "squeue -h -j $SLURM_JOB_ID -o %b; "
+        "srun sh -c 'echo $SLURM_CPUS_PER_TASK $PROBE_NEEDS'"
+    )
+    asked = {"nodes": 2, "tasks": 4, "cores": 8, "memory_mib": 800, "gpus": 2, "gpu_type": "h200"}
+    report = portal.report_of(portal.want(task(script, resources=asked)), 30)
+    assert report["outcome"]["verdict"] == "valid"
+    asked_for, gpus, *tasks = portal.texts()
+    assert asked_for == "2 4 2"
+    assert gpus.endswith("gpu:h200:1")  # on each node
+    assert tasks == ["2 this"] * 4
+    assert report["accounting"]["nodes"] == "node[1-2]"
 
 
 def test_a_chain_carries_its_files_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import StringIO
 from typing import Any
 
@@ -13,7 +14,9 @@ from django.db import connection
 from calculations.models import Calculation
 from calculations.services import drafts
 from calculations.services.drafts import DraftSpec
+from clusters.management.commands.rehearse import Command
 from clusters.models import Cluster
+from clusters.rehearsal import plan
 from clusters.services import rehearsals
 from labportal.accounts.models import Level, Project, User
 from labportal.audit.models import AuditEntry
@@ -154,3 +157,37 @@ def test_two_rehearsals_at_once_are_refused(root: Any) -> None:
 def test_clean_removes_and_does_nothing_else(stage: rehearsals.Stage, root: Any) -> None:
     assert rehearse("--yes", "--clean") == f"Removed what {stage.name} has left.\n"
     assert not Cluster.objects.exists()
+
+
+def test_the_keyboard_adds_steps_and_runs_until_the_end(
+    stage: rehearsals.Stage, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard(stage, root)
+    reader, writer = os.pipe()
+    os.write(writer, b"pbs-1 time_out times=2\nnonsense\nruns 3\nend\n")
+    os.close(writer)
+    out, steps, options = StringIO(), plan.read("9 * heal"), {"interactive": True, "seconds": 0.1}
+    with os.fdopen(reader, buffering=1) as keyboard:
+        monkeypatch.setattr("sys.stdin", Unbuffered(keyboard))
+        listen = Command(stdout=out)._listen
+        said = [listen(stage, steps, 5.0, options) for _ in range(4)]
+    assert said == [False, False, False, True]
+    assert [(step.after_s, step.kind) for step in steps] == [(5, "time_out"), (9, "heal")]
+    assert "write [SECONDS] SITE FAULT" in out.getvalue()
+    assert sum(row.open for row in rehearsals.standing(stage).values()) == 3
+
+
+class Unbuffered:
+    """A keyboard of which each line is still to be read, as `select` sees it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def readline(self) -> str:
+        line = b""
+        while not line.endswith(b"\n") and (letter := os.read(self.fileno(), 1)):
+            line += letter
+        return line.decode()

@@ -56,7 +56,8 @@ class Command(BaseCommand):
             help='such as "5 slurm time_out times=3"; instead of the usual ones')  # fmt: skip
         add("--plan", type=Path, metavar="FILE", help="steps, one a line")
         add("--calm", action="store_true", help="let nothing go wrong")
-        add("--interactive", action="store_true", help="read further steps from the keyboard")
+        add("--interactive", action="store_true",
+            help="read further steps from the keyboard, and: runs NUMBER, end")  # fmt: skip
         add("--within", type=float, default=300.0, help="seconds until it is given up (300)")
         add("--url", default=settings.PUBLIC_URL, help="where the agents find the portal")
         add("--as", dest="admin", metavar="ADMIN", help="who does it (the first admin)")
@@ -183,7 +184,7 @@ class Command(BaseCommand):
             over = not any(row.open for row in rows.values()) and not steps
             if (over and not options["interactive"]) or passed > options["within"]:
                 return summary(rows, stands, passed)
-            if self._listen(options["interactive"], steps, passed):
+            if self._listen(stage, steps, passed, options):
                 return summary(rows, stands, passed)
 
     def _wait_for_agents(self, stage: Stage, stands: list[Stand]) -> None:
@@ -207,25 +208,35 @@ class Command(BaseCommand):
         if step.kind == "heal":
             rehearsals.let_in_again(stage, actor=admin)
 
-    def _listen(self, interactive: bool, steps: list[Step], passed: float) -> bool:
+    def _listen(
+        self, stage: Stage, steps: list[Step], passed: float, options: dict[str, Any]
+    ) -> bool:
         """Wait a moment; return whether the end was asked for at the keyboard."""
-        if not interactive:
+        if not options["interactive"]:
             time.sleep(LOOK_S)
             return False
-        ready, _, _ = select.select([sys.stdin], [], [], LOOK_S)
-        if not ready:
+        if not select.select([sys.stdin], [], [], LOOK_S)[0]:
             return False
         line = sys.stdin.readline()
-        if not line or line.strip() in ("q", "quit", "end"):
+        words = line.split()
+        if words == ["end"]:
             return True
+        if not line:  # the keyboard is gone: what is under way still ends
+            options["interactive"] = False
+        elif words[:1] == ["runs"] and words[1:] and words[1].isdigit():
+            rehearsals.submit(stage, runs=int(words[1]), seconds=options["seconds"])
+        else:
+            self._add(line, steps, passed)
+        return False
+
+    def _add(self, line: str, steps: list[Step], passed: float) -> None:
         try:
             for step in plan.read(line):
                 step.after_s += passed
                 steps.append(step)
         except ValueError as error:
-            self.stdout.write(str(error))
+            self.stdout.write(f"{error}; or: runs NUMBER, end")
         steps.sort(key=lambda step: step.after_s)
-        return False
 
 
 def _home(name: str) -> Path:
@@ -233,7 +244,7 @@ def _home(name: str) -> Path:
 
 
 class Table:
-    """Prints the rows whenever something has changed; over themselves on a terminal."""
+    """Prints what stands at the sites whenever something has changed."""
 
     def __init__(self, out: Any, name: str) -> None:
         self.out, self.name = out, name

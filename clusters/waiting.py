@@ -22,6 +22,7 @@ from labportal.common.templatetags.labportal import mebibytes
 
 LONGEST = Run._meta.get_field("waits_for").max_length
 EXACT = 20  # so many runs before it are counted; beyond, in steps, lest each end rewrites them all
+IN_LINE = frozenset({Reason.FULL, Reason.KEPT, Reason.DEARER})  # what waits for room, one by one
 AT_ONCE = 5000  # rows of one statement
 
 
@@ -37,7 +38,7 @@ def sentences(plan: Plan) -> list[tuple[Ask, str]]:
         if known not in said:
             said[known] = sentence(shape, why, ahead)
         found.append((ask, said[known]))
-        for room, _ in shape.able:
+        for room, _ in shape.able if why.reason in IN_LINE else ():
             before[room.key] += 1
     return found
 
@@ -67,7 +68,7 @@ def sentence(shape: Shape, why: Why, before: int = 0) -> str:
             words = f"Waits on {room.name}: what is free there is kept for a wider run."
         case Reason.FULL:
             words = _lacking(shape, why)
-    if before and why.reason in (Reason.FULL, Reason.KEPT, Reason.DEARER, Reason.LICENCE):
+    if before and why.reason in IN_LINE:
         words = f"{words} {_before(before)}"
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 

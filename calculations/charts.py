@@ -128,7 +128,12 @@ def documents(
         new = [document for document in drawn if document and not _is_there(document, found)]
         for document in new if spec.chart.ticks else ():
             document["ticks"] = _ticks(held.get((spec.chart.ticks, document["run_index"])))
-        found += new
+        for document in new:
+            part = next((i for i, other in enumerate(found) if _is_there(other, [document])), None)
+            if part is None:
+                found.append(document)
+            else:  # the analysis shows that curve and more
+                found[part] = document
     return found
 
 

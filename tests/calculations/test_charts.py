@@ -232,3 +232,14 @@ def test_levels_of_a_solid_stand_above_their_k_points(points: tuple[int, ...], b
     (found,) = documents([Spec(chart)], [Stored("levels", 0, columns)], [Place(0, "")])
     assert found["x"]["label"] == below
     assert found["y"][0]["values"] == [-2.0, -1.0, 1.0, 2.0]
+
+
+def test_a_curve_that_an_analysis_shows_with_more_is_drawn_once() -> None:
+    """SIESTA extracts the change of the density; its convergence draws that and the energy's."""
+    extracted = Chart("scf", "step", ("gradient",), "Change of the density", "line+markers")
+    analysed = Chart("convergence", "step", ("gradient", "energy"), "Convergence", "line+markers")
+    columns = scf([1, 2], [3.0, 0.1], [1.0, 0.5])
+    stored = [Stored("scf", 0, columns), Stored("convergence", 0, columns)]
+    specs = [Spec(extracted), Spec(analysed, "convergence")]
+    (chart,) = documents(specs, stored, [Place(0, "")])
+    assert chart["title"] == "Convergence"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from calculations.software.results import Chart, Exit, Outcome, Progress, Result
 from calculations.software.structure import Structure
 
 PROGRAM = "run_steps.py"
+VERSION_FOLDER = "espresso-version-"
 VERSION_SECONDS = 20
 ITERATION = re.compile(r"^\s*iteration #\s*(\d{1,6})", re.MULTILINE)
 ACCURACY = re.compile(r"^\s*estimated scf accuracy\s*<\s*(\S+)\s*Ry", re.MULTILINE)
@@ -134,7 +137,8 @@ class Espresso(Software):
         executable = shutil.which(site.get("executable") or "pw.x")
         if executable is None:
             return None
-        with tempfile.TemporaryDirectory(prefix="espresso-version-") as folder:
+        _clear_old_folders()
+        with tempfile.TemporaryDirectory(prefix=VERSION_FOLDER) as folder:
             Path(folder, "empty.in").touch()
             try:
                 answer = subprocess.run(  # noqa: S603  (the site's own executable, no shell)
@@ -184,3 +188,15 @@ def _program() -> str:
     if source is None:
         raise FileNotFoundError("program.py is missing beside the Quantum ESPRESSO plug-in")
     return source.decode()
+
+
+def _clear_old_folders() -> None:
+    """Remove what earlier questions for the version left when they were killed."""
+    before = time.time() - 10 * VERSION_SECONDS
+    for folder in Path(tempfile.gettempdir()).glob(f"{VERSION_FOLDER}*"):
+        try:
+            found = folder.lstat()
+        except OSError:
+            continue
+        if found.st_uid == os.getuid() and found.st_mtime < before:
+            shutil.rmtree(folder, ignore_errors=True)

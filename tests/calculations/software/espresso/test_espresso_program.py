@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,3 +298,14 @@ def test_a_terminated_run_of_two_steps_leaves_nothing_behind(tmp_path):
     assert run.wait(10) == 128 + 15
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_what_a_killed_question_for_the_version_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new = tmp_path / "espresso-version-old", tmp_path / "espresso-version-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "CRASH").touch()
+    os.utime(old, (0, 0))
+    ESPRESSO.discover({"executable": sys.executable})
+    assert [entry.name for entry in tmp_path.iterdir()] == [new.name]

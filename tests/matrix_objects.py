@@ -237,6 +237,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*", "project_id", pk(project)),
     ("api-project-*", "pk", pk(project)),
     ("*", "filter_id", pk(saved_filter)),
+    ("api-filter-*", "pk", pk(saved_filter)),
     ("export-*", "export_id", pk(export)),
     ("api-export-*", "pk", pk(export)),
     ("*", "session_id", pk(browser)),

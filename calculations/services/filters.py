@@ -5,7 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from django.db import transaction
+from django.http import QueryDict
 
+from calculations.findings.asking import read
+from calculations.findings.catalogue import catalogue
 from calculations.models import SavedFilter
 from calculations.selectors import Filters
 from labportal.accounts.models import User
@@ -20,6 +23,15 @@ def query_of(filters: Filters, sort: str = "") -> str:
     compared.
     """
     return urlencode(filters.active() | ({"sort": sort} if sort else {}))
+
+
+def written(page: str, text: str, *, actor: User) -> str:
+    """Write a query as its page does; "" where it narrows nothing."""
+    query = QueryDict(text)
+    if page == SavedFilter.Page.ANALYSES:
+        return read(query, query.getlist("where"), catalogue(actor)).query() if text else ""
+    filters = Filters.read(query)
+    return query_of(filters, query.get("sort", "")[:20]) if filters.active() else ""
 
 
 @transaction.atomic

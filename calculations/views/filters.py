@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from calculations.findings.asking import read
-from calculations.findings.catalogue import catalogue
 from calculations.models import SavedFilter
-from calculations.selectors import Filters, saved_filters
+from calculations.selectors import saved_filters
 from calculations.services import filters as service
 from labportal.accounts.decorators import needs
 from labportal.common.errors import InvalidInput, WrongMoment
@@ -53,7 +51,7 @@ def saved_of(
 def save(request: HttpRequest) -> HttpResponse:
     page = request.POST.get("page", "")
     page = page if page in LISTS else Page.CALCULATIONS
-    query = _written(request, page, request.POST.get("query", "")[:20_000])
+    query = service.written(page, request.POST.get("query", "")[:20_000], actor=request.user)
     try:
         name = request.POST.get("name", "")
         saved = service.save(name, query, page=page, actor=request.user)
@@ -62,15 +60,6 @@ def save(request: HttpRequest) -> HttpResponse:
         return redirect(_list(page, query))
     messages.success(request, f"“{saved.name}” is saved.")
     return redirect(_list(page, saved.query))
-
-
-def _written(request: HttpRequest, page: str, text: str) -> str:
-    """Write a query as its page does; "" where it narrows nothing."""
-    query = QueryDict(text)
-    if page == Page.ANALYSES:
-        return read(query, query.getlist("where"), catalogue(request.user)).query() if text else ""
-    filters = Filters.read(query)
-    return service.query_of(filters, query.get("sort", "")[:20]) if filters.active() else ""
 
 
 @needs()

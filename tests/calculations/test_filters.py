@@ -11,6 +11,7 @@ from calculations.models import SavedFilter
 from calculations.selectors import Filters
 from calculations.services import filters
 from labportal.common.errors import InvalidInput, NotFound, WrongMoment
+from tests.calculations.rest import api
 from tests.calculations.test_pages import as_person, page, post
 
 pytestmark = pytest.mark.django_db
@@ -115,3 +116,19 @@ def test_the_filter_of_another_is_not_changed(ada: Any, eve: Any) -> None:
     saved = filters.save("Mine", VALID, actor=ada)
     with pytest.raises(NotFound):
         filters.change(saved, name="Taken", is_default=True, actor=eve)
+
+
+def test_programs_keep_rename_and_delete_their_persons_own(ada: Any, max: Any) -> None:
+    client, path = api(ada), "/api/v1/filters/"
+    body = {"name": "Good ones", "query": f"?{QUERY}&x=1".lstrip("?")}
+    made = client.post(path, body, format="json").json()
+    assert (made["query"], made["page"], made["is_default"]) == (QUERY, "calculations", False)
+    changed = client.patch(f"{path}{made['id']}/", {"is_default": True}, format="json").json()
+    assert (changed["name"], changed["is_default"]) == ("Good ones", True)
+    assert [one["id"] for one in client.get(path).json()["results"]] == [made["id"]]
+    assert client.get(f"{path}?of=analyses").json()["results"] == []
+    assert api(max).get(f"{path}{made['id']}/").status_code == 404
+    refused = client.post(path, {"name": "All", "query": "sort=name"}, format="json")
+    assert refused.status_code == 400
+    assert client.delete(f"{path}{made['id']}/").status_code == 204
+    assert not SavedFilter.objects.exists()

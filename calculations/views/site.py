@@ -16,8 +16,8 @@ MOST_NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`chosen` is a cluster or None, `problem` why it can never run this, with the remedy; `able`
-    and `unable` are the clusters that have the program, the latter with why they cannot.
+    """`chosen` is a cluster or None, `problem` why it can never run this, with the remedy. Of all
+    that have the program `able` are names, `unable` says of the others why they cannot.
 
     The rest is offered beside the fields: of the chosen cluster, else of all.
     """
@@ -25,7 +25,7 @@ class Site:
     chosen: Any
     problem: str
     able: Sequence[str]
-    unable: Sequence[tuple[str, str]]
+    unable: Sequence[str]
     partitions: Sequence[tuple[str, str]]
     accounts: Sequence[str]
     qos: Sequence[str]
@@ -39,13 +39,13 @@ def site_of(form: DraftForm, asked: Resources | None) -> Site:
     wanted = form["cluster"].value()
     chosen = next((one for one in known if one.name == getattr(wanted, "name", wanted)), None)
     offering = [cluster for cluster in known if cluster.offers(form.software.name)]
-    why = {c.name: c.why_never(asked) if asked else "" for c in offering}
+    why = {c.name: asking.cluster_problem(c, asked) if asked else "" for c in offering}
     limits = [(one, one.limits) for one in (known if chosen is None else [chosen])]
     return Site(
         chosen=chosen,
         problem=asking.cluster_problem(chosen, asked) if chosen and asked else "",
         able=[name for name, words in why.items() if not words][:MOST_NAMED],
-        unable=[(name, words) for name, words in why.items() if words][:MOST_NAMED],
+        unable=[words for words in why.values() if words][:MOST_NAMED],
         partitions=[
             (one.name, "" if chosen else cluster.name)
             for cluster, of_site in limits

@@ -120,6 +120,14 @@ def test_from_signing_in_to_the_files_on_ones_disk(
     labportal("delete", copy, "--yes")
     labportal("show", copy, code=4)
 
+    copies = [document(labportal("duplicate", number, "--json"))["number"] for _ in range(2)]
+    told = document(labportal("bulk", "delete", *copies, "--json"))
+    assert told["done"] == 2
+    labportal("show", copies[0], code=4)
+    assert "2 back from the bin" in labportal("undo", told["undo"]).stdout
+    labportal("show", copies[0])
+    labportal("undo", "nonsense", code=2)
+
     labportal("logout")
     labportal("list", code=3)
 

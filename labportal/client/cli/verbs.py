@@ -192,10 +192,45 @@ def reanalyse(app: App, number: str, names: tuple[str, ...], complete: bool) -> 
     app.print(answer, lambda: app.say(f"{found.number}: {', '.join(answer['names'])} asked for."))
 
 
+BULK = ("submit", "withdraw", "cancel", "retry", "validate", "keep", "let_go", "priority", "delete")
+
+
+@click.command()
+@click.argument("verb", type=click.Choice(BULK))
+@NUMBERS
+@click.option("--to", "value", type=int, help="With priority: higher comes first.")
+@common
+def bulk(app: App, verb: str, numbers: tuple[str, ...], value: int | None) -> int | None:
+    """Do one thing to many at once, and say how to take it back."""
+    ids = [numeral(number) for number in numbers]
+    more = {} if value is None else {"priority": value}
+    return _told(app, app.portal.call("calculation_verbs", verb=verb, ids=ids, **more))
+
+
+@click.command()
+@click.argument("token")
+@common
+def undo(app: App, token: str) -> int | None:
+    """Take back what `bulk` did, some minutes long, by the token that it gave."""
+    return _told(app, app.portal.call("calculation_undo", undo=token))
+
+
+def _told(app: App, answer: dict[str, Any]) -> int | None:
+    def words() -> None:
+        click.echo(f"{answer['done']} {answer['words']}")
+        for problem in answer["problems"]:
+            app.say(problem)
+        if answer["undo"]:
+            app.say(f"Take it back: labportal undo {answer['undo']}")
+
+    app.print(answer, words)
+    return 1 if answer["problems"] and not answer["done"] else None
+
+
 GROUP = {
     each.name: each
     for each in (
         *(cancel, retry, extend, duplicate, withdraw, delete, approve, send_back, priority),
-        *(validate, retract, restore, keep, reanalyse),
+        *(validate, retract, restore, keep, reanalyse, bulk, undo),
     )
 }

@@ -9,6 +9,8 @@ import json
 import sys
 
 from bench import (
+    agents,
+    array,
     exchange,
     export,
     lifecycle,
@@ -27,6 +29,8 @@ BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
         lifecycle,
+        array,
+        agents,
         records,
         exchange,
         pages,

@@ -1,5 +1,5 @@
-"""No-op calculations through the whole life cycle: submitted through the API, run by one agent of
-two slots.
+"""No-op calculations through the whole life cycle: submitted through the API, carried to one site
+in one of three ways, and run there by one of four schedulers.
 
 Latency is one calculation at a time, from the create request until its end is heard on the live
 socket; the rate is all of them at once. `where` says where the time of the latency goes, from the
@@ -15,13 +15,19 @@ from typing import Any
 
 from bench.client import Client
 from bench.live import Watcher
+from bench.sites import KINDS, Site
 from bench.stack import Stack
 
 # Quoted from earlier measurements on two cores; no peer runs here.
 PEERS = {
-    "AiiDA 2.9.4": {"latency_ms": [650, 700], "rate_per_s": 2.3},
-    "Prefect 3.8.8": {"latency_ms": 1900, "rate_per_s": 1.2},
-    "Celery alone": {"latency_ms": [2, 3], "rate_per_s": [650, 790]},
+    "AiiDA 2.9.4": {"latency_ms": [650, 700], "per_s": 2.3},
+    "Prefect 3.8.8": {"latency_ms": 1900, "per_s": 1.2},
+    "Celery alone": {"latency_ms": [2, 3], "per_s": [650, 790]},
+}
+OF_PROCESSES = {
+    "peers_quoted": PEERS,
+    "first_mark": {"latency_ms_p50": 250, "per_s": 40},
+    "goal": {"latency_ms_p50": 60, "per_s": 150},
 }
 SPANS = """
 import json, statistics
@@ -44,41 +50,67 @@ print(json.dumps({"valid": valid, "doubled": doubled + OrphanResult.objects.coun
 """
 
 
+SLOTS = {"process": 2, "queue": 2, "ssh": 2}
+BATCH_SLOTS = 64  # jobs in a scheduler's queue at once
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--carrier", choices=("https", "ssh", "queue"), default="https")
+    kinds = [kind for kind, site in KINDS.items() if site.carrier == "https"]
+    parser.add_argument("--scheduler", choices=kinds, default="process", help="with https")
     parser.add_argument("--n", type=int, default=500, help="calculations for the rate")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--single", type=int, default=40, help="calculations for the latency")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    with Stack() as stack:
-        stack.start_web()
-        stack.start_worker()
-        stack.start_agent(slots=2)
-        stack.wait_for_agent()
-        with stack.client() as client, stack.watcher(client) as watcher:
-            _one(client, watcher, "warm-up")
-            latencies = [_one(client, watcher, "latency") for _ in range(options.single)]
-            rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
-        where = stack.python(SPANS)
-        counts = stack.python(COUNTS)
+    kind = options.scheduler if options.carrier == "https" else options.carrier
+    name = {"name": "lifecycle", "carrier": options.carrier, "scheduler": options.scheduler}
+    missing = KINDS[kind].missing()
+    if missing:
+        return {**name, "left_out": missing}
+    with Stack(nodes=[0] if KINDS[kind].carrier == "queue" else ()) as stack:
+        site = begin(stack, kind)
+        try:
+            with stack.client() as client, stack.watcher(client) as watcher:
+                _one(client, watcher, "warm-up")
+                latencies = [_one(client, watcher, "latency") for _ in range(options.single)]
+                rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
+            where = stack.python(SPANS)
+            counts = stack.python(COUNTS)
+        finally:
+            site.close()
     latencies.sort()
     total = options.n * options.rounds
-    return {
-        "name": "lifecycle",
+    measured = {
+        **name,
         "n": options.n,
         "rounds": options.rounds,
+        "seconds": round(sum(options.n / rate for rate in rates), 2),
         "latency_ms_p50": round(1000 * statistics.median(latencies), 1),
         "latency_ms_p95": round(1000 * latencies[int(0.95 * (len(latencies) - 1))], 1),
-        "rate_per_s": round(statistics.median(rates), 1),
+        "per_s": round(statistics.median(rates), 1),
         "rates_per_s": [round(rate, 1) for rate in rates],
         "lost": total - counts["valid"],
         "doubled": counts["doubled"],
         "where_ms": where,
-        "peers_quoted": PEERS,
-        "first_mark": {"latency_ms_p50": 250, "rate_per_s": 40},
-        "goal": {"latency_ms_p50": 60, "rate_per_s": 150},
     }
+    return measured | (OF_PROCESSES if kind == "process" else {})
+
+
+def begin(stack: Stack, kind: str) -> Site:
+    """Start a portal with one site, and wait until that has told what it offers."""
+    stack.start_web()
+    stack.start_worker()
+    stack.start_beat()
+    site = KINDS[kind](stack, 0, slots=SLOTS.get(kind, BATCH_SLOTS))
+    site.open()
+    if "carriers" in site.portal_parts:
+        stack.start_carriers()
+    for part in site.parts:
+        site.start(part)
+    stack.wait_for_agent(seconds=60)
+    return site
 
 
 def _one(client: Client, watcher: Watcher, name: str) -> float:

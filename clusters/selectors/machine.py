@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,10 @@ class Partition:
     name: str
     default: bool
     max_walltime_s: float | None
-    max_nodes: float | None
-    cores_per_node: float | None
+    max_nodes: int | None
+    cores_per_node: int | None
     memory_per_node_gib: float | None
-    gpus_per_node: float | None
+    gpus_per_node: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,10 @@ def _partition(told: Mapping[str, Any]) -> Partition:
         name=str(told.get("name") or "")[:60],
         default=bool(told.get("default")),
         max_walltime_s=number(told.get("max_walltime_s")),
-        max_nodes=number(told.get("max_nodes")),
-        cores_per_node=number(told.get("cores_per_node")),
+        max_nodes=_whole(told.get("max_nodes")),
+        cores_per_node=_whole(told.get("cores_per_node")),
         memory_per_node_gib=memory / 1024 if memory else None,
-        gpus_per_node=number(told.get("gpus_per_node")) or None,
+        gpus_per_node=_whole(told.get("gpus_per_node")) or None,
     )
 
 
@@ -107,6 +108,11 @@ def _gpu(told: Mapping[str, Any]) -> Gpu:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None or not math.isfinite(found) else int(found)
 
 
 def _words(value: Any) -> str:

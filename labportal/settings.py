@@ -203,6 +203,8 @@ CELERY_TASK_TIME_LIMIT = 900
 CELERY_TASK_SOFT_TIME_LIMIT = 840
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Nodes of the lab reach the broker too: nobody there may stop or change a worker of the portal.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "labportal"
 CARRIERS_QUEUE = "carriers"  # these may wait minutes for a site: a worker of their own takes them
 # What nodes of the lab ask is answered in milliseconds: both workers take it.

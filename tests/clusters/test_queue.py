@@ -18,6 +18,7 @@ from clusters import calling, keys
 from clusters.models import ApiKey, Cluster
 from clusters.node.messages import Kind, Message, pack, signing_key, unpack
 from clusters.transports import answering, queue
+from labportal import celery
 from labportal.accounts.models import User
 from labportal.common.clock import now
 from labportal.common.wake import redis_client
@@ -249,6 +250,10 @@ def test_using_a_key_is_noted(node: Node) -> None:
     node.key.refresh_from_db()
     assert node.key.last_used_at is not None
     assert node.key.last_signed_ms == node.at_ms
+
+
+def test_nobody_at_the_broker_may_steer_the_portals_workers() -> None:
+    assert celery.app.conf.worker_enable_remote_control is False
 
 
 # Waking

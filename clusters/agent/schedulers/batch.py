@@ -9,6 +9,7 @@ is called by one other thread.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
@@ -32,7 +33,13 @@ from clusters.agent.schedulers.base import (
 )
 from clusters.agent.schedulers.conclusions import Tracked, conclude, hear, hear_books
 from clusters.agent.schedulers.dialect import Dialect
-from clusters.agent.schedulers.scripts import SUBMITTED, read_misses, read_note, write_misses
+from clusters.agent.schedulers.scripts import (
+    SUBMITTED,
+    read_misses,
+    read_note,
+    write_misses,
+    write_text,
+)
 from clusters.agent.schedulers.submitting import Started, Submitter
 
 log = logging.getLogger(__name__)
@@ -72,9 +79,11 @@ class BatchScheduler(Scheduler):
         self._lock = threading.Lock()
         self._tracked: dict[Key, Tracked] = {}
         self._next_poll = self._next_books = 0.0
+        self._looked = False  # whether the queue was ever asked
         self._next_limits = self._next_occupancy = 0.0
         self._version = ""
         self._limits: Mapping[str, Any] = {}
+        self._remembered = spool / "limits.json"
         self._site: Mapping[str, Any] | None = None
         self._problem, self._silent_since = "", None
         self._strange: set[str] = set()
@@ -105,7 +114,8 @@ class BatchScheduler(Scheduler):
 
     def settling(self) -> bool:
         with self._lock:
-            return any(t.seems_over and not t.over for t in self._tracked.values())
+            living = [tracked for tracked in self._tracked.values() if not tracked.over]
+        return any(tracked.seems_over for tracked in living) or (bool(living) and not self._looked)
 
     def version(self) -> str:
         return self._version
@@ -173,6 +183,7 @@ class BatchScheduler(Scheduler):
         if living and now >= self._next_poll:
             self._next_poll = now + self.options.poll_s
             self._ask_queue(living, now)
+            self._looked = True
         over = [tracked for tracked in living if tracked.seems_over]
         for tracked in over:
             tracked.printed = self.submitter.printed(tracked.job)
@@ -187,13 +198,33 @@ class BatchScheduler(Scheduler):
         self._learn()
         if now >= self._next_limits:
             self._next_limits = now + LIMITS_S
-            found = self.dialect.parse_limits(self._ask_all(self.dialect.limits_arguments()))
-            self._limits = found if found is not None else self._limits
-        if now >= self._next_occupancy:
+            self._limits = self._recent_limits() or self._ask_limits() or self._limits
+        occupancy = self.dialect.occupancy_arguments()
+        if occupancy and now >= self._next_occupancy:
             self._next_occupancy = now + OCCUPANCY_S
-            self._site = self.dialect.parse_occupancy(
-                self._ask_all(self.dialect.occupancy_arguments())
-            )
+            answers = self._ask_all(occupancy)
+            self._site = self.dialect.parse_occupancy(answers)
+            if self._site is None:
+                self._silent(answers[0])
+            else:
+                self._answered()
+
+    def _recent_limits(self) -> Mapping[str, Any] | None:
+        """What another process of the agent has found out a moment ago: some come for moments."""
+        try:
+            known = json.loads(self._remembered.read_text(encoding="utf-8"))
+            recent = 0 <= self.wall() - float(known["at"]) < LIMITS_S
+            return known["limits"] if recent and isinstance(known["limits"], dict) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _ask_limits(self) -> Mapping[str, Any] | None:
+        found = self.dialect.parse_limits(self._ask_all(self.dialect.limits_arguments()))
+        if found is not None:
+            with contextlib.suppress(OSError):
+                self._remembered.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_text(self._remembered, json.dumps({"at": self.wall(), "limits": found}))
+        return found
 
     def _learn(self) -> None:
         """Hear which version it is, and speak as that one understands."""

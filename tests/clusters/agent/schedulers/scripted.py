@@ -82,6 +82,15 @@ class Site:
         ]
         return Answer(0, "".join(rows), "", "", 0.1)
 
+    def _sinfo(self, arguments: Sequence[str]) -> Answer:
+        if "--exact" in arguments:
+            line = US.join(["debug*", "up", "1:00:00", "1-8", "4", "4000", "(null)"])
+        else:
+            line = (
+                "slurm 22.05.8" if "--version" in arguments else US.join(["n1", "idle", "0/4/0/4"])
+            )
+        return Answer(0, f"{line}\n", "", "", 0.1)
+
     def _scancel(self, arguments: Sequence[str]) -> Answer:
         for id in arguments[2:]:
             if id in self.jobs:

@@ -246,3 +246,54 @@ def test_what_waits_for_ever_is_taken_out_and_can_never_begin(site: Site, job: M
     assert "PartitionTimeLimit" in stands().why
     assert site.jobs["1"]["state"] == "CANCELLED"
     assert not marks.fence(one.control)
+
+
+# The site
+
+
+def test_the_site_is_surveyed_and_its_limits_are_remembered_for_agents_that_come_for_a_moment(
+    site: Site,
+) -> None:
+    site.scheduler.survey()
+    about = site.scheduler.about()
+    assert (about["version"], about["limits"]["partitions"][0]["name"]) == ("22.05.8", "debug")
+    assert site.scheduler.site()["cores"] == {"idle": 4, "allocated": 0, "total": 4}  # type: ignore[index]
+    asked = site.count("sacctmgr")
+    other = site.agent()
+    other.survey()
+    assert other.about()["limits"] == about["limits"]
+    assert site.count("sacctmgr") == asked
+    site.now += 601
+    site.agent().survey()
+    assert site.count("sacctmgr") == asked + 1
+
+
+def test_silence_is_noticed_without_any_job(site: Site) -> None:
+    site.instead["sinfo"] = SILENT
+    site.scheduler.survey()
+    assert not site.scheduler.about()["answers"]
+    assert "Unable to contact" in site.scheduler.about()["problem"]
+    del site.instead["sinfo"]
+    site.now += 61
+    site.scheduler.survey()
+    assert site.scheduler.about()["answers"]
+
+
+def test_an_agent_that_comes_for_a_moment_stays_until_the_queue_has_been_asked(
+    site: Site, job: MakeJob
+) -> None:
+    one = job()
+    site.scheduler.start(one)
+    visitor = site.scheduler = site.agent()
+    assert not visitor.settling()
+    visitor.watch(one)
+    assert visitor.settling()
+    site.pass_s(1)
+    assert not visitor.settling()
+    end(one)
+    site.books["1"] = "RUNNING"
+    site.pass_s(1)
+    assert visitor.settling()
+    site.books["1"] = "COMPLETED"
+    site.pass_s(2)
+    assert not visitor.settling()

@@ -189,7 +189,7 @@ def test_a_second_person_reviews_and_vouches(labportal: Call, stack: Stack) -> N
         "moderator",
     }
     mine, moderator = ("--portal", "mine"), ("--portal", "moderator")
-    big = ("--cores", "100", "--walltime", "360000")
+    big = ("--cores", "4", "--walltime", "3600000")
     number = labportal("submit", "-s", "noop", "--name", "big", *big, *mine).stdout.strip()
     labportal("approve", number, *mine, code=3)
     labportal("send-back", number, "--note", "smaller", *moderator)

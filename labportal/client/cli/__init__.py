@@ -51,6 +51,8 @@ COMMANDS = {
     "restore": "verbs",
     "keep": "verbs",
     "reanalyse": "verbs",
+    "bulk": "verbs",
+    "undo": "verbs",
     "structures": "structures",
     "pseudopotentials": "pseudopotentials",
 }

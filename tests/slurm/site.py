@@ -17,7 +17,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-SLURM = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo", "scontrol")
+SLURM = (
+    "setpriv",
+    "munged",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "squeue",
+    "scancel",
+    "sinfo",
+    "scontrol",
+)
 BOOKS = ("mariadbd", "mariadb-install-db", "slurmdbd", "sacct", "sacctmgr")
 PASSWORD = "throw-away"
 CORES, MEMORY_MIB, GPUS = 4, 4000, 2  # of each node; the GPUs are empty files
@@ -234,8 +244,10 @@ class SlurmSite:
 
     def _start(self, name: str, arguments: Sequence[str]) -> None:
         log = (self.folder / "log" / f"{name}.out").open("ab")
+        # However the tests end, nothing is left behind: the kernel sees to it.
+        mortal = ["setpriv", "--pdeathsig", "KILL", "--", *arguments]
         self.parts[name] = subprocess.Popen(
-            arguments,
+            mortal,
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from calculations.models import LabSettings, Run
@@ -282,6 +283,31 @@ def test_a_deep_queue_is_read_only_as_far_as_is_needed(
     assert len(read) == 1  # nothing is free: nothing is read
     placement.place(explain=True)
     assert not Run.objects.filter(state="queued", waits_for="").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_round_waits_until_another_is_over(ada: Any) -> None:
+    """What one reads, another must not be about to write: caps are counted from it."""
+    cluster()
+    submitted(ada)
+    placed: list[int] = []
+
+    def round_of_placement() -> None:
+        placed.append(placement.place())
+        connection.close()
+
+    thread = threading.Thread(target=round_of_placement)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [placement.PLACEMENT_LOCK])
+        thread.start()
+        waits = False
+        deadline = time.monotonic() + 20
+        while not waits and thread.is_alive() and time.monotonic() < deadline:
+            cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            waits = cursor.fetchone() is not None
+        assert waits and placed == []
+    thread.join(30)
+    assert placed == [1]
 
 
 @pytest.mark.django_db(transaction=True)

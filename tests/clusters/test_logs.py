@@ -13,10 +13,10 @@ from calculations.models import LabSettings
 from clusters import placement
 from clusters.models import Cluster, LogLine, Metrics
 from clusters.retention import forget_old
-from clusters.summaries import summarise
 from clusters.selectors import logs
 from clusters.selectors.logs import LogFilters
 from clusters.services import logs as services
+from clusters.summaries import summarise
 from labportal.audit.models import AuditEntry
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed

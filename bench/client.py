@@ -8,7 +8,6 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-
 IDLE_S = 3.0  # the web process closes a connection on which nothing was asked for five seconds
 
 

@@ -233,8 +233,8 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
-        """Start a node of the carrier queue with the key of a cluster that is among `nodes`, as where
-        there is no Django. `name` tells apart what is started with the same key.
+        """Start a node of the carrier queue with the key of a cluster that is among `nodes`, as on
+        a machine without Django. `name` tells apart what is started with the same key.
         """
         _, cluster, key = self.keys[number]
         work = self.home / f"work-{name}" if name else self.work(number)

@@ -171,40 +171,12 @@ CHANNEL_LAYERS = {
     }
 }
 
-# Celery: JSON alone, acknowledged when done, and never a request that waits for a lost broker
+# Celery; how its application behaves stands in celery.py
 CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", REDIS_URL)
 # Where nodes of the lab reach the broker, by a user of their own if there is one
 NODE_BROKER_URL = env.url(
     "LABPORTAL_NODE_BROKER_URL", "", schemes=("redis", "rediss", "amqp", "amqps")
 )
-CELERY_BROKER_CONNECTION_TIMEOUT = 1
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_connect_timeout": 1,
-    "socket_timeout": 1,
-    "visibility_timeout": 3600,
-}
-CELERY_TASK_PUBLISH_RETRY = True
-CELERY_TASK_PUBLISH_RETRY_POLICY = {
-    "max_retries": 1,
-    "interval_start": 0,
-    "interval_step": 0.1,
-    "interval_max": 0.1,
-    "retry_errors": None,
-}
-CELERY_TASK_SERIALIZER = "json"
-CELERY_RESULT_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 900
-CELERY_TASK_SOFT_TIME_LIMIT = 840
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Nodes of the lab reach the broker too: nobody there may stop or change a worker of the portal.
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "labportal"
 CARRIERS_QUEUE = "carriers"  # these may wait minutes for a site: a worker of their own takes them
 # What nodes of the lab ask is answered in milliseconds: both workers take it.
@@ -213,10 +185,6 @@ CELERY_TASK_ROUTES = {
     "clusters.transports.queue.answer_node": {"queue": EXCHANGE_QUEUE},
     "clusters.transports.*": {"queue": CARRIERS_QUEUE},
 }
-CELERY_TIMEZONE = "UTC"
-CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 
 # People
 AUTH_USER_MODEL = "accounts.User"
@@ -225,8 +193,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("PBKDF2", "Scrypt")
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -296,6 +263,7 @@ SPECTACULAR_SETTINGS = {
         "ProjectRoleEnum": "labportal.accounts.models.ProjectRole",
         "CalculationStateEnum": "calculations.states.CalculationState",
         "RunStateEnum": "calculations.states.RunState",
+        "AnnouncementLevelEnum": "labportal.notifications.models.Announcement.Level",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -69,20 +69,20 @@ class ClusterViewSet(viewsets.ViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
-        parameters=[NAME], request=shapes.NoteSerializer, responses=shapes.ClusterSerializer
+        parameters=[NAME], request=shapes.MaintenanceSerializer, responses=shapes.ClusterSerializer
     )
     @action(detail=True, methods=["post"])
     def drain(self, request: Request, name: str) -> Response:
         """Hand out nothing more for a while; people may choose it, and what they submit waits."""
-        return self._operate(operation.drain, shapes.NoteSerializer, name)
+        return self._operate(operation.drain, shapes.MaintenanceSerializer, name)
 
     @extend_schema(
-        parameters=[NAME], request=shapes.NoteSerializer, responses=shapes.ClusterSerializer
+        parameters=[NAME], request=shapes.MaintenanceSerializer, responses=shapes.ClusterSerializer
     )
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, name: str) -> Response:
         """Hand out nothing more, and let nobody choose it; what runs there runs to its end."""
-        return self._operate(operation.disable, shapes.NoteSerializer, name)
+        return self._operate(operation.disable, shapes.MaintenanceSerializer, name)
 
     @extend_schema(parameters=[NAME], request=None, responses=shapes.ClusterSerializer)
     @action(detail=True, methods=["post"])

@@ -17,7 +17,7 @@ from labportal.accounts.models import Project
 from labportal.accounts.roles import Can, require
 
 
-class LineSerializer(serializers.Serializer):
+class PersonShareSerializer(serializers.Serializer):
     """A person in a project. `part` and `due`: what was used and what should be, of all that was
     used; `before`: how many others who wait now are due first.
     """
@@ -33,7 +33,7 @@ class LineSerializer(serializers.Serializer):
     before = serializers.IntegerField()
 
 
-class ProjectLineSerializer(serializers.Serializer):
+class ProjectShareSerializer(serializers.Serializer):
     project = serializers.CharField(source="project.slug")
     shares = serializers.IntegerField()
     part = serializers.FloatField()
@@ -46,8 +46,8 @@ class FairShareSerializer(serializers.Serializer):
     half_life_days = serializers.FloatField()
     aging_days = serializers.FloatField()
     waiting = serializers.IntegerField()
-    lines = LineSerializer(many=True)
-    projects = ProjectLineSerializer(many=True)
+    lines = PersonShareSerializer(many=True)
+    projects = ProjectShareSerializer(many=True)
 
 
 class SharesSerializer(serializers.Serializer):

@@ -86,7 +86,7 @@ class EditSerializer(serializers.Serializer):
     price_gpu_hour = _price()
 
 
-class NoteSerializer(serializers.Serializer):
+class MaintenanceSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
 
 

@@ -30,7 +30,12 @@ START_SECONDS = 60
 PYTHON = sys.executable
 WORKER = ("--queues=labportal,exchange", "--concurrency=2")
 # They wait for other machines, not for the processor: threads.
-CARRIERS = ("--hostname=carriers@%h", "--queues=carriers,exchange", "--pool=threads", "--concurrency=4")
+CARRIERS = (
+    "--hostname=carriers@%h",
+    "--queues=carriers,exchange",
+    "--pool=threads",
+    "--concurrency=4",
+)
 
 
 class Stopped(Exception):

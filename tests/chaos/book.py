@@ -140,10 +140,14 @@ class Book:
     def orphans(self, work: Work) -> int:
         return self.count("orphan", work)
 
-    def ended(self, *works: Work) -> None:
+    def ended(self, *works: Work, seconds: float = PATIENCE_S) -> None:
         """Wait until each has a terminal state."""
         for work in works:
-            until(lambda work=work: self.state(work) in TERMINAL, lambda w=work: self.story(w))
+            until(
+                lambda work=work: self.state(work) in TERMINAL,
+                lambda work=work: self.story(work),
+                seconds,
+            )
 
     def ended_once(
         self, *works: Work, state: str = CalculationState.VALID, executions: int = 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.chaos.book import Work, until
+from tests.chaos.book import PATIENCE_S, Work, until
 from tests.chaos.lab import Lab
 from tests.chaos.parts import Play
 from tests.chaos.stages import run
@@ -18,9 +18,15 @@ STOP = ["scancel", "qdel"]
 SAVED_S = 6.0  # slurmctld writes down new jobs within five seconds
 
 
-def ends(lab: Lab, *works: Work, state: str = "valid", most: int = 1) -> None:
+def ends(
+    lab: Lab,
+    *works: Work,
+    state: str = "valid",
+    most: int = 1,
+    seconds: float = PATIENCE_S,
+) -> None:
     """Each ends once with this state, after at most so many executions."""
-    lab.ended(*works)
+    lab.ended(*works, seconds=seconds)
     for work in works:
         assert lab.state(work) == state, lab.story(work)
         assert work.executions <= most, lab.story(work)

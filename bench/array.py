@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import Any
 
-from bench.sites import KINDS, Site
+from bench.sites import KINDS, Site, portal_with
 from bench.stack import Stack
 
 LIMITS = {"times_bare": 3.0, "lost": 0, "doubled": 0}
@@ -38,16 +38,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     missing = KINDS["slurm"].missing()
     if missing:
         return {"name": "array", "left_out": missing}
-    with Stack() as stack:
-        site = _begin(stack, options.n)
-        try:
-            bare_s = _bare(site, options.n)
-            stack.python(OPEN)
-            seconds = _ours(stack, options.n, options.seconds)
-            valid, doubled = stack.python(COUNTS)
-            submitted = site.submissions()
-        finally:
-            site.close()
+    with Stack() as stack, portal_with(stack, "slurm", slots=options.n) as site:
+        bare_s = _bare(site, options.n)
+        stack.python(OPEN)
+        seconds = _ours(stack, options.n, options.seconds)
+        valid, doubled = stack.python(COUNTS)
+        submitted = site.submissions()
     found = {
         "name": "array",
         "n": options.n,
@@ -62,18 +58,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "limit": LIMITS,
     }
     return found | {"within": all(found[name] <= most for name, most in LIMITS.items())}
-
-
-def _begin(stack: Stack, slots: int) -> Site:
-    stack.start_web()
-    stack.start_worker()
-    stack.start_beat()
-    site = KINDS["slurm"](stack, 0, slots=slots)
-    site.open()
-    for part in site.parts:
-        site.start(part)
-    stack.wait_for_agent(seconds=60)
-    return site
 
 
 def _bare(site: Site, n: int) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.client import Client
 from bench.live import Watcher
-from bench.sites import KINDS, Site
+from bench.sites import KINDS, portal_with
 from bench.stack import Stack
 
 # Quoted from earlier measurements on two cores; no peer runs here.
@@ -69,17 +69,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     missing = KINDS[kind].missing()
     if missing:
         return {**name, "left_out": missing}
-    with Stack(nodes=[0] if KINDS[kind].carrier == "queue" else ()) as stack:
-        site = begin(stack, kind)
-        try:
-            with stack.client() as client, stack.watcher(client) as watcher:
-                _one(client, watcher, "warm-up")
-                latencies = [_one(client, watcher, "latency") for _ in range(options.single)]
-                rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
-            where = stack.python(SPANS)
-            counts = stack.python(COUNTS)
-        finally:
-            site.close()
+    nodes = [0] if KINDS[kind].carrier == "queue" else ()
+    slots = SLOTS.get(kind, BATCH_SLOTS)
+    with Stack(nodes=nodes) as stack, portal_with(stack, kind, slots=slots):
+        with stack.client() as client, stack.watcher(client) as watcher:
+            _one(client, watcher, "warm-up")
+            latencies = [_one(client, watcher, "latency") for _ in range(options.single)]
+            rates = [rate(client, watcher, options.n) for _ in range(options.rounds)]
+        where = stack.python(SPANS)
+        counts = stack.python(COUNTS)
     latencies.sort()
     total = options.n * options.rounds
     measured = {
@@ -96,21 +94,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "where_ms": where,
     }
     return measured | (OF_PROCESSES if kind == "process" else {})
-
-
-def begin(stack: Stack, kind: str) -> Site:
-    """Start a portal with one site, and wait until that has told what it offers."""
-    stack.start_web()
-    stack.start_worker()
-    stack.start_beat()
-    site = KINDS[kind](stack, 0, slots=SLOTS.get(kind, BATCH_SLOTS))
-    site.open()
-    if "carriers" in site.portal_parts:
-        stack.start_carriers()
-    for part in site.parts:
-        site.start(part)
-    stack.wait_for_agent(seconds=60)
-    return site
 
 
 def _one(client: Client, watcher: Watcher, name: str) -> float:

@@ -6,10 +6,11 @@ A site is opened once; its parts are processes of the stack, killed and started 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.stack import Stack
@@ -128,7 +129,8 @@ class Slurm(Site):
     def open(self) -> None:
         from tests.slurm.site import SlurmSite
 
-        self.site = SlurmSite(self.stack.home / f"slurm-{self.number}").start()
+        self.site = SlurmSite(self.stack.home / f"slurm-{self.number}")
+        self.site.start()
 
     def settings(self) -> str:
         return f"scheduler = slurm\n[scheduler]\nmax_jobs = {self.slots}\n{QUICK}"
@@ -196,7 +198,8 @@ class Ssh(Site):
 
         folder = self.stack.home / f"sshd-{self.number}"
         folder.mkdir()
-        self.site = Sshd(folder).start()
+        self.site = Sshd(folder)
+        self.site.start()
         asked = {"cluster": self.cluster, "port": self.site.port, "user": self.site.user}
         work = {"work": self.stack.work(self.number), "slots": self.slots}
         self.site.allow(f"restrict {self.stack.python(SIGN_IN.format(**asked, **work))}")
@@ -231,3 +234,22 @@ class Queue(Site):
 KINDS: dict[str, type[Site]] = {
     site.kind: site for site in (Site, Fake, FakePbs, Slurm, Ssh, Queue)
 }
+
+
+@contextlib.contextmanager
+def portal_with(stack: Stack, kind: str, *, slots: int) -> Iterator[Site]:
+    """Start the portal with one site, wait until that has told what it offers, and end the site."""
+    stack.start_web()
+    stack.start_worker()
+    stack.start_beat()
+    site = KINDS[kind](stack, 0, slots=slots)
+    try:
+        site.open()
+        if "carriers" in site.portal_parts:
+            stack.start_carriers()
+        for part in site.parts:
+            site.start(part)
+        stack.wait_for_agent(seconds=60)
+        yield site
+    finally:
+        site.close()

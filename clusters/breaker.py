@@ -7,6 +7,7 @@ again, it is on trial: its next run, alone, closes the breaker or opens it again
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from calculations.models import Attempt, Run
@@ -60,6 +61,14 @@ def hear(cluster: Cluster, capacity: Mapping[str, Any]) -> bool:
 def _hold(cluster: Cluster, reason: str) -> None:
     cluster.held_at, cluster.held_reason = now(), reason[:300]
     rows.save(cluster, ["held_at", "held_reason", "lost_in_a_row"])
+
+
+def announce(cluster: Cluster, held_before: datetime | None) -> None:
+    """Put on record, and tell admins, that it has been held since. The last in a transaction: who
+    holds the audit trail waits for nothing more.
+    """
+    if cluster.held_at is None or held_before is not None:
+        return
     record(None, "cluster.hold", target=cluster.name, detail={"reason": cluster.held_reason})
     notify(
         User.objects.filter(role=Role.ADMIN, is_active=True),

@@ -28,11 +28,14 @@ def register_caller(carrier: Cluster.Carrier, caller: Caller) -> None:
     _callers[carrier.value] = caller
 
 
+@transaction.atomic
 def call(cluster_ids: Iterable[int]) -> None:
     """Note that something is wanted of these clusters, and wake their agents on commit."""
     ids = set(cluster_ids)
+    in_order = Cluster.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    carriers = list(in_order.values_list("pk", "carrier"))  # two callers never wait in turns
     Cluster.objects.filter(pk__in=ids).update(desired=F("desired") + 1)
-    for cluster_id, carrier in Cluster.objects.filter(pk__in=ids).values_list("pk", "carrier"):
+    for cluster_id, carrier in carriers:
         if carrier in _callers:
             transaction.on_commit(partial(_callers[carrier], cluster_id), robust=True)
         else:

@@ -22,8 +22,8 @@ from calculations.services.following import lock_calculations
 from calculations.services.integrity import arrived_intact
 from calculations.services.reports import DAMAGED, damaged_report
 from calculations.services.specs import specs_of
-from calculations.states import LEASED_RUNS, RunState
-from clusters import breaker, retention, rows, tombstones, updates
+from calculations.states import LEASED_RUNS
+from clusters import breaker, recalls, retention, rows, tombstones, updates
 from clusters.agent.protocol import (
     PROTOCOL,
     TERMINAL,
@@ -85,6 +85,8 @@ class _Sorted:
     orphans: list[tuple[Run, Mapping[str, Any], str]] = field(default_factory=list)
     damaged: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
     verbs: list[dict[str, Any]] = field(default_factory=list)
+    due: list[uuid.UUID] = field(default_factory=list)  # whose leases are renewed
+    locked: set[int] = field(default_factory=set)  # calculations
 
 
 def handle(authorization: str, document: Mapping[str, Any]) -> Answer:
@@ -113,14 +115,18 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
         _check_shape(document)
         _greet(cluster, document)
         took_events = take_events(cluster, document.get("events") or ())
+        held_before = cluster.held_at
         entries = _sort(cluster, document.get("runs") or ())
+        purged = document.get("purged") or ()
+        _lock(cluster, entries, purged)
         _apply(cluster, entries)
         _take_back(cluster, entries)
         executes = _executes(cluster, set(entries.told))
-        purges = _purges(cluster, document.get("purged") or ())
+        purges = _purges(cluster, purged)
         _remember(cluster, document)
         reset = breaker.hear(cluster, cluster.capacity)
         update, fresh = updates.hear(cluster)
+        breaker.announce(cluster, held_before)
     verbs = [*entries.verbs, *executes, *purges]
     said = any(v["verb"] != Verb.KEEP.value for v in verbs)
     urgent = took_events or said or reset or fresh
@@ -277,14 +283,20 @@ def _answer(found: _Sorted, entry: Mapping[str, Any], verb: Verb, **details: Any
     found.verbs.append(instruction(str(entry["run"]), entry["attempt"], verb, **details))
 
 
+def _lock(cluster: Cluster, found: _Sorted, purged: Sequence[Mapping[str, Any]]) -> None:
+    """Lock the calculations of all that is written, in order; one kind of news locks its own."""
+    finished, lost = [run for run, _ in found.finished], [run for run, _ in found.lost]
+    kinds = [kind for kind in (found.running, finished, found.cancelled, lost) if kind]
+    renewed = now() + RENEW_BELOW
+    found.due = [run.pk for run in found.running if run.lease_expires_at < renewed]
+    others = recalls.concerned(cluster, found.told) | tombstones.concerned(purged)
+    if len(kinds) > 1 or found.due or others:
+        ids = {run.calculation_id for kind in kinds for run in kind}
+        found.locked = set(lock_calculations(ids | others))
+
+
 def _apply(cluster: Cluster, entries: _Sorted) -> None:
     agent = f"agent {cluster.name}"
-    finished, lost = [run for run, _ in entries.finished], [run for run, _ in entries.lost]
-    kinds = [kind for kind in (entries.running, finished, entries.cancelled, lost) if kind]
-    moment = now()
-    due = [r.pk for r in entries.running if r.lease_expires_at < moment + RENEW_BELOW]
-    if len(kinds) > 1 or due:  # one kind locks its own in order; several must not do so in turns
-        lock_calculations({run.calculation_id for kind in kinds for run in kind})
     execution.record_running(entries.running, entries.told, agent=agent)
     execution.accept(entries.finished, agent=agent)
     execution.confirm_cancelled(entries.cancelled, agent=agent, told=entries.told)
@@ -292,9 +304,10 @@ def _apply(cluster: Cluster, entries: _Sorted) -> None:
     if entries.orphans:
         execution.keep_orphans(cluster, entries.orphans)
     _learn_run_time(cluster, entries.finished)
-    breaker.note(cluster, lost=lost, finished=len(finished))
-    if due:
-        Run.objects.filter(pk__in=due).update(lease_expires_at=lease_from(moment))
+    lost = [run for run, _ in entries.lost]
+    breaker.note(cluster, lost=lost, finished=len(entries.finished))
+    if entries.due:
+        Run.objects.filter(pk__in=entries.due).update(lease_expires_at=lease_from(now()))
 
 
 def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str, Any]]]) -> None:
@@ -308,26 +321,12 @@ def _learn_run_time(cluster: Cluster, finished: Sequence[tuple[Run, Mapping[str,
 
 
 def _take_back(cluster: Cluster, found: _Sorted) -> None:
-    """Where no new work is let in: what has not begun there is queued again, told of or not.
-
-    What waits in a batch scheduler's queue has begun: it has a number there.
-    """
-    if not cluster.closed:
-        return
-    begun = {pk for pk, entry in found.told.items() if not _is_unbegun(entry)}
-    held = Run.objects.filter(cluster=cluster, state=RunState.ASSIGNED, cancel_reason="")
-    runs = list(held.exclude(pk__in=begun).select_related("calculation"))
-    why = f"{cluster.name} {cluster.closed}"
-    execution.recall(runs, why=why, actor=f"agent {cluster.name}")
+    runs, why = recalls.take_back(cluster, found.told, locked=found.locked)
     taken = {str(run.pk) for run in runs}
     found.verbs = [verb for verb in found.verbs if verb["run"] not in taken]
     for run in runs:
         if run.pk in found.told:
             _answer(found, found.told[run.pk], Verb.ABANDON, why=why)
-
-
-def _is_unbegun(entry: Mapping[str, Any]) -> bool:
-    return entry.get("state") == AgentState.PREPARING and not entry.get("scheduler_id")
 
 
 def _executes(cluster: Cluster, known: set[uuid.UUID]) -> list[dict[str, Any]]:

@@ -18,6 +18,14 @@ MOST = 2**62
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def concerned(told: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the calculations that `take` wants to be locked."""
+    ids = [run_id for item in told if (run_id := _uuid(item.get("run")))]
+    if not ids:
+        return set()
+    return set(Run.objects.filter(pk__in=ids).values_list("calculation_id", flat=True))
+
+
 def take(cluster: Cluster, told: Sequence[Mapping[str, Any]]) -> None:
     """Record what was purged, each once: whoever repeats it, or says it of an order that was
     withdrawn meanwhile, changes nothing that is on record.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from django.db import transaction
+
 from calculations.models import Calculation
+from calculations.services.following import lock_calculations
 from calculations.states import TERMINAL, CalculationState
 from calculations.wording import main_words
 from labportal.accounts.models import User
@@ -39,7 +42,9 @@ def announce(calculation_ids: Sequence[int]) -> None:
             url=calculation.get_absolute_url(),
             key=f"calculation:{calculation.pk}:{calculation.finished_at:%Y%m%dT%H%M%S.%f}",
         )
-    Calculation.objects.filter(pk__in=[c.pk for c in ended]).update(announced_at=now())
+    with transaction.atomic():
+        rows = lock_calculations(c.pk for c in ended)
+        Calculation.objects.filter(pk__in=rows).update(announced_at=now())
 
 
 def _admins() -> list[User]:

@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from calculations.models import Attempt, Calculation, Event, Run
 from calculations.services import execution, lifecycle
+from calculations.services.announcements import announce
 from calculations.states import ACTIVE, LEASED_RUNS, TERMINAL, TERMINAL_RUNS
 from clusters import leases, placement
-from clusters.models import Cluster
+from clusters.calling import call
+from clusters.models import HELD_AFTER, Cluster
+from clusters.services import operation
 from labportal.accounts.models import User
 from labportal.common.clock import now
 from labportal.common.errors import WrongMoment
@@ -76,6 +80,20 @@ def in_thread(work: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
+def wait_for_a_lock() -> None:
+    """Wait until another thread waits for a lock that this one holds."""
+    ours = (
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    deadline = time.monotonic() + 10
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(ours)
+            if cursor.fetchone():
+                return
+        assert time.monotonic() < deadline
+
+
 def talk(agent: Agent, dice: random.Random) -> None:
     """One exchange of an agent that has done something; another thread of it knows other things."""
     for run, entry in list(agent.runs.items()):
@@ -117,6 +135,18 @@ def let_leases_end(dice: random.Random) -> None:
     time.sleep(0.02)
 
 
+def close_and_open(person: User, dice: random.Random) -> None:
+    """What admins do, and a circuit breaker that opens with the next run that is lost."""
+    site = dice.choice(list(Cluster.objects.all()))
+    if dice.random() < 0.5:
+        operation.drain(site, note="a new disk", actor=person)
+    else:
+        Cluster.objects.filter(pk=site.pk).update(lost_in_a_row=HELD_AFTER)
+    time.sleep(0.02)
+    operation.enable(site, actor=person)
+    operation.release(site, actor=person)
+
+
 def consistent(calculation: Calculation) -> bool:
     """The calculation's state is the roll-up of its runs' states."""
     states = set(calculation.runs.values_list("state", flat=True))
@@ -140,6 +170,7 @@ def test_everything_at_once(root: User) -> None:
     threads.repeat("placement", lambda dice: placement.place())
     threads.repeat("people", lambda dice: interfere(root, dice))
     threads.repeat("more people", lambda dice: interfere(root, dice))
+    threads.repeat("admins", lambda dice: close_and_open(root, dice))
     threads.repeat("lease watch", let_leases_end)
     threads.run()
     assert min(threads.counts.values()) > 10, threads.counts
@@ -204,18 +235,96 @@ def test_progress_waits_for_whoever_works_on_the_calculation(root: User) -> None
     with transaction.atomic():
         Calculation.objects.select_for_update(no_key=True).get(pk=calculation.pk)
         talking = in_thread(agent.exchange)
-        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
-        deadline = time.monotonic() + 10
-        while True:
-            with connection.cursor() as cursor:
-                cursor.execute(waits)
-                if cursor.fetchone():
-                    break
-            assert time.monotonic() < deadline
+        wait_for_a_lock()
         free = calculation.runs.select_for_update(nowait=True, no_key=True)
         assert len(free) == 4
     talking.join(10)
     assert [run.progress["done"] for run in calculation.runs.all()] == [1] * 4
+
+
+def test_what_is_taken_back_is_locked_in_order_with_all_else(root: User) -> None:
+    """Or two exchanges that take back and take in at the same time wait for one another."""
+    site = cluster(slots=4)
+    agent = Agent(site, root)
+    first, second = submitted(root), submitted(root)
+    placement.place()
+    agent.exchange()
+    operation.drain(site, actor=root)
+    del agent.runs[str(first.runs.get().pk)]  # it did not hear of it
+    agent.tell(second.runs.get().pk, "finished", **finished())
+    with transaction.atomic():
+        Calculation.objects.select_for_update(no_key=True).get(pk=first.pk)
+        talking = in_thread(agent.exchange)
+        wait_for_a_lock()
+        Calculation.objects.select_for_update(nowait=True, no_key=True).get(pk=second.pk)
+    talking.join(10)
+    assert [c.runs.get().state for c in (first, second)] == ["queued", "valid"]
+
+
+def test_what_was_purged_is_locked_in_order_with_all_else(root: User) -> None:
+    agent = Agent(cluster(slots=4), root)
+    first, second = submitted(root), submitted(root)
+    placement.place()
+    agent.exchange()
+    agent.tell(first.runs.get().pk, "finished", **finished())
+    agent.exchange()
+    agent.tell(second.runs.get().pk, "finished", **finished())
+    purged = [{"run": str(first.runs.get().pk), "attempt": 1, "count": 1, "bytes": 10}]
+    with transaction.atomic():
+        Calculation.objects.select_for_update(no_key=True).get(pk=first.pk)
+        talking = in_thread(lambda: agent.exchange(purged=purged))
+        wait_for_a_lock()
+        Calculation.objects.select_for_update(nowait=True, no_key=True).get(pk=second.pk)
+    talking.join(10)
+    assert first.runs.get().purged_at is not None
+
+
+def test_an_exchange_that_holds_the_audit_trail_waits_for_nothing_more(root: User) -> None:
+    """Or whoever holds what it wants, and has something to put on record, waits for it."""
+    site = cluster(slots=4, lost_in_a_row=HELD_AFTER)
+    agent = Agent(site, root)
+    lost, unbegun = submitted(root).runs.get(), submitted(root).runs.get()
+    execution.assign([(lost, site), (unbegun, site)], expires_at=now() + timedelta(hours=1))
+    agent.exchange()
+    agent.tell(lost.pk, "lost", why="the node went away")
+    with CaptureQueriesContext(connection) as queries:
+        agent.exchange()
+    assert Cluster.objects.get().held_at is not None
+    said = [query["sql"] for query in queries]
+    since = next(i for i, sql in enumerate(said) if "pg_advisory_xact_lock" in sql)
+    tables = [model._meta.db_table for model in (Calculation, Run, Cluster)]
+    later = said[since:]
+    assert not [q for q in later if q.startswith("UPDATE") and any(t in q for t in tables)]
+    assert not [q for q in later if "FOR NO KEY UPDATE" in q]
+
+
+def test_clusters_are_called_in_order(db: None) -> None:
+    """Or two who call the same clusters wait for one another."""
+    first, second = cluster("first"), cluster("second")
+    Cluster.objects.filter(pk=first.pk).update(name="zeta")  # is stored behind the other since
+    with transaction.atomic():
+        Cluster.objects.select_for_update(no_key=True).get(pk=first.pk)
+        calling = in_thread(lambda: call([second.pk, first.pk]))
+        wait_for_a_lock()
+        Cluster.objects.select_for_update(nowait=True, no_key=True).get(pk=second.pk)
+    calling.join(10)
+    assert [site.desired for site in Cluster.objects.all()] == [1, 1]
+
+
+def test_ends_are_announced_in_the_order_of_locks(root: User) -> None:
+    """Or an exchange that holds one of two calculations, and wants the other, waits for ever."""
+    first, second = submitted(root), submitted(root)
+    for calculation in (second, first):
+        lifecycle.cancel(calculation, actor=root)
+    Calculation.objects.update(announced_at=None)
+    Calculation.objects.filter(pk=first.pk).update(description="stored behind the other since")
+    with transaction.atomic():
+        Calculation.objects.select_for_update(no_key=True).get(pk=first.pk)
+        announcing = in_thread(lambda: announce([first.pk, second.pk]))
+        wait_for_a_lock()
+        Calculation.objects.select_for_update(nowait=True, no_key=True).get(pk=second.pk)
+    announcing.join(10)
+    assert not Calculation.objects.filter(announced_at=None).exists()
 
 
 def test_a_run_that_is_lost_hears_of_a_cancel_that_came_meanwhile(ada: User) -> None:

@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from clusters.node.acknowledging import go_on_after_failures
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labportal.settings")
 
+go_on_after_failures()
 app = Celery("labportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(

@@ -17,6 +17,7 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
+from clusters.node.acknowledging import go_on_after_failures
 from clusters.node.queues import ANSWER, EXCHANGES, LIVES_S, TAKE, node_queue
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ LOST = (OperationalError, ConnectionError, TimeoutError, OSError)
 
 def make_app(broker: str, node: str, process: str) -> Celery:
     """Return a Celery application that knows this node's queues alone, and no Django."""
+    go_on_after_failures()
     app = Celery("labportal-node", broker=broker, fixups=[], set_as_current=False)
     app.conf.update(
         task_serializer="json",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Account = tuple[int, int]  # project and person
+NOTHING = 1e-6  # core seconds: of less, shares are smaller than numbers can be
 GROWN = 1.02  # so much more use in all, and every factor is worth to be computed anew
 
 
@@ -77,7 +78,7 @@ class Ledger:
     def factor(self, account: Account) -> float:
         """What `standing` says; asked thousands of times in a round."""
         project = account[0]
-        if self.total <= 0 or project not in self._shares:
+        if self.total <= NOTHING or project not in self._shares:
             return 1.0
         people = self._people.get(project, 0) + (account not in self._present)
         over = self._projects[project] + people * self._used.get(account, 0.0)

@@ -1,9 +1,9 @@
 """Takes from Redis go on after an acknowledgement that failed.
 
-Kombu removes a message from its books only once Redis has confirmed. Where Redis dies in between and
-is back before the consumer notices, the message counts as held for ever, and a worker whose
-prefetch is full with such messages takes nothing more. Here the books are closed all the same; what
-Redis still has comes once more after its visibility time-out, which every task bears.
+Kombu removes a message from its books only once Redis has confirmed. Where Redis dies in between
+and is back before the consumer notices, the message counts as held for ever, and a worker whose
+prefetch is full with such messages takes nothing more. Here the books are closed all the same;
+what Redis still has comes once more after its visibility time-out, which every task bears.
 """
 
 from __future__ import annotations

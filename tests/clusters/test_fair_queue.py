@@ -142,6 +142,11 @@ def test_old_use_is_forgotten_by_half_each_half_life() -> None:
     assert first(30 * DAY) == 2
 
 
+def test_a_use_too_small_for_numbers_counts_as_none() -> None:
+    account = (1, 1)
+    assert Ledger({account: 5e-324}, {account}, {1: 1.0, 2: 4.0}).factor(account) == 1.0
+
+
 def test_the_factor_falls_by_half_with_each_share_that_is_used() -> None:
     used = {(1, 1): 100.0, (2, 2): 100.0}
     even = Ledger(used, used)

@@ -16,7 +16,9 @@ from typing import Any
 from bench.stack import Stack
 
 # How often a scheduler is asked: a tenth of what is usual, and less, so that nobody waits for it.
-QUICK = "poll_s = 0.5\nmisses = 3\nmissing_s = 6\npatience_s = 6\ntimeout_s = 5\n"
+QUICK = (
+    "poll_s = 0.5\nmisses = 3\nmissing_s = 6\nsubmit_pause_s = 1\npatience_s = 6\ntimeout_s = 5\n"
+)
 ATTEMPT = re.compile(r"runs/([0-9a-f-]{36})/\.?(\d+)/")
 
 

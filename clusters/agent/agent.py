@@ -97,6 +97,7 @@ class Agent:
             scheduler=partial(scheduler_for, config, self.loop.selector),
             workers=self.workers,
             news=self.exchanger.news,
+            superseded=lambda: self.exchanger.superseded,
         )
         self.purging = Purging(self.lifecycle, self.workers, self.journal, self.workspace)
         self.updater = Updater(

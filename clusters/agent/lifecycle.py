@@ -35,7 +35,9 @@ NEWS_SOON_S = 0.05
 
 
 class Lifecycle:
-    """All attempts of one agent. `news(delay_s)` says that the portal should hear something."""
+    """All attempts of one agent. `news(delay_s)` says that the portal should hear something;
+    `superseded()`, whether a newer agent does the work: what runs goes on, nothing more begins.
+    """
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Lifecycle:
         scheduler: Callable[[Callable[[Key], None]], Scheduler],
         workers: Workers,
         news: Callable[[float], None],
+        superseded: Callable[[], bool],
     ) -> None:
         self.loop = loop
         self.journal = journal
@@ -56,6 +59,7 @@ class Lifecycle:
         self.scheduler = scheduler(self.check)
         self.workers = workers
         self.news = news
+        self.superseded = superseded
         self.records: dict[Key, Record] = {}
         self.jobs: dict[Key, Job] = {}
         self.busy: set[Key] = set()
@@ -181,7 +185,7 @@ class Lifecycle:
 
     def fill(self) -> None:
         """Make waiting attempts ready as far as there is room, in the order in which they came."""
-        if self.breaker.held:
+        if self.breaker.held or self.superseded():
             return
         for record in self.rations.choose(self.records.values(), self.busy):
             self._prepare(record)
@@ -205,6 +209,8 @@ class Lifecycle:
     def _prepared(self, record: Record, job: Job | None, error: Exception | None) -> None:
         if record.wanted is not Wanted.NOTHING:
             self.advance(record)
+        elif self.superseded():
+            log.info("left to a newer agent", extra={"run": record.run})
         elif self.rations.postpones(record, error):
             self.watching.look_again()
         elif error is not None or job is None:

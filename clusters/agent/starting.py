@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from calculations.software.base import RunSpec
 from clusters.agent.records import Phase, Record, Stop, Wanted
-from clusters.agent.schedulers.base import Job, Key, Status, TryLater
+from clusters.agent.schedulers.base import Job, Key, Status, TryLater, Unanswered
 
 if TYPE_CHECKING:
     from clusters.agent.lifecycle import Lifecycle
@@ -63,7 +63,7 @@ class Starting:
             if record.phase is Phase.STARTING and record.wanted is Wanted.NOTHING
         ]
         self._ready = []
-        if not ready:
+        if not ready or self.lifecycle.superseded():
             return
         lifecycle = self.lifecycle
         jobs = [lifecycle.rations.equip(job, record.gpus) for record, job in ready]
@@ -75,7 +75,12 @@ class Starting:
                 answer = (answers or {}).get(record.key) if error is None else error
                 self._handed(record, job, answer)
 
-        lifecycle.calls.make(lambda: self.scheduler.start_many(jobs), handed)
+        lifecycle.calls.make(lambda: self._start(jobs), handed)
+
+    def _start(self, jobs: list[Job]) -> dict[Key, str | Exception]:
+        if self.lifecycle.superseded():  # while it waited for its turn
+            raise TryLater("a newer agent does the work")
+        return self.scheduler.start_many(jobs)
 
     def _handed(self, record: Record, job: Job, answer: str | Exception | None) -> None:
         if isinstance(answer, str):
@@ -85,6 +90,8 @@ class Starting:
         elif isinstance(answer, TryLater):
             self._say(record, str(answer))
             self._later(record, lambda: self.begin(record, job))
+        elif isinstance(answer, Unanswered):
+            self.lifecycle.lose(record, str(answer))
         else:
             self.lifecycle.blame(record, answer or RuntimeError("no answer"))
 

@@ -33,6 +33,7 @@ path = {path}
 poll_s = 1
 misses = 3
 missing_s = 6
+submit_pause_s = 1
 patience_s = 6
 timeout_s = 10
 max_jobs = {slots}

@@ -99,6 +99,12 @@ class TryLater(Exception):
     """Not started now, by no fault of the job; the message says why. `start` is called again."""
 
 
+class Unanswered(Exception):
+    """The scheduler has answered none of several submissions, and says that it has no such job; the
+    message is a sentence.
+    """
+
+
 class Scheduler(ABC):
     """One way to run programs. Not thread-safe: the agent's loop alone calls it; or, where it is
     `blocking`, one thread beside the loop calls start_many, withdraw, stop, poll and survey, never

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-LARGEST = {"max_jobs": 10_000, "array_max": 10_000, "misses": 100}
+LARGEST = {"max_jobs": 10_000, "array_max": 10_000, "misses": 100, "submit_tries": 100}
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,9 @@ class Options:
     `misses`      so often a job must be absent, over at least `missing_s`, before it is gone
     `timeout_s`   for one call of the scheduler's programs
     `patience_s`  so long the books, or an exit marker on a shared disk, may take to be seen
+    `submit_tries`  so many submissions may stay without an answer; the first is made again once the
+                  job was looked up for `submit_pause_s` and never seen, each further one after
+                  twice the time
     `max_jobs`    that the agent has in the queue at once; `array_max` of them as one array
     `partition`, `account`, `qos`  for runs that name none
     `extra`       further options for the submitting command, each word on its own
@@ -27,6 +30,8 @@ class Options:
     missing_s: float = 60.0
     timeout_s: float = 30.0
     patience_s: float = 60.0
+    submit_tries: int = 5
+    submit_pause_s: float = 20.0
     max_jobs: int = 200
     array_max: int = 500
     partition: str = ""

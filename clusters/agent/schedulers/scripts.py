@@ -17,7 +17,7 @@ from pathlib import Path
 from clusters.agent.schedulers import marks
 from clusters.agent.schedulers.base import Job, StartFailed
 
-INTENT, SUBMITTED, MISSES = "intent", "submitted", "misses"
+INTENT, SUBMITTED, MISSES, TRIES = "intent", "submitted", "misses", "tries"
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What belongs to the machine or the session of the agent, and is another's where the job runs.
 OF_THE_AGENT = frozenset(
@@ -126,6 +126,19 @@ def write_misses(control: Path, count: int, since: float) -> None:
         write_text(control / MISSES, json.dumps([count, since]))
     else:
         (control / MISSES).unlink()
+
+
+def read_tries(control: Path) -> int:
+    """Return how many submissions have stayed without an answer."""
+    try:
+        return int((control / TRIES).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def write_tries(control: Path, count: int) -> None:
+    """Raises OSError."""
+    write_text(control / TRIES, str(count))
 
 
 def drop_intent(control: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from clusters.agent.commands import Answer
 from clusters.agent.schedulers import marks
-from clusters.agent.schedulers.base import Job, Key, SubmissionRefused, TryLater
+from clusters.agent.schedulers.base import Job, Key, SubmissionRefused, TryLater, Unanswered
 from clusters.agent.schedulers.dialect import Dialect, Submission, Unclear, own_script
 from clusters.agent.schedulers.options import Options
 from clusters.agent.schedulers.scripts import (
@@ -31,7 +31,9 @@ from clusters.agent.schedulers.scripts import (
     note,
     read_end,
     read_note,
+    read_tries,
     write_text,
+    write_tries,
 )
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,8 @@ class Submitter:
         if not (job.control / INTENT).exists():
             return ""
         found = self._look_up([job]).get(job.key, "")
+        if isinstance(found, Unanswered):
+            return ""
         if isinstance(found, Exception):
             raise found
         return found
@@ -103,8 +107,9 @@ class Submitter:
     # Looking up
 
     def _look_up(self, jobs: Sequence[Job]) -> Started:
-        """Return ids of what was submitted before, TryLater where that is not certain yet; a job
-        that is missing from the answer was never submitted.
+        """Return ids of what was submitted before, TryLater where that is not certain yet, and
+        Unanswered where it has been tried often enough; a job that is missing from the answer was
+        never submitted.
         """
         answers: Started = {}
         intents = {job.key: read_note(job.control, INTENT) or Note(job.name) for job in jobs}
@@ -137,7 +142,7 @@ class Submitter:
 
     def _conclude(
         self, job: Job, intent: Note, found: dict[str, list[str]] | None, under_way: bool
-    ) -> str | TryLater | None:
+    ) -> str | Exception | None:
         if under_way:
             return TryLater("an earlier submission of it is still under way")
         if found is None:
@@ -148,10 +153,24 @@ class Submitter:
         if marks.has_begun(job.control):
             return ""  # it was submitted, has begun, and is forgotten: its marks say the rest
         since = self._absent_since.setdefault(intent.name, self.clock())
-        if self.clock() - since < self.options.poll_s:
+        tries, options = read_tries(job.control), self.options
+        pause = options.submit_pause_s * 2 ** (tries - 1) if tries else 0.0
+        if self.clock() - since < max(options.poll_s, pause):
             return TryLater("it is looked up again, since it may have been submitted before")
+        if tries >= options.submit_tries:
+            return self._give_up(job, tries)
         drop_intent(job.control)
         return None
+
+    def _give_up(self, job: Job, tries: int) -> str | Unanswered:
+        """Should it appear in the queue after all, it runs nothing."""
+        with contextlib.suppress(OSError):
+            if not marks.fence(job.control):
+                return ""  # it has just begun
+        times = "its submission" if tries == 1 else f"{tries} submissions of it"
+        return Unanswered(
+            f"the scheduler gave no answer to {times} and has no such job; look at it on the site"
+        )
 
     def _adopt(self, job: Job, intent: Note, ids: Sequence[str]) -> str:
         """Take the first; what a second submission brought is ended."""
@@ -194,6 +213,10 @@ class Submitter:
                 note(job.control, INTENT, Note(submission.name, number))
             whole = self._hand_over(submission)
         except Unclear as error:
+            self._absent_since.pop(submission.name, None)
+            for job in ready:
+                with contextlib.suppress(OSError):
+                    write_tries(job.control, read_tries(job.control) + 1)
             later = TryLater(f"nobody knows whether it was submitted: {error}")
             return {**answers, **dict.fromkeys((job.key for job in ready), later)}
         except Exception as error:

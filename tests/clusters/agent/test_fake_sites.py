@@ -24,6 +24,7 @@ path = {path}
 poll_s = 0.3
 misses = 3
 missing_s = 1.5
+submit_pause_s = 0.5
 patience_s = 2
 timeout_s = 5
 """

@@ -145,6 +145,31 @@ def test_an_agent_that_was_started_anew_elsewhere_asks_no_more(
     assert agent.process.poll() is None
 
 
+def test_an_agent_that_was_started_anew_elsewhere_starts_nothing_more(
+    agent: AgentProcess, portal: FakePortal, spec: Describe
+) -> None:
+    """The newer one was told of the same runs; what runs here goes on."""
+    agent.start()
+    go, ended, ran = agent.folder / "go", agent.folder / "ended", agent.folder / "ran"
+    waits = f"while [ ! -e {go} ]; do sleep 0.02; done; echo x >>{ended}"
+    keys = [portal.want(spec(script)) for script in (waits, waits, f"echo x >>{ran}")]
+    portal.until(
+        lambda: [portal.states.get(key) for key in keys] == ["running"] * 2 + ["preparing"]
+    )
+    portal.answers.extend([(409, {"code": "newer-boot"})] * 2)
+    portal.want_purged("nothing", [])
+    deadline = time.monotonic() + 10
+    while "asks no more" not in agent.log():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    go.touch()
+    while not ended.exists() or len(ended.read_text().splitlines()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(1)
+    assert not ran.exists()
+
+
 ODD = [
     {},
     {"runs": "none", "desired": "x", "acknowledged": None, "settings": [], "agent": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,21 @@ import pytest
 
 from clusters.agent.commands import Answer
 from clusters.agent.schedulers import marks
-from clusters.agent.schedulers.base import Ending, Status, SubmissionRefused, TryLater
-from clusters.agent.schedulers.scripts import INTENT, SUBMITTED, read_note
+from clusters.agent.schedulers.base import (
+    Ending,
+    Job,
+    Status,
+    SubmissionRefused,
+    TryLater,
+    Unanswered,
+)
+from clusters.agent.schedulers.scripts import (
+    INTENT,
+    SUBMITTED,
+    read_note,
+    read_tries,
+    write_tries,
+)
 from tests.clusters.agent.schedulers.scripted import HUNG, SILENT, MakeJob, Site, end, started
 
 
@@ -78,9 +92,62 @@ def test_one_that_never_arrived_is_submitted_again_after_a_second_look(
     del site.instead["sbatch"]
     with pytest.raises(TryLater, match="looked up again"):
         site.scheduler.start(one)
-    site.now += 10
+    site.now += 20
     assert site.scheduler.start(one) == "1"
     assert site.count("sbatch") == 2
+
+
+def never_answered(site: Site, job: MakeJob) -> tuple[Job, list[float]]:
+    """Submit until it is given up; return the job and when it was submitted."""
+    one, moments = job(), []
+    site.instead["sbatch"] = SILENT
+    for _ in range(200):
+        submitted = site.count("sbatch")
+        try:
+            site.scheduler.start(one)
+        except TryLater:
+            moments += [site.now] * (site.count("sbatch") - submitted)
+        except Unanswered as error:
+            assert "no answer to 5 submissions" in str(error)
+            return one, moments
+        site.now += 5
+    raise AssertionError("it was never given up")
+
+
+def test_a_submission_that_nobody_answers_is_given_up_after_five_tries(
+    site: Site, job: MakeJob
+) -> None:
+    one, moments = never_answered(site, job)
+    pauses = [later - sooner for sooner, later in itertools.pairwise(moments)]
+    assert pauses == [25, 45, 85, 165]  # the first look takes place 5 s later
+    assert site.scheduler.withdraw(one) == ""
+    assert marks.has_begun(one.control)  # whatever appears in the queue now runs nothing
+
+
+def test_tries_are_counted_by_whoever_makes_them(site: Site, job: MakeJob) -> None:
+    one = job()
+    site.instead["sbatch"] = SILENT
+    for tries in range(1, 4):
+        site.scheduler = site.agent()
+        for _ in range(2):  # looked up, and submitted
+            with pytest.raises(TryLater):
+                site.scheduler.start(one)
+            site.now += 100
+        assert read_tries(one.control) == tries
+
+
+def test_nothing_is_given_up_while_the_queue_cannot_be_asked(site: Site, job: MakeJob) -> None:
+    one = job()
+    site.instead["sbatch"] = SILENT
+    with pytest.raises(TryLater):
+        site.scheduler.start(one)
+    write_tries(one.control, 5)
+    site.instead["squeue"] = SILENT
+    for _ in range(5):
+        site.now += 1000
+        with pytest.raises(TryLater, match="does not say"):
+            site.scheduler.start(one)
+    assert not marks.has_begun(one.control)
 
 
 def test_nothing_is_submitted_while_nobody_says_whether_it_was(site: Site, job: MakeJob) -> None:

@@ -15,7 +15,10 @@ from tests.clusters.agent.conftest import AgentProcess
 from tests.clusters.agent.fake_portal import FakePortal
 from tests.slurm.site import SlurmSite, missing
 
-SETTINGS = "scheduler = slurm\n[scheduler]\npoll_s = 0.5\nmissing_s = 2\npatience_s = 5\n"
+SETTINGS = (
+    "scheduler = slurm\n[scheduler]\npoll_s = 0.5\n"
+    "missing_s = 2\nsubmit_pause_s = 0.5\npatience_s = 5\n"
+)
 MARKS = (pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(180))
 
 

@@ -15,7 +15,10 @@ from tests.clusters.agent.fake_portal import FakePortal
 from tests.slurm.site import SlurmSite
 
 Describe = Callable[..., dict[str, Any]]
-SETTINGS = "scheduler = pbs\n[scheduler]\npoll_s = 0.5\nmissing_s = 2\npatience_s = 1\n"
+SETTINGS = (
+    "scheduler = pbs\n[scheduler]\npoll_s = 0.5\n"
+    "missing_s = 2\nsubmit_pause_s = 0.5\npatience_s = 1\n"
+)
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("qsub"), reason="slurm-wlm-torque is not installed"

@@ -36,16 +36,21 @@ def evaluate(
     exit: Exit,
     memory: str = "",
     evidence: Sequence[str] = (),
+    *,
+    has_begun: bool = True,
 ) -> dict[str, Any]:
     """Return outcome, results and analyses of an attempt as JSON. Never raises on what a plug-in
     does.
 
     `memory` says why the program was ended for its use of memory, empty where it was not;
-    `evidence` is what a scheduler says of the end, where it brought it about.
+    `evidence` is what a scheduler says of the end, where it brought it about. What it ended before
+    it `has_begun` has left nothing to be read.
     """
     try:
         plugin = software(spec.software)
         imposed = _too_much_memory(memory) if memory else ended_by_scheduler(exit, evidence)
+        if imposed is not None and not has_begun:
+            return _sealed({"outcome": imposed.to_json(), "results": EMPTY, "analyses": []})
         if imposed is not None:
             outcome, results = imposed, plugin.extract(folder)
         else:

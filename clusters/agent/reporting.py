@@ -13,6 +13,7 @@ from calculations.software.base import RunSpec
 from calculations.software.results import Exit
 from clusters.agent.evaluation import evaluate, plugin_error
 from clusters.agent.records import Phase, Record, Stop, Wanted
+from clusters.agent.schedulers import marks
 
 if TYPE_CHECKING:
     from clusters.agent.lifecycle import Lifecycle
@@ -37,9 +38,11 @@ class Reporting:
         said = record.report.get("accounting", {}).get("evidence", ()) if ending else ()
         workspace = self.preparation.workspace
         folder, software = workspace.folder(*record.key), self.preparation.software
+        has_begun = marks.has_begun(workspace.control(*record.key))
 
         def task() -> dict[str, Any]:
-            report = evaluate(software, RunSpec.from_json(record.spec), folder, exit, memory, said)
+            spec = RunSpec.from_json(record.spec)
+            report = evaluate(software, spec, folder, exit, memory, said, has_begun=has_begun)
             return {**report, "disk_bytes": workspace.disk_bytes(record.run)}
 
         self.lifecycle.work(record, task, self._evaluated)

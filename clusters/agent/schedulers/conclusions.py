@@ -101,7 +101,7 @@ def conclude(tracked: Tracked, options: Options, now: float, *, kind: str) -> St
         if tracked.exit_code is not None:
             ending = facts.ending if facts and tracked.exit_code != 0 else Ending.NORMAL
             return _ended(tracked, facts, ending, tracked.exit_code, kind)
-        if facts is not None and facts.ending is not Ending.NORMAL:
+        if facts is not None and facts.ending is not Ending.NORMAL and not _struck_out(tracked):
             return _ended(tracked, facts, facts.ending, facts.exit_code, kind)
         waited = now - (tracked.ending_since or now)
         if facts is not None and waited < options.patience_s:  # its marker may be seen late
@@ -172,6 +172,14 @@ def _settled(tracked: Tracked, options: Options, now: float) -> bool:
     if asked and tracked.books is None and tracked.books_misses >= options.misses:
         return tracked.returned == 0
     return now - tracked.ending_since >= options.patience_s
+
+
+def _struck_out(tracked: Tracked) -> bool:
+    """Whether the scheduler itself has ended a job that never began, asked by nobody. So does Slurm
+    with jobs of a controller that lost its state ("Duplicate jobid"); they are tried again.
+    """
+    books = tracked.books
+    return books is not None and books.unasked and not tracked.has_begun and not books.elapsed_s
 
 
 def _gone(tracked: Tracked, options: Options, now: float) -> bool:

@@ -93,6 +93,7 @@ class Accounting:
     started_at: float | None = None
     finished_at: float | None = None
     evidence: tuple[str, ...] = ()  # the lines that were read
+    unasked: bool = False  # it was cancelled, and by no person
 
 
 PollAnswer = Mapping[str, JobState]  # by id; an id that is absent is unknown, not ended

@@ -93,6 +93,7 @@ def booked(fields: Sequence[str], steps: Sequence[Sequence[str]]) -> Accounting:
         _moment(start),
         _moment(end),
         tuple(f"sacct: {' '.join(field for field in line[:7] if field)}" for line in shown[:6]),
+        unasked=state == "CANCELLED",  # of a person's cancel sacct says "CANCELLED by 1000"
     )
 
 

@@ -29,6 +29,7 @@ class Site:
         self.instead: dict[str, Answer] = {}
         self.numbers = itertools.count(1)
         self.keeps_books = True
+        self.elapsed = "9"
         self.folder = folder
         self.scheduler = self.agent()
 
@@ -77,7 +78,8 @@ class Site:
         if any(a.startswith("--name=") for a in arguments):
             return Answer(0, "", "", "", 0.1)
         rows = [
-            US.join([id, "", state, "0:0", "9", "00:08.000", "", "node1", "1", "2", "3"]) + "\n"
+            US.join([id, "", state, "0:0", self.elapsed, "00:08.000", "", "node1", "1", "2", "3"])
+            + "\n"
             for id, state in self.books.items()
         ]
         return Answer(0, "".join(rows), "", "", 0.1)

@@ -170,6 +170,24 @@ def test_an_unknown_state_keeps_the_last_one(
 
 
 @pytest.mark.parametrize(
+    ("state", "status", "ending"),
+    [
+        ("CANCELLED by 1000", Status.ENDED, Ending.CANCELLED),
+        ("CANCELLED", Status.VANISHED, Ending.NORMAL),  # by a controller that lost its state
+    ],
+)
+def test_a_job_that_ended_before_it_began_was_cancelled_or_is_lost(
+    site: Site, job: MakeJob, state: str, status: Status, ending: Ending
+) -> None:
+    stands = started(site, job())
+    del site.jobs["1"]
+    site.books["1"], site.elapsed = state, "0"
+    site.pass_s(80)
+    assert (stands().status, stands().ending) == (status, ending)
+    assert status is Status.ENDED or "never began its work" in stands().why
+
+
+@pytest.mark.parametrize(
     ("state", "code", "ending"),
     [
         ("TIMEOUT", None, Ending.TIMEOUT),

@@ -74,7 +74,7 @@ class Sitting:
         agent = self.agent
         return (
             not agent.exchanger.answered
-            or agent.workers.active + agent.lifecycle.calls.active > 0
+            or agent.workers.active + agent.lifecycle.calls.pressing > 0
             or agent.lifecycle.scheduler.settling()
             or any(
                 record.phase in IN_HAND

@@ -110,7 +110,7 @@ class Watching:
     def _poll(self) -> None:
         if not self._polling:
             self._polling = True
-            self.lifecycle.calls.make(self.lifecycle.scheduler.poll, self._polled)
+            self.lifecycle.calls.make(self.lifecycle.scheduler.poll, self._polled, routine=True)
 
     def _polled(self, keys: Iterable[Key] | None, error: Exception | None) -> None:
         self._polling = False

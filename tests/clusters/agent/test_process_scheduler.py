@@ -89,18 +89,17 @@ def test_two_starts_of_one_attempt_run_one_program(tmp_path: Path) -> None:
 
 def test_another_agent_finds_watches_and_stops_a_program(tmp_path: Path) -> None:
     first = Bench(tmp_path)
-    job = first.job("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.02; done")
+    job = first.job("sh", "-c", "trap 'exit 3' TERM; : >ready; while :; do sleep 0.02; done")
     number = first.scheduler.start(job)
     deadline = time.monotonic() + 5
     second = Bench(tmp_path)
-    while second.scheduler.find(job).status is Status.ABSENT:
+    while not (job.folder / "ready").exists():  # its marker is whole, and it hears signals
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert second.scheduler.find(job).status is Status.ALIVE
     assert second.scheduler.find(job).scheduler_id == number
     second.scheduler.watch(job)
     assert second.scheduler.memory_mib()[job.key] > 0
-    time.sleep(0.1)
     second.scheduler.stop(job, force=False)
     second.wait()
     assert second.scheduler.find(job).exit_code == 3

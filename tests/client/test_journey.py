@@ -93,6 +93,7 @@ def test_from_signing_in_to_the_files_on_ones_disk(
     assert len(rows) == 3 and "Total energy / eV" in rows[0]
     found = document(labportal("results", number, "--quantities", "--json"))
     assert "polarizability" in [each["name"] for each in found]
+    assert number in labportal("analyses", "--columns", "polarizability").output
     scf = document(labportal("results", number, "--run", "1", "--dataset", "scf", "--json"))
     assert scf["kind"] == "series"
 
@@ -216,7 +217,6 @@ def test_structures_exports_and_analyses(signed_in: Call, tmp_path: Path) -> Non
 
     names = signed_in("analyses", "--software", "pyscf").stdout
     assert "polarizability" in names
-    assert "calculation" in signed_in("analyses", "--columns", "exit_code").output
     kinds = [kind["name"] for kind in document(signed_in("export", "--json"))]
     assert kinds
     made = signed_in("submit", "-s", "noop", "--name", "x", "--wait", "--json")

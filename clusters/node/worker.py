@@ -85,7 +85,7 @@ class NodeWorker:
         signals.worker_ready.connect(_keep_looking)
         self._thread = threading.Thread(target=self._run, name="celery", daemon=True)
 
-        @self.app.task(name=TAKE, ignore_result=True, acks_late=True)
+        @self.app.task(name=TAKE, shared=False, ignore_result=True, acks_late=True)
         def take(envelope: Any) -> None:
             deliver(envelope)
 
@@ -124,6 +124,7 @@ class NodeWorker:
         self._thread.join(STOP_S)
 
     def _run(self) -> None:
+        self.app.set_current()  # of this thread: there Celery looks for the task
         pause = AGAIN_S
         while not self._stopping.is_set():
             state.should_stop, began = None, time.monotonic()

@@ -160,7 +160,8 @@ def test_the_schedulers_own_words_stand_in_a_refusal(
         "Invalid qos specification": {"qos": "nope"},
         "Requested node configuration is not available": {"memory_mib": 900_000},
         "not permitted to use this partition": {"partition": "closed"},
-        "PartitionTimeLimit": {"walltime_s": 100 * 3600},
+        # PartitionConfig at first, and PartitionTimeLimit once it was looked at again.
+        "would let the job wait for ever: Partition": {"walltime_s": 100 * 3600},
         "'no such thing' is no account": {"account": "no such thing"},
     }
     keys = {words: portal.want(task(resources=asked)) for words, asked in cases.items()}

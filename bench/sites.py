@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -141,12 +142,19 @@ class Slurm(Site):
         return self.site.environment
 
     def heal(self) -> None:
-        """Start what was killed, and bring back nodes that were taken out."""
+        """Start what was killed, and bring back nodes that were taken out, be it by a controller
+        that found jobs which it had forgotten.
+        """
         if "slurmctld" not in self.site.parts:
             self.site.start_controller()
         for number in range(1, self.site.nodes + 1):
             if f"node{number}" not in self.site.parts:
                 self.site.start_node(f"node{number}")
+        with contextlib.suppress(subprocess.SubprocessError):
+            for line in self.site.run("sinfo", "-h", "-N", "-o", "%N %T").splitlines():
+                name, _, state = line.partition(" ")
+                if state.startswith(("down", "drain")):
+                    self.site.works("scontrol", "update", f"nodename={name}", "state=resume")
 
     def submissions(self) -> Counter[str]:
         """By the job's name, from the books; the tasks of an array are one submission."""

@@ -40,6 +40,13 @@ STATES = """
 PLACES = """
     SELECT k.name, count(*) FROM calculations_attempt a JOIN clusters_cluster k
     ON k.id = a.cluster_id GROUP BY 1 ORDER BY 1"""
+LEFT = """
+    SELECT coalesce(k.name, 'no site') || ': ' || count(*) || ' ' || r.state || ', ' ||
+        coalesce(nullif(r.waits_for, ''), r.pending->>'text', r.reason)
+    FROM calculations_run r JOIN calculations_calculation c ON c.id = r.calculation_id
+    LEFT JOIN clusters_cluster k ON k.id = coalesce(r.cluster_id, c.cluster_id)
+    WHERE c.name = 'storm' AND r.state IN ('waiting', 'queued', 'assigned', 'running')
+    GROUP BY k.name, r.state, r.waits_for, r.pending->>'text', r.reason"""
 LATE = """
     SELECT DISTINCT c.id FROM calculations_orphanresult o JOIN calculations_run r ON r.id = o.run_id
     JOIN calculations_calculation c ON c.id = r.calculation_id
@@ -148,7 +155,11 @@ class Storm:
             if time.monotonic() - looked > 10:
                 looked = time.monotonic()
                 self.held.update(self._let_in(lab))
+                for site in lab.sites.values():
+                    site.heal()
                 self.say(f"calm: {ended} of {asked} ended")
+                for (words,) in lab.ask(LEFT) if asked - ended <= 2 * BATCH else ():
+                    self.say(f"  {words}")
             time.sleep(0.5)
 
     def _count(self, lab: Lab) -> Tally:

@@ -35,6 +35,6 @@ def test_each_has_words_and_a_remedy_of_its_own(said: str) -> None:
 
 
 def test_sftp_says_little_of_a_full_disk() -> None:
-    assert no_room('write remote "/work/spool/in/x": Failure')
+    assert no_room('write remote "/scratch/spool/in/x": Failure')
     assert no_room("write: No space left on device")
     assert not no_room('dest open "/x/y": No such file or directory')

@@ -25,15 +25,15 @@ POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/
 slurm = Slurm()
 
 
-def job(folder: Path = Path("/work/1"), **asked: Any) -> Job:
+def job(folder: Path = Path("/scratch/1"), **asked: Any) -> Job:
     resources = Resources(**{"tasks": 1, **asked})
     return Job(
         ("r1", 1), folder, folder.with_name(".1"), ("pw.x",), {}, "o.out", resources=resources
     )
 
 
-def submission(*jobs: Job, output: str = "/work/spool/x.out") -> Submission:
-    return Submission("lab-r1-1", "C-1", jobs, Path("/work/spool/x.sh"), Path(output))
+def submission(*jobs: Job, output: str = "/scratch/spool/x.out") -> Submission:
+    return Submission("lab-r1-1", "C-1", jobs, Path("/scratch/spool/x.sh"), Path(output))
 
 
 def said(out: str = "", err: str = "", code: int | None = 0, problem: str = "") -> Answer:
@@ -56,7 +56,7 @@ def test_totals_become_what_slurm_wants_for_each_node_and_task() -> None:
     ):  # fmt: skip
         assert word in words
     assert words[0] == "sbatch"
-    assert words[-1] == "/work/spool/x.sh"
+    assert words[-1] == "/scratch/spool/x.sh"
 
 
 def test_the_sites_options_stand_where_the_run_says_nothing() -> None:

@@ -115,7 +115,7 @@ def test_without_webgl_the_picture_and_the_coordinates_stay(
     page = open_page("ada", f"/molecules/{portal.things['structure']}/")
     if page.locator(".viewer.is-drawn").count() == 0:
         expect(page.locator("[data-still]")).to_be_visible()
-        expect(page.locator("[data-tools]")).to_be_hidden()
+        expect(page.locator("[data-tools]")).to_be_hidden(timeout=30_000)
     page.get_by_text("Coordinates").click()
     expect(page.get_by_role("row").filter(has_text="O").first).to_be_visible()
 

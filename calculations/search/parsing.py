@@ -178,7 +178,9 @@ class _Reader(FieldReader):
         if field is None or cursor.kind(1) not in ("word", "quoted") or cursor.word(1) in IDLE:
             return None
         value = cursor.peek(1)
-        if value is None or (field is Field.ELEMENT and symbol_of(value.text) is None):
+        if value is None or not value.text.strip():
+            return None
+        if field is Field.ELEMENT and symbol_of(value.text) is None:
             return None
         cursor.take(2)
         return READERS[field](self, [value.text.strip()])

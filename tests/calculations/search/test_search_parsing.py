@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calculations.search import parse
@@ -172,6 +172,7 @@ ANYTHING = st.one_of(
 
 
 @given(ANYTHING)
+@example('by "')
 def test_whatever_is_typed_is_understood_or_refused(text: str) -> None:
     try:
         query = parse(text)

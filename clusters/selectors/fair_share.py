@@ -20,8 +20,24 @@ from labportal.accounts.roles import Can, can
 from labportal.common.clock import now
 
 
+class Shown:
+    """What was used and what is due, as parts of the whole."""
+
+    __slots__ = ()
+    part: float
+    due: float
+
+    @property
+    def percent(self) -> str:
+        return _percent(self.part)
+
+    @property
+    def due_percent(self) -> str:
+        return _percent(self.due)
+
+
 @dataclass(frozen=True, slots=True)
-class Line:
+class Line(Shown):
     """A person in a project. `before`: how many others who wait now have a greater factor; `part`
     and `due`: what was used and what should be, of everything that was used, from 0 to 1.
     """
@@ -36,29 +52,13 @@ class Line:
     running: int
     before: int
 
-    @property
-    def percent(self) -> str:
-        return _percent(self.part)
-
-    @property
-    def due_percent(self) -> str:
-        return _percent(self.due)
-
 
 @dataclass(frozen=True, slots=True)
-class ProjectLine:
+class ProjectLine(Shown):
     project: Project
     shares: int
     part: float
     due: float
-
-    @property
-    def percent(self) -> str:
-        return _percent(self.part)
-
-    @property
-    def due_percent(self) -> str:
-        return _percent(self.due)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,23 +17,11 @@ from typing import Any
 import pytest
 
 from tests.clusters.agent.fake_portal import KEY, FakePortal
+from tests.clusters.without_portal import _nothing_left_over, _quick_passwords, files_dir
+
+__all__ = ["_nothing_left_over", "_quick_passwords", "files_dir"]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_over() -> None:
-    """The agent's tests use no Redis."""
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> None:
-    """The agent's tests use no passwords."""
-
-
-@pytest.fixture(autouse=True)
-def files_dir() -> None:
-    """The agent's tests use no file store of the portal."""
 
 
 @pytest.fixture

@@ -10,23 +10,11 @@ from pathlib import Path
 import pytest
 
 from clusters.rehearsal.site import Site
+from tests.clusters.without_portal import _nothing_left_over, _quick_passwords, files_dir
+
+__all__ = ["_nothing_left_over", "_quick_passwords", "files_dir"]
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_over() -> None:
-    """No Redis is used here."""
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> None:
-    """No passwords are used here."""
-
-
-@pytest.fixture(autouse=True)
-def files_dir() -> None:
-    """No file store of the portal is used here."""
 
 
 @pytest.fixture

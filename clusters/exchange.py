@@ -23,7 +23,7 @@ from calculations.services.integrity import arrived_intact
 from calculations.services.reports import DAMAGED, damaged_report
 from calculations.services.specs import specs_of
 from calculations.states import LEASED_RUNS
-from clusters import breaker, recalls, retention, rows, tombstones, updates
+from clusters import breaker, recalls, retention, rows, serving, tombstones, updates
 from clusters.agent.protocol import (
     PROTOCOL,
     TERMINAL,
@@ -124,18 +124,20 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
         executes = _executes(cluster, set(entries.told))
         purges = _purges(cluster, purged)
         _remember(cluster, document)
+        served = serving.take(cluster, document.get("serving"))
         reset = breaker.hear(cluster, cluster.capacity)
         update, fresh = updates.hear(cluster)
         breaker.announce(cluster, held_before)
     verbs = [*entries.verbs, *executes, *purges]
     said = any(v["verb"] != Verb.KEEP.value for v in verbs)
-    urgent = took_events or said or reset or fresh
+    urgent = took_events or said or served.urgent or reset or fresh
     return Answer(
         cluster.pk,
         reply(
             desired=cluster.desired,
             acknowledged=cluster.acknowledged,
             runs=verbs,
+            serving=served.entries,
             settings=agent_settings(),
             update=update,
             reset=reset,
@@ -148,7 +150,7 @@ def _check_shape(document: Mapping[str, Any]) -> None:
     agent = document.get("agent")
     if not isinstance(agent, Mapping) or not agent.get("id"):
         raise InvalidInput("must hold the agent's id", field="agent")
-    for name in ("runs", "events", "purged"):
+    for name in ("runs", "events", "purged", "serving"):
         items = document.get(name) or ()
         if not isinstance(items, Sequence) or not all(isinstance(i, Mapping) for i in items):
             raise InvalidInput("must be a list of objects", field=name)

@@ -67,4 +67,5 @@ urlpatterns = [
     path("", include("labportal.notifications.api.urls")),
     path("", include("calculations.api.urls")),
     path("", include("clusters.api.urls")),
+    path("", include("mlmodels.api.urls")),
 ]

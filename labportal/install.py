@@ -23,7 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 DONE = VENV / "labportal-installed.json"
 LOG = VENV / "labportal-install.log"
-EXTRAS = {"demo": ("client", "demo", "embedded"), "test": ("demo", "embedded", "test")}
+EXTRAS = {"demo": ("client", "demo", "embedded"), "test": ("demo", "embedded", "ml", "test")}
 PACKAGES_ABOUT = {"demo": 105, "test": 130}
 ASSETS_ABOUT = 9
 

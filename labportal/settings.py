@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "labportal.notifications.apps.NotificationsConfig",
     "calculations.apps.CalculationsConfig",
     "clusters.apps.ClustersConfig",
+    "mlmodels.apps.MlmodelsConfig",
     "labportal.apps.PortalConfig",
 ]
 MIDDLEWARE = [

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("labportal.notifications.urls")),
     path("", include("calculations.urls")),
     path("", include("clusters.urls")),
+    path("", include("mlmodels.urls")),
 ]
 
 handler400 = middleware.bad_request

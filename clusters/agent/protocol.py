@@ -20,6 +20,8 @@ PROTOCOL = 1
 EXCHANGE_PATH = "/api/v1/agent/exchange"
 STAGED_FILE_PATH = "/api/v1/agent/runs/{run}/files/{name}"
 RETRIEVED_FILE_PATH = "/api/v1/agent/runs/{run}/{attempt}/files/{name}"
+MODEL_FILE_PATH = "/api/v1/agent/replicas/{replica}/files/{name}"
+MODEL_ENVIRONMENT_PATH = "/api/v1/agent/replicas/{replica}/environment"
 DOWNLOAD_PATH = "/agent/labportal-agent.pyz"
 AUTHORIZATION_SCHEME = "Api-Key"
 SHA256_HEADER = "X-Content-SHA256"
@@ -65,6 +67,28 @@ class AgentState(str, Enum):
 TERMINAL = frozenset({AgentState.FINISHED, AgentState.CANCELLED, AgentState.LOST})
 
 
+class ServingVerb(str, Enum):
+    """What the portal wants done with a replica of a model."""
+
+    SERVE = "serve"  # keep it running as `spec` says; a higher generation starts it anew
+    KEEP = "keep"  # go on: the agent has this generation already
+    STOP = "stop"  # end it (SIGTERM, grace, SIGKILL), keep what was prepared
+    REMOVE = "remove"  # end it, delete container and folder, list it no more
+
+
+class ReplicaState(str, Enum):
+    """What the agent says of a replica."""
+
+    PREPARING = "preparing"  # image, files and environment are made ready
+    STARTING = "starting"  # it runs, and has not answered /ping by 200 yet
+    READY = "ready"
+    UNHEALTHY = "unhealthy"  # it was ready, and fails its probes
+    BACKING_OFF = "backing_off"  # it ended or was ended, and starts again at `again_at`
+    GIVEN_UP = "given_up"  # it failed too often in a row; a higher generation tries again
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
 class EventKind(str, Enum):
     LOG = "log"
     METRICS = "metrics"
@@ -73,6 +97,7 @@ class EventKind(str, Enum):
 class LogService(str, Enum):
     AGENT = "agent"
     PROGRAM = "program"
+    MODEL = "model"
 
 
 class BadDocument(ValueError):
@@ -93,6 +118,7 @@ def request(
     capacity: Mapping[str, Any],
     runs: Sequence[Mapping[str, Any]] = (),
     purged: Sequence[Mapping[str, Any]] = (),
+    serving: Sequence[Mapping[str, Any]] = (),
     events: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     return {
@@ -103,6 +129,7 @@ def request(
         "capacity": dict(capacity),
         "runs": list(runs),
         "purged": list(purged),
+        "serving": list(serving),
         "events": list(events),
     }
 
@@ -112,6 +139,7 @@ def reply(
     desired: int,
     acknowledged: int,
     runs: Sequence[Mapping[str, Any]] = (),
+    serving: Sequence[Mapping[str, Any]] = (),
     settings: Mapping[str, int] = DEFAULT_SETTINGS,
     update: Mapping[str, str] | None = None,
     reset: bool = False,
@@ -124,6 +152,7 @@ def reply(
         "desired": desired,
         "acknowledged": acknowledged,
         "runs": list(runs),
+        "serving": list(serving),
         "settings": dict(settings),
         "agent": {"update": dict(update) if update else None, "reset": reset},
     }
@@ -132,6 +161,15 @@ def reply(
 def instruction(run: str, attempt: int, verb: Verb, **details: Any) -> dict[str, Any]:
     """One entry of a reply's `runs`; details are `lease_s` and `spec`, `why`, or `keep`."""
     return {"run": run, "attempt": attempt, "verb": verb.value, **details}
+
+
+def serving_instruction(replica: str, verb: ServingVerb, **details: Any) -> dict[str, Any]:
+    """One entry of a reply's `serving`; details are `generation`, `spec`, `traffic`, `why`.
+
+    `traffic`: {"in_flight", "answered_s"} of the portal's own calls, seconds since the last good
+    answer (None: none yet); a replica that answers calls is not restarted for slow probes.
+    """
+    return {"replica": replica, "verb": verb.value, **details}
 
 
 def encode(document: Mapping[str, Any], *, compress: bool = True) -> tuple[bytes, str | None]:

@@ -29,6 +29,10 @@ class Can(StrEnum):
     VIEW_USAGE = "see what others have used"
     MANAGE_PSEUDOPOTENTIALS = "replace, rename and delete pseudopotentials"
     VIEW_ALL_PROJECTS = "see all projects"
+    REGISTER_MODEL = "register models"
+    CALL_MODEL = "call models"
+    APPROVE_MODEL = "approve versions of models"
+    MANAGE_MODELS = "start, stop, change and delete the models of others"
     MANAGE_CLUSTERS = "manage clusters"
     DELETE_LOGS = "delete logs"
     VIEW_USERS = "see the list of users"
@@ -44,7 +48,9 @@ class Can(StrEnum):
     ADOPT_ORPHANS = "adopt orphaned results"
 
 
-_USER = frozenset({Can.SIGN_IN, Can.CREATE_CALCULATION, Can.VALIDATE})
+_USER = frozenset(
+    {Can.SIGN_IN, Can.CREATE_CALCULATION, Can.VALIDATE, Can.REGISTER_MODEL, Can.CALL_MODEL}
+)
 _MODERATOR = _USER | {
     Can.REVIEW,
     Can.PRIORITISE,
@@ -53,6 +59,8 @@ _MODERATOR = _USER | {
     Can.VIEW_USAGE,
     Can.MANAGE_PSEUDOPOTENTIALS,
     Can.VIEW_ALL_PROJECTS,
+    Can.APPROVE_MODEL,
+    Can.MANAGE_MODELS,
     Can.VIEW_USERS,
     Can.BLOCK_USERS,
     Can.SET_PASSWORDS,

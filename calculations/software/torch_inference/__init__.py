@@ -1,0 +1,1 @@
+"""Inference with torch over N ranks."""

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from clusters.agent import serving_config
 from clusters.agent.devices import check_setting
+from clusters.agent.serving_config import ServingConfig
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SOFTWARE_PREFIX = "software."
@@ -51,6 +53,7 @@ class Config:
     carrier: str = HTTPS
     queue: Mapping[str, str] = field(default_factory=dict, repr=False)  # name and broker
     software: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    serving: ServingConfig = field(default_factory=ServingConfig)
 
     def site(self, software: str) -> Mapping[str, str]:
         """This site's own settings for a program."""
@@ -110,6 +113,7 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
     slots = agent.getint("slots", fallback=available_cores())
     if not 1 <= slots <= 10_000:
         raise ValueError("[agent] slots must be between 1 and 10000")
+    scheduler = _scheduler(agent)
     return Config(
         url=_url(portal) if carrier == HTTPS or portal.get("url") else "",
         key=_key(portal, path) if carrier != SSH else "",
@@ -121,7 +125,7 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
         memory_factor=agent.getfloat("memory_factor", fallback=1.2),
         grace_s=agent.getfloat("grace_s", fallback=10.0),
         log_level=agent.get("log_level", "INFO").upper(),
-        scheduler=_scheduler(agent),
+        scheduler=scheduler,
         scheduler_options=dict(parser["scheduler"]) if parser.has_section("scheduler") else {},
         cores=_at_least(1, agent, "cores", available_cores()),
         memory_mib=_at_least(0, agent, "memory_mib", 0),
@@ -134,6 +138,7 @@ def _from_parser(parser: configparser.ConfigParser, path: Path) -> Config:
             for name in parser.sections()
             if name.startswith(SOFTWARE_PREFIX)
         },
+        serving=serving_config.read(parser, scheduler=scheduler, standing=carrier != SSH),
     )
 
 

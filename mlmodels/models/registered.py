@@ -26,10 +26,11 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
 
 class RegisteredModel(models.Model):
-    """`current`: the version that should serve; `previous`: the one before, for going back.
+    """`current`: the version that should serve; `serving`: the one that takes the calls, another only
+    while `current` comes up beside it; `previous`: the one that served before, for going back.
 
     `schedule`: {"stop_at": "20:00", "start_at": "07:00", "days": [0..6], "time_zone": "…"} or {};
-    `clusters`: where its replicas may run, empty: wherever there is room.
+    `asleep`: stopped by it. `clusters`: where its replicas may run, empty: wherever there is room.
     """
 
     name = models.CharField(
@@ -50,6 +51,9 @@ class RegisteredModel(models.Model):
     current = models.ForeignKey(
         "mlmodels.ModelVersion", models.PROTECT, null=True, blank=True, related_name="+"
     )
+    serving = models.ForeignKey(
+        "mlmodels.ModelVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
     previous = models.ForeignKey(
         "mlmodels.ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -58,6 +62,8 @@ class RegisteredModel(models.Model):
     )
     clusters = models.ManyToManyField("clusters.Cluster", blank=True, related_name="+")
     schedule = models.JSONField(default=dict, blank=True)
+    schedule_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+    asleep = models.BooleanField(default=False, editable=False)
 
     state = models.CharField(
         max_length=12, choices=ModelState.choices, default=ModelState.STOPPED, editable=False

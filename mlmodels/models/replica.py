@@ -15,7 +15,8 @@ from mlmodels.states import Purpose, ReplicaWanted
 
 class Replica(models.Model):
     """`generation` grows when it shall start anew; `told_generation` is the agent's. `report` is
-    the agent's last entry as it came. A row stays until its agent has removed it.
+    the agent's last entry as it came. One that drains takes no new calls and is removed when the
+    last is answered. A row stays until its agent has removed it.
     """
 
     STATES = [(state.value, state.value.replace("_", " ").capitalize()) for state in ReplicaState]
@@ -29,6 +30,8 @@ class Replica(models.Model):
     )
     wanted_at = models.DateTimeField(default=timezone.now)
     wanted_why = models.CharField(max_length=300, blank=True)
+    draining_at = models.DateTimeField(null=True, blank=True)
+    remove_told_at = models.DateTimeField(null=True, blank=True)
     generation = models.PositiveIntegerField(default=1)
     told_generation = models.PositiveIntegerField(default=0)
 

@@ -60,7 +60,7 @@ APPS = (*SHARED, "calculations", "clusters", "mlmodels")
 class Import:
     module: str
     line: int
-    on_load: bool  # at module level, rather than inside a function
+    on_load: bool  # at module level, rather than inside a function or for a checker of types
 
 
 def module_name(file: Path, root: Path) -> str:
@@ -85,9 +85,15 @@ def imports(file: Path, root: Path) -> Iterator[Import]:
                     yield Import(f"{start}.{name.name}", child.lineno, on_load)
             else:
                 inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-                yield from walk(child, on_load and not inside)
+                yield from walk(child, on_load and not inside and not _for_types(child))
 
     yield from walk(ast.parse(file.read_text(encoding="utf-8")), True)
+
+
+def _for_types(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+    )
 
 
 def lies_in(module: str, room: str) -> bool:

@@ -1,7 +1,7 @@
 """Log lines that a person may read: narrowed, in windows by id, and around one line.
 
-A cluster's own lines are for everybody; a run's lines for those who see its calculation. No other
-module asks for log lines.
+A cluster's own lines and those of models are for everybody; a run's lines for those who see its
+calculation. No other module asks for log lines.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ SHOWN = (
     "cluster__name",
     "run__index",
     "run__calculation_id",
+    "replica",
+    "launch",
 )
 
 
@@ -145,8 +147,11 @@ def after(lines: QuerySet[LogLine], line_id: int, size: int = WINDOW) -> Window:
 
 
 def around(user: User, line: LogLine) -> list[LogLine]:
-    """The line with those before and after it, of the same run or of the cluster's own log."""
-    lines = visible_lines(user).filter(cluster=line.cluster_id, run=line.run_id)
+    """The line with those before and after it, of the same run or replica, or of the cluster's own
+    log.
+    """
+    same = {"cluster": line.cluster_id, "run": line.run_id, "replica": line.replica}
+    lines = visible_lines(user).filter(**same)
     return [
         *before(lines, line.pk, AROUND).lines,
         line,
@@ -156,6 +161,11 @@ def around(user: User, line: LogLine) -> list[LogLine]:
 
 def run_lines(user: User, run_id: uuid.UUID) -> QuerySet[LogLine]:
     return visible_lines(user).filter(run=run_id)
+
+
+def replica_lines(user: User, replica_id: uuid.UUID) -> QuerySet[LogLine]:
+    """What the launches of a model's server printed."""
+    return visible_lines(user).filter(replica=replica_id)
 
 
 def shown(user: User, run: Run) -> dict[str, object]:

@@ -53,7 +53,7 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
     card = card_of(request, name)
     cluster = card.cluster
     may_manage = can(request.user, Can.MANAGE_CLUSTERS)
-    own_lines = logs.visible_lines(request.user).filter(cluster=cluster, run=None)
+    own_lines = logs.visible_lines(request.user).filter(cluster=cluster, run=None, replica=None)
     context = {
         "card": card,
         "cluster": cluster,

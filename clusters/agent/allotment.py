@@ -18,7 +18,9 @@ DEFAULT_MEMORY_MIB, DEFAULT_WALLTIME_S = 1024, 600
 
 @dataclass(frozen=True)
 class Need:
-    """What one run takes; `alone`: nothing else may run beside it."""
+    """What one run takes, or one server of a model, which takes no slot; `alone`: no other run may
+    run beside it.
+    """
 
     cores: int = 1
     memory_mib: int = DEFAULT_MEMORY_MIB
@@ -27,6 +29,7 @@ class Need:
     walltime_s: int = DEFAULT_WALLTIME_S
     alone: bool = False
     nodes: int = 1
+    slots: int = 1
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Need:
@@ -51,7 +54,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Held:
-    """What a run that has begun takes, and when it will have ended at the latest (Unix time)."""
+    """What a run that has begun takes, and when it will have ended at the latest (Unix time);
+    infinite for a model, which goes on.
+    """
 
     need: Need
     gpus: tuple[int, ...]
@@ -102,7 +107,9 @@ class Room:
         """Return the GPUs that a run would get, None where it does not fit."""
         if need.alone and self.slots < self.total:
             return None
-        if self.slots < 1 or need.cores > self.cores or need.memory_mib > self.memory_mib:
+        if self.slots < need.slots or need.cores > self.cores:
+            return None
+        if need.memory_mib > self.memory_mib:
             return None
         if not self.bounded:
             return ()
@@ -111,13 +118,13 @@ class Room:
         return tuple(fitting[: need.gpus]) if len(fitting) >= need.gpus else None
 
     def take(self, need: Need, gpus: Iterable[int]) -> None:
-        self.slots -= self.total if need.alone else 1
+        self.slots -= self.total if need.alone else need.slots
         self.cores -= need.cores
         self.memory_mib -= need.memory_mib
         self.gpus -= set(gpus)
 
     def give_back(self, held: Held) -> None:
-        self.slots += self.total if held.need.alone else 1
+        self.slots += self.total if held.need.alone else held.need.slots
         self.cores += held.need.cores
         self.memory_mib += held.need.memory_mib
         self.gpus |= set(held.gpus)

@@ -25,6 +25,16 @@ class Carriage(Protocol):
     ) -> None:
         """Send a retrieved file. Raises Unreachable and Refused."""
 
+    def download_model(
+        self, replica: str, name: str, target: BinaryIO, *, limit: int, have: int = 0
+    ) -> int:
+        """Let a model's file grow from `have` bytes on; return the bytes that came. Where all of it
+        comes again, `target` is emptied first. Raises Unreachable, Refused.
+        """
+
+    def model_environment(self, replica: str) -> dict[str, str]:
+        """Return a model's secret variables. Raises Unreachable, Refused and BadDocument."""
+
     def abort(self) -> None:
         """Make the call in progress fail, from another thread."""
 

@@ -109,9 +109,34 @@ class Connection:
         """Write the portal's agent file to `target`. Raises Unreachable and Refused."""
         return self._fetch(protocol.DOWNLOAD_PATH, target, limit)
 
-    def _fetch(self, path: str, target: BinaryIO, limit: int) -> int:
-        response = self._send("GET", path, {}, None, CONNECT_S + ANSWER_S)
+    def download_model(
+        self, replica: str, name: str, target: BinaryIO, *, limit: int, have: int = 0
+    ) -> int:
+        """Let a model's file grow from `have` bytes on; return the bytes that came. Where all of it
+        comes again, `target` is emptied first. Raises Unreachable, Refused.
+        """
+        path = protocol.MODEL_FILE_PATH.format(
+            replica=quote(replica, safe=""), name=quote(name, safe="/")
+        )
+        return self._fetch(path, target, limit, have)
+
+    def model_environment(self, replica: str) -> dict[str, str]:
+        """Return a model's secret variables. Raises Unreachable, Refused and BadDocument."""
+        path = protocol.MODEL_ENVIRONMENT_PATH.format(replica=quote(replica, safe=""))
+        _, answer, content = self._call("GET", path, {}, None, timeout=CONNECT_S + ANSWER_S)
+        document = protocol.decode(content, answer.get("Content-Encoding"))
+        found = document.get("environment")
+        if not isinstance(found, dict):
+            raise protocol.BadDocument("the answer holds no environment")
+        return {str(name): str(value) for name, value in found.items()}
+
+    def _fetch(self, path: str, target: BinaryIO, limit: int, have: int = 0) -> int:
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        response = self._send("GET", path, headers, None, CONNECT_S + ANSWER_S)
         self._raise_refused(response)
+        if have and response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            target.seek(0)
+            target.truncate()
         size, deadline = 0, time.monotonic() + DOWNLOAD_S
         while size <= limit and time.monotonic() < deadline:
             chunk = self._receive(response, CHUNK)
@@ -219,7 +244,7 @@ class Connection:
             raise Unreachable(_words(error)) from None
 
     def _raise_refused(self, response: http.client.HTTPResponse) -> None:
-        if response.status in (200, 201, 204):
+        if response.status in (200, 201, 204, 206):
             return
         content = self._receive(response, CHUNK)
         if not response.isclosed():

@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS purges (run TEXT PRIMARY KEY, keep TEXT NOT NULL, freed INTEGER);
+CREATE TABLE IF NOT EXISTS replicas (
+    replica TEXT PRIMARY KEY, spec TEXT NOT NULL, body TEXT NOT NULL, log_offset INTEGER NOT NULL
+);
 """
 # Columns that journals of earlier versions lack.
 ADDED = {
@@ -157,6 +160,20 @@ class Journal:
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         with self._transaction() as db:
             db.execute(statement, values)
+
+    def write(
+        self,
+        statement: str,
+        rows: Iterable[Sequence[Any]],
+        events: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """Execute a statement for each row, with the events that tell of it. Raises JournalFull."""
+        with self._transaction() as db:
+            db.executemany(statement, rows)
+            self._add(db, events)
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        return self._db.execute(query).fetchall()
 
     # What the agent is
 

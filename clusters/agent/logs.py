@@ -27,8 +27,9 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def log_event(
-    text: str, *, run: str | None, service: LogService, level: str, at: float
+    text: str, *, service: LogService, level: str, at: float, run: str | None = None, **more: Any
 ) -> dict[str, Any]:
+    """`more`: what else tells where the line comes from, such as the replica of a model."""
     text = text.replace("\0", "").rstrip()
     if len(text) > MAX_LOG_LINE:
         text = text[: MAX_LOG_LINE - 2] + " …"
@@ -39,6 +40,7 @@ def log_event(
         "service": service.value,
         "level": level,
         "text": text,
+        **more,
     }
 
 
@@ -67,11 +69,22 @@ class Budget:
 
 
 class Tail:
-    """Reads a growing file by whole lines from `offset` on, which the journal keeps."""
+    """Reads a growing file by whole lines from `offset` on, which the journal keeps. `of`: what
+    each line's event says of where it comes from, such as the run.
+    """
 
-    def __init__(self, path: Path, *, run: str, offset: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        offset: int,
+        budget: Budget,
+        service: LogService = LogService.PROGRAM,
+        **of: Any,
+    ) -> None:
         self.path = path
-        self.run = run
+        self.service = service
+        self.of = of
         self.offset = offset
         self.budget = budget
         self.recent = ""
@@ -124,17 +137,15 @@ class Tail:
                 continue
             if self._skipped:
                 events.append(self._gap())
-            events.append(
-                log_event(line, run=self.run, service=LogService.PROGRAM, level="INFO", at=now)
-            )
+            event = log_event(line, service=self.service, level="INFO", at=now, **self.of)
+            events.append(event)
         return events
 
     def _gap(self) -> dict[str, Any]:
         count, self._skipped = self._skipped, 0
         text = f"{count} lines not sent, file kept"
-        return log_event(
-            text, run=self.run, service=LogService.AGENT, level="WARNING", at=time.time()
-        )
+        now = time.time()
+        return log_event(text, service=LogService.AGENT, level="WARNING", at=now, **self.of)
 
 
 class OwnLog(logging.Handler):
@@ -152,14 +163,15 @@ class OwnLog(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             text = f"{text}: {type(error).__name__}: {error}"
-        run = getattr(record, "run", None)
+        replica = getattr(record, "replica", None)
         self._lines.append(
             log_event(
                 text,
-                run=run,
+                run=getattr(record, "run", None),
                 service=LogService.AGENT,
                 level=_level(record.levelno),
                 at=record.created,
+                **({"replica": replica} if replica else {}),
             )
         )
 

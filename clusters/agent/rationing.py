@@ -1,7 +1,8 @@
 """Gives waiting runs their slots, cores, memory and GPUs, and says what they wait for.
 
 Between the life cycle, which asks, and `allotment.plan`, which decides. Nothing has to be handed
-back: what a run holds follows from its phase, so that a restart finds it as it was.
+back: what a run holds follows from its phase, so that a restart finds it as it was. What models
+take, `serving` says; they have the first choice of what becomes free.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Rations:
         self._grace_s = config.grace_s
         self._cores = config.cores
         self._memory_mib = config.memory_mib or memory_mib
-        self._given: set[int] = set()  # GPUs that runs held when it was last looked
+        self._given: set[int] = set()  # GPUs that were held when it was last looked
+        self.models: Callable[[], list[Held]] = list  # what servers of models hold
+        self.reserved: Callable[[], list[Held]] = list  # what others of them wait for
 
     def machine(self) -> Machine:
         if not self.own:
@@ -62,7 +65,7 @@ class Rations:
         records, now = list(records), time.time()
         machine, held = self.machine(), self._held(records, busy, now)
         self._release(held)
-        if len(held) >= machine.slots:
+        if sum(one.need.slots for one in held) >= machine.slots:
             return []
         waiting = [
             record
@@ -72,7 +75,7 @@ class Rations:
             and record.key not in busy
         ]
         needs = [Need.from_spec(record.spec) for record in waiting]
-        refused = [self._refusal(machine, need) is not None for need in needs]
+        refused = [self.refusal(need) is not None for need in needs]
         starting = [record for record, never in zip(waiting, refused) if never]
         waiting = [record for record, never in zip(waiting, refused) if not never]
         needs = [need for need, never in zip(needs, refused) if not never]
@@ -92,7 +95,7 @@ class Rations:
 
         Raises BeyondMachine, and what `postpones` knows where its GPUs are not free after all.
         """
-        refusal = self._refusal(self.machine(), Need.from_spec(record.spec))
+        refusal = self.refusal(Need.from_spec(record.spec))
         if refusal is not None:
             raise BeyondMachine(*refusal)
         job = prepare()
@@ -113,10 +116,33 @@ class Rations:
         record.pending = {"reason": REASON, "text": str(error)[:300]}
         return True
 
-    def _refusal(self, machine: Machine, need: Need) -> tuple[str, str] | None:
+    def refusal(self, need: Need) -> tuple[str, str] | None:
+        """Return (what is too much, the remedy) for what can never start here."""
         if need.gpus and self.own and not self.devices.known:
             return None  # nobody has said yet which GPUs there are: it waits
-        return machine.refusal(need)
+        return self.machine().refusal(need)
+
+    def give(
+        self,
+        need: Need,
+        models: Sequence[Held],
+        records: Iterable[Record],
+        busy: Collection[Key],
+    ) -> tuple[tuple[int, ...] | None, str]:
+        """Return the GPUs for a model that starts now, or None and what it waits for; `models`:
+        what others hold.
+        """
+        held = [*self._held_by_runs(list(records), busy, time.time()), *models]
+        room = free_room(self.machine(), held, self.devices.unusable())
+        gpus = room.choose(need)
+        return gpus, "" if gpus is not None else self._lacks(need, room)
+
+    def reserve(self, need: Need, models: Sequence[Held]) -> Held | None:
+        """Return what is kept free for a model that waits until runs have ended; None where other
+        models stand in its way, for which no run has to wait.
+        """
+        gpus = free_room(self.machine(), models).choose(need)
+        return None if gpus is None else Held(need, gpus, math.inf)
 
     def equip(self, job: Job, gpus: Sequence[int]) -> Job:
         """Return the job with an environment in which it sees its GPUs alone."""
@@ -146,6 +172,11 @@ class Rations:
         return {"cores": self._cores, "gpus": self.devices.capacity(), "free": free}
 
     def _held(self, records: Sequence[Record], busy: Collection[Key], now: float) -> list[Held]:
+        return [*self._held_by_runs(records, busy, now), *self.models(), *self.reserved()]
+
+    def _held_by_runs(
+        self, records: Sequence[Record], busy: Collection[Key], now: float
+    ) -> list[Held]:
         found = []
         for record in records:
             queued = record.phase is Phase.QUEUED and record.key in busy
@@ -163,23 +194,28 @@ class Rations:
 
     def _gpus_of(self, records: Iterable[Record]) -> set[int]:
         open_phases = {*STARTED, Phase.QUEUED}
-        return {i for record in records if record.phase in open_phases for i in record.gpus}
+        ours = {i for record in records if record.phase in open_phases for i in record.gpus}
+        return ours | {index for held in self.models() for index in held.gpus}
 
     def _say(self, record: Record, need: Need, room: Room) -> None:
         """Note on the first that waits what is missing, for the scientist."""
+        record.pending = {"reason": REASON, "text": self._lacks(need, room)}
+
+    def _lacks(self, need: Need, room: Room) -> str:
         lacks = []
         if need.alone and room.slots < room.total:
             lacks.append("the machine asked for alone")
-        elif room.slots < 1:
+        elif room.slots < need.slots:
             lacks.append("no slot free")
         if need.cores > room.cores:
-            lacks.append(f"{need.cores} cores asked for, {int(room.cores)} free")
+            lacks.append(f"{need.cores} cores asked for, {max(int(room.cores), 0)} free")
         if need.memory_mib > room.memory_mib:
-            lacks.append(f"{need.memory_mib:,} MiB asked for, {int(room.memory_mib):,} free")
+            free = max(int(room.memory_mib), 0)
+            lacks.append(f"{need.memory_mib:,} MiB asked for, {free:,} free")
         if self.own and need.gpus > len(room.gpus):
             many = "GPUs" if need.gpus > 1 else "GPU"
             lacks.append(f"{need.gpus} {many} asked for, {self._gpus_free(room)}")
-        record.pending = {"reason": REASON, "text": "; ".join(lacks)[:300]}
+        return "; ".join(lacks)[:300]
 
     def _gpus_free(self, room: Room) -> str:
         if self.devices.problem:

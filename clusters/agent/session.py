@@ -22,6 +22,9 @@ from clusters.agent.spool import CHUNK, Damaged, Spool, free_name, from_store, w
 log = logging.getLogger(__name__)
 
 ANSWER_S = 60.0
+NO_MODELS = (
+    "models are served by an agent that stays beside them; this one comes by SSH for moments"
+)
 
 
 class _Call:
@@ -168,6 +171,14 @@ class SpoolCarriage:
             spooled=path.name,
         )
         path.unlink(missing_ok=True)
+
+    def download_model(
+        self, replica: str, name: str, target: BinaryIO, *, limit: int, have: int = 0
+    ) -> int:
+        raise Refused(501, {"detail": NO_MODELS})
+
+    def model_environment(self, replica: str) -> dict[str, str]:
+        raise Refused(501, {"detail": NO_MODELS})
 
     def _file_call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """A call for a file. With the session the process ends, and no run is blamed for that."""

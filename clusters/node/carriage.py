@@ -10,7 +10,7 @@ from clusters.agent.client import Address, Connection, Refused
 from clusters.node.switchboard import Switchboard
 
 NO_ADDRESS = (
-    "files travel over the portal's own address, and this node was started without one: "
+    "files and secrets travel over the portal's own address, and this node was started without one: "
     "start it with --url https://…"
 )
 
@@ -37,6 +37,15 @@ class QueueCarriage:
         self, run: str, attempt: int, name: str, source: BinaryIO, *, size: int, sha256: str
     ) -> None:
         self._files().upload(run, attempt, name, source, size=size, sha256=sha256)
+
+    def download_model(
+        self, replica: str, name: str, target: BinaryIO, *, limit: int, have: int = 0
+    ) -> int:
+        return self._files().download_model(replica, name, target, limit=limit, have=have)
+
+    def model_environment(self, replica: str) -> dict[str, str]:
+        """Secrets, too, travel to the portal's own address: no broker sees them."""
+        return self._files().model_environment(replica)
 
     def _files(self) -> Connection:
         if self._connection is None:

@@ -243,10 +243,23 @@ def test_a_document_with_more_than_the_form_knows_does_not_fit() -> None:
     assert not fits(group_of(REDSHIFT), {"magnitudes": [], "other": 1})
 
 
-WORDS = (
-    "type properties items enum oneOf required minimum $ref allOf title contentEncoding default "
-    "const maxItems x"
-).split()
+WORDS = [
+    "type",
+    "properties",
+    "items",
+    "enum",
+    "oneOf",
+    "required",
+    "minimum",
+    "$ref",
+    "allOf",
+    "title",
+    "contentEncoding",
+    "default",
+    "const",
+    "maxItems",
+    "x",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (

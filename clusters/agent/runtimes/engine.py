@@ -1,0 +1,327 @@
+"""Runs models in containers by an engine's command line; what podman and docker do differently
+stands in files of their own.
+
+The engine keeps what must outlive the agent: labels name agent, replica and launch, so that a
+restarted agent finds its containers again. No text passes through a shell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clusters.agent.commands import Answer, call
+from clusters.agent.runtimes import cgroup
+from clusters.agent.runtimes.base import (
+    Handle,
+    Launch,
+    Runtime,
+    RuntimeFailed,
+    ServingSpec,
+    Status,
+)
+from clusters.agent.runtimes.images import check_image, is_local
+from clusters.agent.runtimes.options import LABEL, environment_of, options_of
+
+ASK_S, START_S, PULL_S = 30.0, 180.0, 3600.0
+KILLED = 137  # 128 and SIGKILL
+NOT_RUNNABLE = (126, 127)
+
+
+class Engine(Runtime):
+    """One engine of this machine. `agent` tells its containers from those of other agents."""
+
+    program: str
+    remedy: str  # how one comes by the engine
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        self._facts: dict[str, Any] | None = None
+        self._killed: set[str] = set()
+        self._oom_kills: dict[str, int] = {}
+
+    # What the engines do differently.
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any] | None:
+        """Ask the engine for {"version", "rootless", "gpus", "selinux", "limits", "network"}."""
+
+    @abstractmethod
+    def gpu_options(self, gpus: Sequence[int]) -> list[str]:
+        """Return the options that let a container see these GPUs alone."""
+
+    @abstractmethod
+    def run(self, options: Sequence[str], launch: Launch, environment: Mapping[str, str]) -> Answer:
+        """Run `run --detach` with these options, the output going to the launch's log."""
+
+    @abstractmethod
+    def follow(self, identity: str, log: Path, *, running: bool) -> None:
+        """See to it that the output of a container reaches its log, also after a restart of the
+        agent. Called again and again.
+        """
+
+    # The runtime.
+
+    def about(self) -> dict[str, Any] | None:
+        self._facts = self.facts()
+        if self._facts is None:
+            return None
+        return {name: self._facts[name] for name in ("version", "rootless", "gpus", "limits")}
+
+    def prepare(self, spec: ServingSpec, folder: Path) -> dict[str, Any]:
+        self._known_facts(spec.gpus)
+        image = check_image(spec.image)
+        found = self._image(image)
+        if found is None:
+            self._pull(image)
+            found = self._image(image)
+        if found is None:
+            raise RuntimeFailed(
+                f"The image {image} was pulled and is not there.", code="image_missing"
+            )
+        return found
+
+    def start(self, launch: Launch) -> Handle:
+        facts = self._known_facts(len(launch.gpus))
+        spec = launch.spec
+        image = check_image(spec.image)
+        for identity, document in self._of_launch(spec.replica, launch.number).items():
+            if document["State"].get("Running"):
+                return self._handle(identity, document)
+            self._delete(identity)
+        note = launch.folder / "container-id"
+        with contextlib.suppress(FileNotFoundError):
+            note.unlink()
+        options = [*options_of(launch, facts, self.agent), f"--cidfile={note}"]
+        if launch.gpus:
+            options += self.gpu_options(launch.gpus)
+        with environment_of(launch) as (variables, environment):
+            words = [*options, *variables, image, *(spec.command or ("serve",))]
+            answer = self.run(words, launch, environment)
+        identity = _read(note)
+        if not answer.good or not identity:
+            if identity:
+                self._delete(identity)
+            raise _not_started(self.kind, answer, launch)
+        self._killed.discard(identity)
+        self._oom_kills[identity] = cgroup.oom_kills() or 0
+        self.follow(identity, launch.log, running=True)
+        return Handle(self.kind, identity, launch.port)
+
+    def find(self, spec: ServingSpec, number: int) -> Handle | None:
+        for identity, document in self._of_launch(spec.replica, number).items():
+            return self._handle(identity, document)
+        return None
+
+    def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:
+        if not handles:
+            return {}
+        kills = cgroup.oom_kills()
+        documents, answer = self._inspect([handle.reference for handle in handles])
+        gone = "no such" in answer.err.lower()
+        found = {}
+        for handle in handles:
+            identity = handle.reference
+            if identity in documents:
+                found[identity] = self._status(identity, documents[identity], kills)
+            elif gone:
+                found[identity] = Status(False, detail="The container is not there any more.")
+            else:
+                found[identity] = Status(None, detail=f"{self.kind} gave no answer: {answer.words}")
+        return found
+
+    def signal(self, handle: Handle, *, kill: bool = False) -> None:
+        if kill:
+            self._killed.add(handle.reference)
+        name = "KILL" if kill else "TERM"
+        answer = self._call("kill", f"--signal={name}", handle.reference)
+        ended = ("no such", "not running", "only kill running", "no container")
+        if not answer.good and not any(word in answer.err.lower() for word in ended):
+            raise RuntimeFailed(f"{self.kind} could not send SIG{name}: {answer.words}")
+
+    def remove(self, handle: Handle) -> None:
+        self._delete(handle.reference)
+        self._killed.discard(handle.reference)
+        self._oom_kills.pop(handle.reference, None)
+
+    def strays(self, known: Sequence[str]) -> list[Handle]:
+        return [
+            self._handle(identity, document)
+            for identity, document in self._labelled(f"{LABEL}agent={self.agent}").items()
+            if _labels(document).get(f"{LABEL}replica") not in known
+        ]
+
+    # Images.
+
+    def _image(self, image: str) -> dict[str, Any] | None:
+        answer = self._call("image", "inspect", image)
+        if not answer.good:
+            if answer.code is None or "no such" not in answer.err.lower():
+                known = ("not known", "not found", "failed to find")
+                if not any(word in answer.err.lower() for word in known):
+                    raise RuntimeFailed(f"{self.kind} gave no answer: {answer.words}")
+            return None
+        documents = _json(answer.out) or [{}]
+        return {
+            "image": image,
+            "image_id": str(documents[0].get("Id", "")).replace("sha256:", ""),
+            "size": documents[0].get("Size"),
+        }
+
+    def _pull(self, image: str) -> None:
+        if is_local(image):
+            raise RuntimeFailed(
+                f"The image {image} is not on this machine, and names under localhost/ are in no "
+                f"registry; build or load it here, or name one that a registry has.",
+                code="image_missing",
+            )
+        answer = self._call("pull", "--quiet", image, timeout_s=PULL_S)
+        if answer.good:
+            return
+        words = _last_line(answer)
+        if any(word in words.lower() for word in ("unauthorized", "denied", "authentication")):
+            raise RuntimeFailed(
+                f"The registry does not hand out {image}: {words}. Sign in on the node by "
+                f"`{self.program} login`, or look whether the name is right.",
+                code="image_refused",
+            )
+        raise RuntimeFailed(
+            f"The image {image} cannot be had: {words}. Look whether name and tag are right and "
+            "whether the node reaches the registry.",
+            code="image_missing",
+        )
+
+    # Looking.
+
+    def _status(self, identity: str, document: Mapping[str, Any], kills: int | None) -> Status:
+        state, labels = document["State"], _labels(document)
+        if labels.get(f"{LABEL}log"):
+            self.follow(identity, Path(labels[f"{LABEL}log"]), running=bool(state.get("Running")))
+        if state.get("Running"):
+            cpu, memory = cgroup.usage(int(state.get("Pid") or 0), identity)
+            if kills is not None:
+                self._oom_kills[identity] = kills
+            return Status(True, cpu_s=cpu, memory_mib=memory)
+        code = state.get("ExitCode")
+        code = code if isinstance(code, int) else None
+        before = self._oom_kills.get(identity, _digits(labels.get(f"{LABEL}oom-kills")))
+        # Engines miss some; the kernel's own count tells whether it has killed since the last look.
+        by_kernel = code == KILLED and identity not in self._killed and (kills or 0) > before
+        signal = code - 128 if code is not None and 128 < code <= 192 else None
+        return Status(
+            False,
+            code=code,
+            signal=signal,
+            out_of_memory=bool(state.get("OOMKilled")) or by_kernel,
+            detail=str(state.get("Error") or "")[:500],
+        )
+
+    def _of_launch(self, replica: str, number: int) -> dict[str, dict[str, Any]]:
+        named = self._labelled(f"{LABEL}replica={replica}")
+        return {
+            identity: document
+            for identity, document in named.items()
+            if _labels(document).get(f"{LABEL}launch") == str(number)
+            and _labels(document).get(f"{LABEL}agent") == self.agent
+        }
+
+    def _labelled(self, label: str) -> dict[str, dict[str, Any]]:
+        """Return what the engine knows of containers by a label. Raises RuntimeFailed."""
+        answer = self._call("ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}")
+        if not answer.good:
+            raise RuntimeFailed(f"{self.kind} gave no answer: {answer.words}")
+        documents, _ = self._inspect(answer.out.split())
+        return documents
+
+    def _inspect(self, identities: Sequence[str]) -> tuple[dict[str, dict[str, Any]], Answer]:
+        """Return what is known by id; one that is gone does not hide the others."""
+        if not identities:
+            return {}, Answer(0, "")
+        answer = self._call("container", "inspect", *identities)
+        documents = _json(answer.out) if answer.code is not None else None
+        return {document["Id"]: document for document in documents or []}, answer
+
+    def _handle(self, identity: str, document: Mapping[str, Any]) -> Handle:
+        return Handle(self.kind, identity, _digits(_labels(document).get(f"{LABEL}port")))
+
+    def _known_facts(self, gpus: int) -> dict[str, Any]:
+        facts = self._facts or self.facts()
+        if facts is None:
+            raise RuntimeFailed(
+                f"{self.program} cannot be used on this machine; {self.remedy}.", code="no_engine"
+            )
+        self._facts = facts
+        if gpus and not facts["gpus"]:
+            raise RuntimeFailed(
+                "The model needs a GPU, and containers get none on this machine: "
+                "the node needs an NVIDIA GPU and the NVIDIA container toolkit.",
+                code="no_gpu",
+            )
+        return facts
+
+    def _delete(self, identity: str) -> None:
+        answer = self._call("rm", "--force", "--volumes", identity, timeout_s=START_S)
+        if not answer.good and "no such" not in answer.err.lower():
+            raise RuntimeFailed(f"{self.kind} could not delete a container: {answer.words}")
+
+    def _call(self, *arguments: str, timeout_s: float = ASK_S) -> Answer:
+        return call([self.program, *arguments], timeout_s=timeout_s)
+
+
+def _not_started(kind: str, answer: Answer, launch: Launch) -> RuntimeFailed:
+    """Say why no container runs, from the engine's words."""
+    words, said = _last_line(answer), answer.err.lower()
+    if "cdi device" in said or "device driver" in said or "nvidia" in said:
+        return RuntimeFailed(
+            f"The node cannot give the model its GPU: {words}. Write the list of its GPUs by "
+            "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and start it again.",
+            code="no_gpu",
+        )
+    if "address already in use" in said or "port is already allocated" in said:
+        return RuntimeFailed(
+            f"Port {launch.port} of {launch.host} is taken: {words}.", code="port_taken"
+        )
+    if any(word in said for word in ("image not known", "no such image", "unable to find image")):
+        return RuntimeFailed(
+            f"The image {launch.spec.image} is not on the node any more.", code="image_missing"
+        )
+    if answer.code in NOT_RUNNABLE:
+        return RuntimeFailed(
+            f"The image {launch.spec.image} has no program that can be started here: {words}. "
+            "Look at its entry point, and for which processor it was built.",
+            code="image_refused",
+        )
+    return RuntimeFailed(f"{kind} did not start the model: {words}")
+
+
+def _last_line(answer: Answer) -> str:
+    """Return what an engine said last; its tries before that are no news."""
+    lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
+    return (lines[-1] if lines else answer.words)[:500].removeprefix("Error: ").rstrip(".")
+
+
+def _labels(document: Mapping[str, Any]) -> Mapping[str, str]:
+    return (document.get("Config") or {}).get("Labels") or {}
+
+
+def _json(text: str) -> list[dict[str, Any]] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _digits(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0

@@ -39,7 +39,7 @@ class Entered:
 
     @property
     def body(self) -> str:
-        return json.dumps(self.document, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(self.document, separators=(",", ":"))
 
 
 def entered(

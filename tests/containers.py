@@ -106,14 +106,24 @@ class Containers:
         name = f"localhost/python-{tag}:1"
         if name not in self._made:
             base, folder = self.python(), self.folder / tag
-            folder.mkdir()
             own = Path(sysconfig.get_path("purelib"))
             target = Path(sys.base_prefix) / own.relative_to(sys.prefix)
-            for package in packages:
-                for part in (own / package, own / f"{package}.libs"):
-                    if part.exists():
-                        shutil.copytree(part, folder / part.name, copy_function=_link)
-            (folder / "Containerfile").write_text(f"FROM {base}\nCOPY . {target}/\n")
+            found = [
+                part
+                for package in packages
+                for part in (own / package, own / f"{package}.libs")
+                if part.exists()
+            ]
+            for part in found:
+                inside = folder / target.relative_to("/") / part.name
+                shutil.copytree(part, inside, copy_function=_link)
+            compiled = [path for part in found for path in part.rglob("*.so*")]
+            for library in _libraries(compiled):
+                if not library.startswith(str(own)):
+                    inside = folder / library.lstrip("/")
+                    inside.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(os.path.realpath(library), inside)
+            (folder / "Containerfile").write_text(f"FROM {base}\nCOPY . /\n")
             self.build(name, folder)
             shutil.rmtree(folder)
         return name

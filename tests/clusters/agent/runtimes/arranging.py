@@ -40,7 +40,7 @@ def ask(port: int, path: str = "/ping") -> tuple[int, str]:
 
 def _asked(port: int, path: str) -> tuple[int, str] | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from clusters.agent.runtimes.base import Handle, RuntimeFailed, Status
+from clusters.agent.runtimes.base import Handle, Status
 from clusters.agent.runtimes.podman import Podman
 from tests.clusters.agent.runtimes.arranging import ask, launch_of, spec_of, until
 from tests.containers import CONTAINERS, Containers

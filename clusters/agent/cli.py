@@ -1,4 +1,4 @@
-"""The agent's command line: run, once, exchange, check, configure, install-service.
+"""The agent's command line: run, once, exchange, check, contract, configure, install-service.
 
 Exit codes: 0 done, 1 the portal did not answer or a check failed, 2 wrong settings or arguments, 75
 another agent holds the work folder.
@@ -17,6 +17,7 @@ from clusters.agent import (
     __version__,
     checks,
     config,
+    contract_command,
     guarding,
     logs,
     service,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     exchange.set_defaults(do=_exchange)
     check = commands.add_parser("check", help="say whether everything is in place")
     check.set_defaults(do=_check)
+    contract_command.add_to(commands)
     install = commands.add_parser("install-service", help="write a systemd user unit")
     install.set_defaults(do=_install_service)
     configure = commands.add_parser("configure", help="write the settings")

@@ -304,6 +304,9 @@ S3_REGION = env.string("S3_REGION", "us-east-1")
 S3_ACCESS_KEY_ID = env.secret("S3_ACCESS_KEY_ID", "")
 S3_SECRET_ACCESS_KEY = env.secret("S3_SECRET_ACCESS_KEY", "")
 S3_PREFIX = env.string("S3_PREFIX", "")
+# Files of models: how large they may be, and the buckets besides ours that they may be taken from
+MODEL_FILES_MIB = env.integer("MODEL_FILES_MIB", 4096, least=1)
+MODEL_BUCKETS = env.listing("MODEL_BUCKETS", [])
 
 # E-mail: an SMTP server (EMAIL_URL) or a provider (EMAIL_PROVIDER, ANYMAIL_...), else a folder
 DEFAULT_FROM_EMAIL = env.string("EMAIL_FROM", f"Labportal <labportal@{PUBLIC_HOST}>")

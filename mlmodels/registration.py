@@ -4,17 +4,33 @@ exchange. Called by the AppConfig alone.
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from clusters.serving import register_serving
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.realtime.topics import register_topic
-from mlmodels.models import RegisteredModel
+from mlmodels.models import RegisteredModel, Replica
+from mlmodels.serving import take
 
 
 def register() -> None:
     register_topic("model", _may_hear_model)
+    register_topic("models", _may_hear_models)
+    register_topic("replica", _may_hear_replica)
+    register_serving(take)
 
 
 def _may_hear_model(user: User, key: str) -> bool:
     """Models are visible to everyone who may sign in."""
     known = key.isdecimal() and RegisteredModel.objects.filter(pk=key).exists()
     return can(user, Can.SIGN_IN) and known
+
+
+def _may_hear_models(user: User, key: str) -> bool:
+    return can(user, Can.SIGN_IN) and not key
+
+
+def _may_hear_replica(user: User, key: str) -> bool:
+    """The lines of its log."""
+    return can(user, Can.SIGN_IN) and Replica.objects.filter(pk=UUID(key)).exists()

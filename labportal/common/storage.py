@@ -189,7 +189,20 @@ def made_storage(*, read_timeout: int = 60, attempts: int = 4) -> Storage:
     """Make the store that the settings name: S3 where S3_BUCKET is set, else the folder."""
     if not settings.S3_BUCKET:
         return FolderStorage(settings.FILES_DIR)
-    client = boto3.client(
+    client = _s3_client(read_timeout=read_timeout, attempts=attempts)
+    return S3Storage(client, settings.S3_BUCKET, prefix=settings.S3_PREFIX)
+
+
+def open_in_bucket(bucket: str, key: str) -> BinaryIO:
+    """Open an object of another bucket with the portal's own rights; the caller has checked that
+    people may name this bucket. Raises NotFound, Unavailable.
+    """
+    with _s3_errors():
+        return _s3_client().get_object(Bucket=bucket, Key=key)["Body"]
+
+
+def _s3_client(*, read_timeout: int = 60, attempts: int = 4) -> Any:
+    return boto3.client(
         "s3",
         endpoint_url=settings.S3_ENDPOINT_URL or None,
         region_name=settings.S3_REGION,
@@ -206,4 +219,3 @@ def made_storage(*, read_timeout: int = 60, attempts: int = 4) -> Storage:
             response_checksum_validation="when_required",
         ),
     )
-    return S3Storage(client, settings.S3_BUCKET, prefix=settings.S3_PREFIX)

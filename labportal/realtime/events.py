@@ -2,7 +2,8 @@
 
 Services call `publish`. It never raises: live pages are a comfort, the database is the truth.
 Types of events: calculation.changed, run.changed, run.progress, log.lines, cluster.changed,
-metrics, notification, export.changed, results.changed, analyses.progress.
+metrics, notification, export.changed, results.changed, analyses.progress, model.changed,
+replica.changed.
 """
 
 import json
@@ -32,6 +33,8 @@ LATEST_COUNTS = {
     "cluster.changed": ("id",),
     "export.changed": ("id",),
     "analyses.progress": (),
+    "model.changed": ("id",),
+    "replica.changed": ("replica",),
 }
 
 #: After a failure nothing is tried for so long: a lost Redis must not slow every request down.

@@ -62,6 +62,29 @@ class Replica(models.Model):
         return f"{self.version} on {self.cluster}"
 
     @property
+    def is_wanted(self) -> bool:
+        return self.wanted == ReplicaWanted.SERVE and self.removed_at is None
+
+    @property
+    def answers(self) -> bool:
+        """Ready, as its agent last said of what is wanted now."""
+        return self.is_wanted and self.state == ReplicaState.READY and bool(self.address)
+
+    @property
+    def has_given_up(self) -> bool:
+        return self.state == ReplicaState.GIVEN_UP
+
+    @property
+    def is_put_by(self) -> bool:
+        """Stopped with what makes its next start quick."""
+        return self.wanted == ReplicaWanted.STOP and self.removed_at is None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its agent's word on what is free includes it, or need not."""
+        return not self.is_wanted or self.told_generation >= self.generation
+
+    @property
     def name(self) -> str:
         """Short, for people and for the names of containers."""
         return str(self.pk)[:8]

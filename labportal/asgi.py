@@ -1,4 +1,5 @@
-"""The one ASGI application: sockets and held exchanges wait natively, the rest runs in threads.
+"""The one ASGI application: sockets, held exchanges and calls of models wait natively, the rest
+runs in threads.
 
 The threads keep their database connections, which is why Django is served as WSGI on the same port.
 """
@@ -16,6 +17,7 @@ from django.conf import settings
 from clusters.agent.protocol import EXCHANGE_PATH
 from clusters.transports.https import exchange_app
 from labportal.routing import websocket
+from mlmodels.proxy import app as proxy
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -30,6 +32,8 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
         await _lifespan(receive, send)
     elif scope["path"] == EXCHANGE_PATH:
         await exchange_app(scope, receive, send)
+    elif path := proxy.match(scope["path"]):
+        await proxy.proxy_app(scope, receive, send, path)
     else:
         await _in_threads(scope, receive, send)
 
@@ -41,5 +45,6 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             _in_threads.executor.shutdown(wait=False, cancel_futures=True)
+            await proxy.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

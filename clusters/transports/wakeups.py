@@ -65,6 +65,11 @@ class Wakeups:
             if waiter is not mine:
                 waiter.supersede()
 
+    def stop(self) -> None:
+        """Listen no more; the next waiter begins anew."""
+        if self._task is not None:
+            self._task.cancel()
+
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:

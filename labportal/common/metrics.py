@@ -21,6 +21,7 @@ LATENCY = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 EXCHANGES = Counter("labportal_exchanges_total", "Exchanges with agents", ["carrier", "outcome"])
+MODEL_CALLS = Counter("labportal_model_calls_total", "Calls of models", ["outcome"])
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:

@@ -1,0 +1,173 @@
+"""The proxy as an ASGI application: who calls, which model, within which limits; then the call.
+
+Each call of a known person to a known model is metered, whatever became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from labportal.common.errors import DomainError, NotFound, Unavailable
+from labportal.common.metrics import MODEL_CALLS
+from mlmodels.proxy import headers as header_rules
+from mlmodels.proxy import replying
+from mlmodels.proxy.body import Body, CallerGone
+from mlmodels.proxy.calling import Caller, new_session
+from mlmodels.proxy.leaving import WhileCallerStays
+from mlmodels.proxy.limits import Rates
+from mlmodels.proxy.load import Loads
+from mlmodels.proxy.metering import Meter
+from mlmodels.proxy.people import People
+from mlmodels.proxy.pulse import Pulse
+from mlmodels.proxy.replying import Call, Receive, Send
+from mlmodels.proxy.table import Route, Table, Target, Version
+
+_PATH = re.compile(
+    r"/api/v1/models/(?P<name>[a-z0-9-]{1,63})"
+    r"(?:/versions/(?P<version>[0-9]{1,9}))?/(?P<what>invocations|ping)/?",
+    re.ASCII,
+)
+METHODS = {"invocations": "POST", "ping": "GET"}
+GONE = 499  # the caller left before the answer; nginx counts it so
+
+
+class NotReady(Unavailable):
+    title = "The model does not answer at the moment"
+    default_code = "not-ready"
+
+
+class WrongMethod(DomainError):
+    status = 405
+    title = "This is not how models are called"
+    default_code = "method"
+
+
+def match(path: str) -> re.Match[str] | None:
+    """Whether a path is the proxy's; any other is Django's."""
+    return _PATH.fullmatch(path)
+
+
+class Proxy:
+    """One per process; it belongs to the event loop in which it was made."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.people, self.table, self.rates = People(), Table(), Rates()
+        self.loads, self.meter = Loads(), Meter()
+        self.pulse = Pulse(self.rates, self.loads, self.meter)
+        self._session = new_session()
+        self._caller = Caller(self._session, self.loads)
+        self._tasks = [
+            self.loop.create_task(self.table.follow()),
+            self.loop.create_task(self.pulse.beat()),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.table.close()
+        await self._session.close()
+        await self.pulse.last()
+
+    async def answer(
+        self, scope: Mapping[str, Any], receive: Receive, send: Send, path: re.Match[str]
+    ) -> None:
+        call = Call(scope, receive, send)
+        try:
+            await self._answer(call, path)
+        except CallerGone:
+            call.status, call.error = GONE, "caller-gone"
+        except asyncio.CancelledError:
+            call.status, call.error = GONE, "shut-down"
+            raise
+        except Exception as error:
+            await replying.refuse(call, error)
+        finally:
+            self._note(call)
+
+    async def _answer(self, call: Call, path: re.Match[str]) -> None:
+        name, number, what = path["name"], path["version"], path["what"]
+        if call.scope["method"] != METHODS[what]:
+            raise WrongMethod(f"Send it by {METHODS[what]}.")
+        headers = header_rules.read(call.scope["headers"])
+        person = await self.people.who(call.scope, headers)
+        route, version = await self.table.find(name, int(number) if number else None)
+        if route is None:
+            raise NotFound(f"There is no model called {name}.")
+        if version is None and number:
+            raise NotFound(f"{name} has no version {number}.")
+        call.version = version
+        if what == "ping":
+            _ready(route, version, named=bool(number))
+            await replying.nothing(call)
+            return
+        call.person, call.route = person, route
+        await self._invoke(call, headers, _ready(route, version, named=bool(number)))
+
+    async def _invoke(self, call: Call, headers: dict[bytes, bytes], version: Version) -> None:
+        assert call.route is not None and call.person is not None  # noqa: S101 - for the reader
+        route = call.route
+        header_rules.check_type(headers, version.accepts)
+        self.rates.take(route.id, call.person.id, route.calls_per_minute, call.at)
+        body = call.body = Body(call.receive, headers.get(b"content-length"), route.max_body)
+        await body.begin()
+
+        async def deliver(
+            response: aiohttp.ClientResponse, target: Target, limit: asyncio.Timeout
+        ) -> None:
+            call.target = target
+            await replying.pass_on(call, response, route.timeout_s, limit)
+
+        async with WhileCallerStays(call.receive, body):
+            await self._caller.call(route, version, body, headers, deliver)
+
+    def _note(self, call: Call) -> None:
+        MODEL_CALLS.labels(call.error or "answered").inc()
+        if (row := call.row()) is not None:
+            self.meter.note(row)
+
+
+def _ready(route: Route, version: Version | None, *, named: bool) -> Version:
+    """Raise NotReady where nobody would answer, with the reason that people see on the page."""
+    if not route.wanted:
+        raise NotReady(f"{route.name} is stopped. Start it first.", code="stopped")
+    if version is None:
+        raise NotReady(f"{route.name} has no version yet that could answer.", code="no-version")
+    if not version.targets:
+        which = f"Version {version.number} of {route.name}" if named else route.name
+        state = route.state.lower() if not named else "not served by a replica that is ready"
+        why = f": {route.why}" if route.why and not named else ""
+        raise NotReady(f"{which} is {state}{why}.".replace("..", "."))
+    return version
+
+
+_proxy: Proxy | None = None
+
+
+async def proxy_app(
+    scope: Mapping[str, Any], receive: Receive, send: Send, path: re.Match[str]
+) -> None:
+    """Answer a request whose path `match` has found to be the proxy's."""
+    await running().answer(scope, receive, send, path)
+
+
+def running() -> Proxy:
+    """The process's proxy; it starts with the first call."""
+    global _proxy
+    if _proxy is None or _proxy.loop is not asyncio.get_running_loop():
+        _proxy = Proxy()
+    return _proxy
+
+
+async def stop() -> None:
+    """End it, with everything written down that was called."""
+    global _proxy
+    if _proxy is not None and _proxy.loop is asyncio.get_running_loop():
+        await _proxy.close()
+    _proxy = None

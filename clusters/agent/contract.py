@@ -16,6 +16,7 @@ from clusters.agent.runtimes.base import ServingSpec
 
 MIB = 1024 * 1024
 POLL_S = 0.1
+EARLY_S = 30.0  # how long a model that says it is ready may answer 503
 LATE_S = 10.0  # how long an answer to a probe is waited for that comes too late
 UNSUPPORTED = "application/x-labportal-unsupported"
 UNKNOWN_HEADERS = {
@@ -121,7 +122,7 @@ class _Contract:
         self.caller = Caller(subject.host, subject.port)
         self.ready = False
         self.while_loading: set[int] = set()
-        self.early = ""  # what /invocations answered when /ping said 200 too early
+        self.early = 0.0  # seconds by which /ping said 200 before /invocations did
         self.last = "nobody listens"
         self.began = time.monotonic()
 
@@ -153,14 +154,14 @@ class _Contract:
     def _loading(self) -> str:
         if self.subject.ended is None:
             raise _NotMade("it was started elsewhere")
-        self._only_running()
+        self._only_ready()
         wrong = sorted(self.while_loading - {404, 503})
         if wrong:
             raise _Failed(f"/ping answered {wrong[0]} while it was loading; answer 503")
         if self.early:
             raise _Failed(
-                f"/ping said 200 while /invocations did not answer yet ({self.early}); "
-                "answer 503 until the model is loaded"
+                f"/ping said 200 {self.early:.1f} s before /invocations did; answer 503 until the "
+                "model is loaded"
             )
         seen = ", ".join(str(status) for status in sorted(self.while_loading))
         return f"answered {seen} until then" if seen else "it did not listen until then"
@@ -184,8 +185,9 @@ class _Contract:
 
     def _invocations(self) -> str:
         self._only_ready()
-        content_type, body = self._example()
-        reply = self._good(content_type, body)
+        reply = self._invoke(*self._example())
+        if not reply.good:
+            raise _Failed(f"{reply.status}: {_start(reply.body)}")
         return f"{reply.status}, {len(reply.body)} bytes after {reply.seconds * 1000:.0f} ms"
 
     def _types(self) -> str:
@@ -205,7 +207,8 @@ class _Contract:
     def _headers(self) -> str:
         self._only_ready()
         content_type, body = self._example()
-        self._good(content_type, body)
+        if not self._invoke(content_type, body).good:
+            raise _NotMade("the example is not answered without them either")
         reply = self._invoke(content_type, body, UNKNOWN_HEADERS)
         if not reply.good:
             raise _Failed(f"{reply.status} with headers that hosts add: {_start(reply.body)}")
@@ -267,19 +270,20 @@ class _Contract:
         self._wait_until_loaded()
 
     def _wait_until_loaded(self) -> None:
-        """Hold 200 against the example: a model that says it is ready answers."""
+        """Hold 200 against the example: what says that it is ready answers calls."""
         if self.terms.example is None:
             return
-        while not self._is_over() and self._seconds() <= self.terms.startup_s:
+        began = time.monotonic()
+        while not self._is_over() and time.monotonic() - began < EARLY_S:
             try:
-                reply = self._invoke(*self.terms.example)
-            except NoAnswer as nothing:
-                self.early = self.early or str(nothing)
+                status = self._invoke(*self.terms.example).status
+            except NoAnswer:
                 return
-            if reply.status not in (404, 503):
+            if status != 503:
                 return
-            self.early = self.early or f"{reply.status}"
             time.sleep(POLL_S)
+            self.early = time.monotonic() - began
+        self.early = 0.0  # not early, but dead: the check of the example says so
 
     def _probe(self) -> Reply:
         return self.caller.ping(max(LATE_S, self.terms.ping_timeout_s))
@@ -290,22 +294,15 @@ class _Contract:
         told = {"Content-Type": content_type, **(headers or {})}
         return self.caller.invoke(body, told, self.terms.answer_s)
 
-    def _good(self, content_type: str, body: bytes) -> Reply:
-        reply = self._invoke(content_type, body)
-        if not reply.good:
-            raise _Failed(f"{reply.status}: {_start(reply.body)}")
-        return reply
-
     def _goes_on(self) -> None:
-        self._only_running(_Failed("it ended when a body was too long"))
+        if self._is_over():
+            raise _Failed("it ended when a body was too long")
         try:
-            reply = self._probe()
+            status = str(self._probe().status)
         except NoAnswer as nothing:
-            raise _Failed(
-                f"/ping does not answer after a body that was too long: {nothing}"
-            ) from None
-        if reply.status != 200:
-            raise _Failed(f"/ping answers {reply.status} after a body that was too long")
+            status = str(nothing)
+        if status != "200":
+            raise _Failed(f"/ping after a body that was too long: {status}")
 
     def _example(self) -> tuple[str, bytes]:
         if self.terms.example is None:

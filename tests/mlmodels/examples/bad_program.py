@@ -32,7 +32,7 @@ class Handler(server.Handler):
         if RULE == "loading":
             self._send(200, b"")
         elif RULE == "ping" and self.server.ready.is_set():
-            time.sleep(0.5)
+            time.sleep(0.3)
             super().do_GET()
         elif RULE == "ping_empty" and self.server.ready.is_set():
             self._send(200, b"pong")

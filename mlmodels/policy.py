@@ -40,5 +40,5 @@ def verbs_for(user: User, model: RegisteredModel) -> frozenset[str]:
         if model.previous_id is not None:
             verbs.add("roll_back")
     if can(user, Can.APPROVE_MODEL):
-        verbs.add("approve")
+        verbs |= {"approve", "check"}
     return frozenset(verbs)

@@ -9,6 +9,7 @@ from uuid import UUID
 from clusters.serving import register_serving
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
+from labportal.common.navigation import NavEntry, register_nav
 from labportal.realtime.topics import register_topic
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.serving import take
@@ -19,6 +20,7 @@ def register() -> None:
     register_topic("models", _may_hear_models)
     register_topic("replica", _may_hear_replica)
     register_serving(take)
+    register_nav(NavEntry("Models", "model-list", key="o", order=50))
 
 
 def _may_hear_model(user: User, key: str) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from clusters.api import serializers as shapes
+from clusters.models import LogLine
 from clusters.selectors import logs as selectors
 from clusters.selectors.logs import LogFilters
 from clusters.services import logs as services
@@ -49,16 +52,7 @@ class LogsView(APIView):
         """The newest lines, or those after or before an id, in the order of their ids."""
         filters = LogFilters.read(request.query_params)
         lines = selectors.narrow(selectors.visible_lines(request.user), filters)
-        size = min(number(request, "page_size", 200), MOST) or 1
-        if "after" in request.query_params:
-            window = selectors.after(lines, number(request, "after"), size)
-            more = {"after": window.lines[-1].pk} if window.newer else None
-        else:
-            before = number(request, "before") if "before" in request.query_params else None
-            window = selectors.before(lines, before, size)
-            more = {"before": window.lines[0].pk} if window.older else None
-        results = shapes.LineSerializer(window.lines, many=True).data
-        return Response({"next": _address(request, more), "results": results})
+        return page_of(request, lines, shapes.LineSerializer)
 
     @extend_schema(parameters=[*FILTERS, AGE], responses=shapes.CountSerializer)
     def delete(self, request: Request) -> Response:
@@ -88,6 +82,20 @@ class LineView(APIView):
         found = get_object_or_404(selectors.visible_lines(request.user), pk=int(line))
         rows = selectors.around(request.user, found)
         return Response(shapes.LineSerializer(rows, many=True).data)
+
+
+def page_of(request: Request, lines: QuerySet[LogLine], shape: type[Serializer]) -> Response:
+    """The lines after or before the id that the request names, the newest where it names none."""
+    size = min(number(request, "page_size", 200), MOST) or 1
+    if "after" in request.query_params:
+        window = selectors.after(lines, number(request, "after"), size)
+        more = {"after": window.lines[-1].pk} if window.newer else None
+    else:
+        before = number(request, "before") if "before" in request.query_params else None
+        window = selectors.before(lines, before, size)
+        more = {"before": window.lines[0].pk} if window.older else None
+    results = shape(window.lines, many=True).data
+    return Response({"next": _address(request, more), "results": results})
 
 
 def number(request: Request, name: str, unless_told: int = 0) -> int:

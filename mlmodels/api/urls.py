@@ -1,5 +1,35 @@
-"""Routes of models under /api/v1/."""
+"""Routes of models under /api/v1/; a slash at the end is optional for people's.
 
-from django.urls import URLPattern
+Calls of models are not here: they are served natively by ASGI (mlmodels/proxy).
+"""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from mlmodels.api.models import NAME_PATTERN, ModelViewSet
+from mlmodels.api.replicas import LogsView, ReplicasView, RestartView
+from mlmodels.api.versions import ApproveView, ContractView, DeployView, VersionsView, VersionView
+
+router = SimpleRouter()
+router.trailing_slash = "/?"
+router.register("models", ModelViewSet, basename="api-model")
+
+MODEL = rf"^models/(?P<name>{NAME_PATTERN})"
+UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+VERSION = rf"{MODEL}/versions/(?P<number>\d{{1,9}})"
+
+urlpatterns = [
+    re_path(rf"{MODEL}/versions/?$", VersionsView.as_view(), name="api-model-versions"),
+    re_path(rf"{VERSION}/?$", VersionView.as_view(), name="api-model-version"),
+    re_path(rf"{VERSION}/approve/?$", ApproveView.as_view(), name="api-model-version-approve"),
+    re_path(rf"{VERSION}/deploy/?$", DeployView.as_view(), name="api-model-version-deploy"),
+    re_path(rf"{VERSION}/contract/?$", ContractView.as_view(), name="api-model-version-contract"),
+    re_path(rf"{MODEL}/replicas/?$", ReplicasView.as_view(), name="api-model-replicas"),
+    re_path(
+        rf"{MODEL}/replicas/(?P<replica>{UUID})/restart/?$",
+        RestartView.as_view(),
+        name="api-model-replica-restart",
+    ),
+    re_path(rf"{MODEL}/logs/?$", LogsView.as_view(), name="api-model-logs"),
+    path("", include(router.urls)),
+]

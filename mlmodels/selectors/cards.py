@@ -94,7 +94,7 @@ class Card:
 
 def models(user: User) -> QuerySet[RegisteredModel]:
     found = RegisteredModel.objects.visible_to(user)
-    return found.select_related("created_by", "current", "previous")
+    return found.select_related("created_by", "current", "serving", "previous")
 
 
 def cards(found: Sequence[RegisteredModel]) -> list[Card]:

@@ -12,7 +12,7 @@ from mlmodels.models import ModelVersion, RegisteredModel, Replica
 def find(user: User, name: str) -> RegisteredModel:
     """Raises NotFound."""
     rows = RegisteredModel.objects.visible_to(user).filter(name=name)
-    found = rows.select_related("created_by", "current", "previous").first()
+    found = rows.select_related("created_by", "current", "serving", "previous").first()
     if found is None:
         raise NotFound(f"There is no model called {name}.")
     return found

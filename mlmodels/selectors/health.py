@@ -1,7 +1,7 @@
 """The health of a model's replicas as pages and the API show it: the three signs, and what ended.
 
 Liveness (the process), readiness (/ping) and the last good answer are three things: a server may
-answer /ping for long after its model is dead. Nothing is asked of the database here.
+answer /ping for long after its model is dead.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from clusters.agent.protocol import ReplicaState
-from mlmodels.models import Replica
+from mlmodels.models import RegisteredModel, Replica
+from mlmodels.states import Purpose
 
 PROBES_BEFORE_RESTART = 3
 OK, TROUBLE, MOVING, OPEN = "ok", "failed", "running", "draft"
@@ -52,6 +54,12 @@ class Health:
     @property
     def label(self) -> str:
         return self.replica.get_state_display() if self.replica.state else "Not heard of yet"
+
+
+def replicas_of(model: RegisteredModel) -> QuerySet[Replica]:
+    """Those that serve or served it, for `health_of`."""
+    rows = Replica.objects.filter(version__model=model, purpose=Purpose.SERVE)
+    return rows.select_related("version", "cluster")
 
 
 def health_of(replica: Replica) -> Health:

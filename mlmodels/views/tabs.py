@@ -10,8 +10,7 @@ from mlmodels.forms import SettingsForm
 from mlmodels.models import ContractCheck, ModelVersion, RegisteredModel, Replica
 from mlmodels.selectors import logs
 from mlmodels.selectors import versions as compared
-from mlmodels.selectors.health import Health, health_of
-from mlmodels.states import Purpose
+from mlmodels.selectors.health import Health, health_of, replicas_of
 
 MOST_EVENTS = 200
 MOST_CHECKS = 10
@@ -19,8 +18,7 @@ MAX_ID = 2**63 - 1
 
 
 def health(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
-    rows = Replica.objects.filter(version__model=model, purpose=Purpose.SERVE)
-    rows = rows.select_related("version", "cluster")
+    rows = replicas_of(model)
     living = [health_of(replica) for replica in rows.filter(removed_at=None)]
     focus = _focus(request.GET, living) or rows.order_by("-removed_at").first()
     log = None

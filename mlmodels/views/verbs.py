@@ -17,7 +17,7 @@ from labportal.accounts.decorators import needs
 from labportal.common.errors import DomainError, InvalidInput, WrongMoment
 from mlmodels.models import RegisteredModel
 from mlmodels.selectors.finding import find, find_replica, find_version
-from mlmodels.services import models, operation, versions
+from mlmodels.services import contracts, models, operation, versions
 from mlmodels.states import Desired
 
 View = Callable[..., HttpResponse]
@@ -108,6 +108,13 @@ def deploy(request: HttpRequest, model: RegisteredModel, number: int) -> str:
     operation.deploy(find_version(model, number), actor=request.user)
     messages.success(request, _taking_over(model))
     return _versions(model)
+
+
+@verb
+def check(request: HttpRequest, model: RegisteredModel, number: int) -> str:
+    contracts.check(find_version(model, number), actor=request.user)
+    messages.success(request, f"v{number} is tested: what it answers appears here by itself.")
+    return f"{reverse('model-detail', args=[model.name, 'contract'])}?version={number}"
 
 
 def _versions(model: RegisteredModel) -> str:

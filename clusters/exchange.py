@@ -121,14 +121,12 @@ def _handle(identify: Callable[[], Cluster], document: Mapping[str, Any]) -> Ans
         _lock(cluster, entries, purged)
         _apply(cluster, entries)
         _take_back(cluster, entries)
-        executes = _executes(cluster, set(entries.told))
-        purges = _purges(cluster, purged)
+        verbs = entries.verbs + _executes(cluster, set(entries.told)) + _purges(cluster, purged)
         _remember(cluster, document)
         served = serving.take(cluster, document.get("serving"))
         reset = breaker.hear(cluster, cluster.capacity)
         update, fresh = updates.hear(cluster)
         breaker.announce(cluster, held_before)
-    verbs = [*entries.verbs, *executes, *purges]
     said = any(v["verb"] != Verb.KEEP.value for v in verbs)
     urgent = took_events or said or served.urgent or reset or fresh
     return Answer(

@@ -10,7 +10,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from calculations import signals
+from calculations import signals, subjects
 from calculations.models import Calculation
 from calculations.services.results import across_runs
 from labportal.accounts.models import User
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 def register() -> None:
     register_topic("calculation", _may_hear_calculation)
+    subjects.register()
     signals.settled.connect(_follow_up, dispatch_uid="calculations.follow_up")
     signals.time_ending.connect(_warn, dispatch_uid="calculations.warn_of_walltime")
 

@@ -1,0 +1,169 @@
+"""How structures and results of calculations are sent to a model: which values they hold, by name.
+
+Registered with labportal.common.sending; knows nothing of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from calculations.models import Calculation, Dataset, Quantity, Run, Structure
+from calculations.services.structures import GEOMETRY, atoms_of, final_geometry
+from calculations.software.structure import Structure as Atoms
+from calculations.states import RunState
+from calculations.structures.formats import FORMATS
+from calculations.structures.writing import formats_of, write
+from labportal.accounts.models import User
+from labportal.common.sending import Subject, register_subject
+
+MOST_QUANTITIES = 20_000
+MOST_DATASETS = 40
+#: Other names by which models ask for the same.
+ALIASES = {
+    "species": "symbols",
+    "atoms": "symbols",
+    "atom_symbols": "symbols",
+    "chemical_symbols": "symbols",
+    "atomic_numbers": "numbers",
+    "z": "numbers",
+    "coordinates": "positions",
+    "coords": "positions",
+    "xyz_positions": "positions",
+    "lattice": "cell",
+    "lattice_vectors": "cell",
+    "periodic": "pbc",
+    "num_atoms": "atom_count",
+    "n_atoms": "atom_count",
+    "natoms": "atom_count",
+}
+
+
+def register() -> None:
+    register_subject("structure", "Structure", find=find_structure, visible=visible_structures)
+    register_subject(
+        "calculation", "Calculation", find=find_calculation, visible=visible_calculations
+    )
+
+
+def find_structure(user: User, ident: str) -> Subject | None:
+    row = Structure.objects.visible_to(user).filter(pk=ident).first() if _id(ident) else None
+    if row is None:
+        return None
+    atoms = atoms_of(row)
+    return Subject(
+        key=f"structure:{row.pk}",
+        title=f"{row.number} {row.name}",
+        url=row.get_absolute_url(),
+        values={"name": row.name, **geometry(atoms), "volume": row.volume},
+        aliases=ALIASES,
+        texts=_texts(atoms),
+    )
+
+
+def find_calculation(user: User, ident: str) -> Subject | None:
+    rows = Calculation.objects.visible_to(user).select_related("structure")
+    row = rows.filter(pk=ident).first() if _id(ident) else None
+    if row is None:
+        return None
+    atoms = _atoms(row)
+    values: dict[str, Any] = {"software": row.software, "parameters": row.parameters}
+    if atoms is not None:
+        values |= {"structure": geometry(atoms), **geometry(atoms)}
+    datasets = _datasets(row)
+    found = _quantities(row)
+    columns = {name: column for table in datasets.values() for name, column in table.items()}
+    return Subject(
+        key=f"calculation:{row.pk}",
+        title=f"{row.number} {row.name}",
+        url=row.get_absolute_url(),
+        values={
+            **columns,
+            **values,
+            "name": row.name,
+            "datasets": datasets,
+            "quantities": found,
+            **found,
+        },
+        aliases=ALIASES,
+        texts=_texts(atoms) if atoms is not None else {},
+    )
+
+
+def visible_structures(user: User, idents: Iterable[str]) -> list[str]:
+    known = [ident for ident in idents if _id(ident)]
+    rows = Structure.objects.visible_to(user).filter(pk__in=known)
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
+def visible_calculations(user: User, idents: Iterable[str]) -> list[str]:
+    known = [ident for ident in idents if _id(ident)]
+    rows = Calculation.objects.visible_to(user).filter(pk__in=known)
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
+def geometry(atoms: Atoms) -> dict[str, Any]:
+    """Lengths in Å; without a cell there is none, rather than one of zeros."""
+    found: dict[str, Any] = {
+        "formula": atoms.formula,
+        "symbols": [atom.symbol for atom in atoms.atoms],
+        "numbers": [atom.number for atom in atoms.atoms],
+        "positions": [list(atom.position) for atom in atoms.atoms],
+        "pbc": [letter == "T" for letter in atoms.periodic],
+        "atom_count": len(atoms.atoms),
+    }
+    if atoms.cell is not None:
+        found["cell"] = [list(vector) for vector in atoms.cell]
+    return found
+
+
+def _texts(atoms: Atoms) -> dict[str, Any]:
+    known = [FORMATS[name] for name in formats_of(atoms)]
+    return {
+        one.media_type: partial(write, atoms, one.name)
+        for one in known
+        if one.media_type != "text/plain"
+    }
+
+
+def _atoms(row: Calculation) -> Atoms | None:
+    """The geometry with which it ended, where one run says so; else the one that it began with."""
+    run = row.runs.filter(state=RunState.VALID).first() if row.run_count == 1 else None
+    ended = final_geometry(run) if run is not None else None
+    if ended is not None:
+        return ended
+    return atoms_of(row.structure) if row.structure else None
+
+
+def _quantities(row: Calculation) -> dict[str, Any]:
+    """By name: of one run its values, of several a list over the valid runs in their order; what
+    was computed over all of them stands for itself.
+    """
+    rows = Quantity.objects.filter(calculation=row).order_by("run__index", "pk")
+    rows = rows.filter(run__state=RunState.VALID) | rows.filter(run=None)
+    across: dict[str, Any] = {}
+    by_run: dict[str, list[Any]] = {}
+    for one in rows.only("name", "number", "text", "truth", "run")[:MOST_QUANTITIES]:
+        if one.run_id is None:
+            across[one.name] = one.value
+        else:
+            by_run.setdefault(one.name, []).append(one.value)
+    single = row.run_count == 1
+    own = {name: values[-1] if single else values for name, values in by_run.items()}
+    return {**own, **across}
+
+
+def _datasets(row: Calculation) -> dict[str, dict[str, Any]]:
+    """Those of the calculation, and of its one run."""
+    run: Run | None = row.runs.first() if row.run_count == 1 else None
+    rows = Dataset.objects.filter(calculation=row, run__in=[run]) if run else Dataset.objects.none()
+    rows = rows | Dataset.objects.filter(calculation=row, run=None)
+    return {
+        one.name: {column["name"]: column["values"] for column in one.columns}
+        for one in rows.exclude(name=GEOMETRY).order_by("pk")[:MOST_DATASETS]
+    }
+
+
+def _id(ident: str) -> bool:
+    return ident.isascii() and ident.isdecimal() and len(ident) < 16

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -23,6 +24,8 @@ MIB = 1024 * 1024
 DRAIN_S = 25.0  # of the 30 s between SIGTERM and SIGKILL
 LINGER_S = 5.0  # how long a refused body is still read, so that the refusal arrives
 IDLE_S = 75.0
+#: Where boto3's client `sagemaker-runtime` posts to, when it is given this server as endpoint_url.
+OF_BOTO3 = re.compile(r"/endpoints/[^/]+/invocations")
 
 
 class Rejected(Exception):
@@ -281,7 +284,8 @@ class Handler(BaseHTTPRequestHandler):
             self._error(404, "there are GET /ping and POST /invocations")
 
     def _path(self) -> str:
-        return self.path.split("?")[0]
+        path = self.path.split("?")[0]
+        return "/invocations" if OF_BOTO3.fullmatch(path) else path
 
     def _error(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> int:
         body = json.dumps({"error": message}).encode()

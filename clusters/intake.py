@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.dateparse import parse_datetime
 
 from calculations.models import Attempt, Run
-from clusters import rows
+from clusters import rows, serving
 from clusters.agent.protocol import MAX_LOG_LINE, EventKind
 from clusters.models import Cluster, LogLine, Metrics
 from labportal.common.clock import now
@@ -45,18 +45,27 @@ def take_events(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _store_lines(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> None:
-    """Store and tell of log lines; one that names a run which is not this cluster's is left out.
+    """Store and tell of log lines; one that names a run or a replica which is not this cluster's is
+    left out.
 
     Without its run nobody could say any more who may read it.
     """
     runs = _known_runs(cluster, {str(e["run"]) for e in events if e.get("run")})
-    known = [e for e in events if not e.get("run") or str(e["run"]) in runs]
+    replicas = _known_replicas(cluster, {str(e["replica"]) for e in events if e.get("replica")})
+    known = [
+        e
+        for e in events
+        if (not e.get("run") or str(e["run"]) in runs)
+        and (not e.get("replica") or str(e["replica"]) in replicas)
+    ]
     if not known:
         return
     lines = LogLine.objects.bulk_create(
         LogLine(
             cluster=cluster,
             run=runs.get(str(e.get("run"))),
+            replica=replicas.get(str(e.get("replica"))),
+            launch=_launch(e.get("launch")),
             at=_moment(e.get("at")),
             service=str(e.get("service", "agent"))[:20],
             level=e["level"] if e.get("level") in LogLine.Level.values else LogLine.Level.INFO,
@@ -75,7 +84,11 @@ def _store_lines(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _topics(line: LogLine) -> tuple[str, ...]:
-    """A run's lines go to those who may see its project, a cluster's own lines to everybody."""
+    """A run's lines go to those who may see its project, a cluster's own and a model's lines to
+    everybody.
+    """
+    if line.replica is not None:
+        return (f"replica:{line.replica}",)
     if line.run is None:
         return ("logs",)
     return (
@@ -96,6 +109,8 @@ def line_document(line: LogLine) -> dict[str, Any]:
         "run": str(line.run_id) if line.run_id else None,
         "calculation": run.calculation_id if run else None,
         "index": run.index if run else None,
+        "replica": str(line.replica) if line.replica else None,
+        "launch": line.launch,
         "text": line.text,
     }
 
@@ -107,17 +122,32 @@ def origin(line: LogLine) -> str:
 
 def _known_runs(cluster: Cluster, names: set[str]) -> dict[str, Run]:
     """Return the runs of these names that this cluster has or had, with their calculations."""
+    ids = _ids(names)
+    if not ids:
+        return {}
+    had = Attempt.objects.filter(run=OuterRef("pk"), cluster=cluster)
+    runs = Run.objects.filter(Q(cluster=cluster) | Exists(had), pk__in=ids)
+    return {str(run.pk): run for run in runs.select_related("calculation")}
+
+
+def _known_replicas(cluster: Cluster, names: set[str]) -> dict[str, uuid.UUID]:
+    """Return those of these names that this cluster serves or served."""
+    ids = _ids(names)
+    return {str(found): found for found in serving.known(cluster, ids)} if ids else {}
+
+
+def _ids(names: Iterable[str]) -> list[uuid.UUID]:
     ids = []
     for name in names:
         try:
             ids.append(uuid.UUID(name))
         except ValueError:
             continue
-    if not ids:
-        return {}
-    had = Attempt.objects.filter(run=OuterRef("pk"), cluster=cluster)
-    runs = Run.objects.filter(Q(cluster=cluster) | Exists(had), pk__in=ids)
-    return {str(run.pk): run for run in runs.select_related("calculation")}
+    return ids
+
+
+def _launch(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else 0
 
 
 def _store_metrics(cluster: Cluster, events: Sequence[Mapping[str, Any]]) -> None:

@@ -12,21 +12,21 @@ from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, register_nav
 from labportal.realtime.topics import register_topic
 from mlmodels.models import RegisteredModel, Replica
-from mlmodels.serving import take
+from mlmodels.serving import known, take
 
 
 def register() -> None:
     register_topic("model", _may_hear_model)
     register_topic("models", _may_hear_models)
     register_topic("replica", _may_hear_replica)
-    register_serving(take)
+    register_serving(take, known=known)
     register_nav(NavEntry("Models", "model-list", key="o", order=50))
 
 
 def _may_hear_model(user: User, key: str) -> bool:
     """Models are visible to everyone who may sign in."""
-    known = key.isdecimal() and RegisteredModel.objects.filter(pk=key).exists()
-    return can(user, Can.SIGN_IN) and known
+    found = key.isdecimal() and RegisteredModel.objects.filter(pk=key).exists()
+    return can(user, Can.SIGN_IN) and found
 
 
 def _may_hear_models(user: User, key: str) -> bool:

@@ -28,10 +28,12 @@ MOST_KEY = 900
 
 
 class Storage(Protocol):
-    """What both stores do. Sizes are bytes, checksums lower-case SHA-256."""
+    """What both stores do. Sizes are bytes, checksums lower-case SHA-256. `offset`: bytes that are
+    left out at the beginning, fewer than there are.
+    """
 
     def save(self, key: str, stream: BinaryIO) -> tuple[int, str]: ...
-    def open(self, key: str) -> BinaryIO: ...
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO: ...
     def size(self, key: str) -> int: ...
     def delete(self, key: str) -> None: ...
     def presigned_url(self, key: str, *, seconds: int = 300, filename: str = "") -> str | None: ...
@@ -94,9 +96,11 @@ class FolderStorage:
             raise
         return source.size, source.sha256
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         try:
-            return self._path(key).open("rb")
+            stream = self._path(key).open("rb")
+            stream.seek(offset)
+            return stream
         except (FileNotFoundError, IsADirectoryError):
             raise NotFound("This file is no longer kept.", code="file-gone") from None
 
@@ -142,9 +146,10 @@ class S3Storage:
             )
         return source.size, source.sha256
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
+        part = {"Range": f"bytes={offset}-"} if offset else {}
         with _s3_errors():
-            return self._client.get_object(**self._object(key))["Body"]
+            return self._client.get_object(**self._object(key), **part)["Body"]
 
     def size(self, key: str) -> int:
         with _s3_errors():

@@ -6,6 +6,7 @@ Calls of models are not here: they are served natively by ASGI (mlmodels/proxy).
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
+from mlmodels.api.agent import ModelEnvironmentView, ModelFileView
 from mlmodels.api.models import NAME_PATTERN, ModelViewSet
 from mlmodels.api.replicas import LogsView, ReplicasView, RestartView
 from mlmodels.api.versions import ApproveView, ContractView, DeployView, VersionsView, VersionView
@@ -19,6 +20,16 @@ UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 VERSION = rf"{MODEL}/versions/(?P<number>\d{{1,9}})"
 
 urlpatterns = [
+    path(
+        "agent/replicas/<uuid:replica>/files/<str:name>",
+        ModelFileView.as_view(),
+        name="api-agent-model-file",
+    ),
+    path(
+        "agent/replicas/<uuid:replica>/environment",
+        ModelEnvironmentView.as_view(),
+        name="api-agent-model-environment",
+    ),
     re_path(rf"{MODEL}/versions/?$", VersionsView.as_view(), name="api-model-versions"),
     re_path(rf"{VERSION}/?$", VersionView.as_view(), name="api-model-version"),
     re_path(rf"{VERSION}/approve/?$", ApproveView.as_view(), name="api-model-version-approve"),

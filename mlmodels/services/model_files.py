@@ -13,12 +13,13 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db import transaction
 
+from clusters.agent.runtimes.base import RuntimeFailed
+from clusters.agent.runtimes.model_files import inspect
 from labportal.common.errors import InvalidInput, TooLarge
 from labportal.common.storage import open_in_bucket, storage
 from mlmodels.models import ModelVersion
 
 S3_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(\S{1,900})")
-GZIP = b"\x1f\x8b"
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -87,7 +88,9 @@ def _fetched(url: str) -> tuple[str, BinaryIO]:
 
 
 def _look_through(key: str, field: str) -> None:
-    """Refuse early what no node could unpack."""
+    """Refuse what nodes would refuse: no tar.gz, links, paths that lead outside, bombs."""
     with storage().open(key) as stream:
-        if stream.read(len(GZIP)) != GZIP:
-            raise InvalidInput("must be a tar.gz, packed by tar -czf", field=field)
+        try:
+            inspect(stream)
+        except RuntimeFailed as error:
+            raise InvalidInput(str(error), field=field) from None

@@ -4,6 +4,7 @@ to a new version, and writes how the model stands. May be called at any time, by
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -24,6 +25,8 @@ from mlmodels.planning import Plan, Standing, Wanted, plan
 from mlmodels.services import events, model_files, replicas
 from mlmodels.services.standing import write_standing
 from mlmodels.states import Desired, Purpose, ReplicaWanted
+
+log = logging.getLogger(__name__)
 
 PLACEMENT_LOCK = 0x4C_50_02  # an arbitrary number, the same in every process
 DRAIN_BEYOND_S = 10.0  # a call is given so much more than the model's time to answer
@@ -46,11 +49,13 @@ def tend_all() -> int:
     ids = RegisteredModel.objects.filter(unsettled).order_by("pk").values_list("pk", flat=True)
     done = 0
     for model_id in list(ids.distinct()):
-        with transaction.atomic():
-            rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-            model = rows.select_related("current", "serving").get(pk=model_id)
-            tend(model)
+        try:
+            with transaction.atomic():
+                rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
+                tend(rows.select_related("current", "serving").get(pk=model_id))
             done += 1
+        except Exception:  # one that cannot be tended must not keep the others from it
+            log.exception("model %s could not be tended", model_id)
     return done
 
 

@@ -34,8 +34,10 @@ class Waiter:
     async def wait(self, seconds: float, other: asyncio.Future[None]) -> None:
         """Return when woken, when `other` is done, or after the time."""
         woken = asyncio.ensure_future(self._event.wait())
-        await asyncio.wait({woken, other}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        woken.cancel()
+        try:
+            await asyncio.wait({woken, other}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
         self._event.clear()
 
 

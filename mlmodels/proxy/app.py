@@ -17,6 +17,7 @@ from labportal.common.metrics import MODEL_CALLS
 from mlmodels.proxy import headers as header_rules
 from mlmodels.proxy import replying
 from mlmodels.proxy.body import Body, CallerGone
+from mlmodels.proxy.books import Books
 from mlmodels.proxy.calling import Caller, new_session
 from mlmodels.proxy.leaving import WhileCallerStays
 from mlmodels.proxy.limits import Rates
@@ -55,11 +56,12 @@ def match(path: str) -> re.Match[str] | None:
 class Proxy:
     """One per process; it belongs to the event loop in which it was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, books: Books) -> None:
         self.loop = asyncio.get_running_loop()
-        self.people, self.table, self.rates = People(), Table(), Rates()
-        self.loads, self.meter = Loads(), Meter()
-        self.pulse = Pulse(self.rates, self.loads, self.meter)
+        self.people = People(books.by_token, books.by_session)
+        self.table, self.rates, self.loads = Table(books.routes), Rates(), Loads()
+        self.meter = Meter(books.store)
+        self.pulse = Pulse(self.rates, self.loads, self.meter, books)
         self._session = new_session()
         self._caller = Caller(self._session, self.loads)
         self._tasks = [
@@ -157,11 +159,11 @@ async def proxy_app(
     await running().answer(scope, receive, send, path)
 
 
-def running() -> Proxy:
+def running(books: Books | None = None) -> Proxy:
     """The process's proxy; it starts with the first call."""
     global _proxy
     if _proxy is None or _proxy.loop is not asyncio.get_running_loop():
-        _proxy = Proxy()
+        _proxy = Proxy(books or Books())
     return _proxy
 
 

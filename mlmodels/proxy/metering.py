@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -37,7 +38,8 @@ LEFT JOIN mlmodels_modelversion AS version ON version.id = row.version
 
 
 class Meter:
-    def __init__(self) -> None:
+    def __init__(self, store: Callable[[Sequence[Row]], None]) -> None:
+        self._store = store
         self._rows: list[Row] = []
         self.lost = 0
 
@@ -54,13 +56,13 @@ class Meter:
         """Store what waits. Raises what the database raises; nothing is forgotten then."""
         while self._rows:
             batch = self._rows[:AT_ONCE]
-            await in_pool(store, batch)
+            await in_pool(self._store, batch)
             del self._rows[: len(batch)]
         if self.lost:
             log.error("%s calls were not metered while the database was away", self.lost)
             self.lost = 0
 
 
-def store(rows: list[Row]) -> None:
+def store(rows: Sequence[Row]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_STORE, [json.dumps(rows)])
+        cursor.execute(_STORE, [json.dumps(list(rows))])

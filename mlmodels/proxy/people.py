@@ -43,6 +43,9 @@ class Person:
     ends_at: float
 
 
+Look = Callable[[str], Person | None]
+
+
 class NotSignedIn(DomainError):
     status = 401
     title = "Sign in first."
@@ -52,7 +55,8 @@ class NotSignedIn(DomainError):
 class People:
     """The persons seen within the last moments, by what they showed."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_token: Look, by_session: Look) -> None:
+        self._by_token, self._by_session = by_token, by_session
         self._known: dict[str, tuple[float, Person | None]] = {}
         self._asked: dict[str, asyncio.Future[Person | None]] = {}
 
@@ -65,7 +69,7 @@ class People:
         if scheme.lower() == "bearer":
             token = shown.strip()
         if token:
-            person = await self._of("t", token, _by_token)
+            person = await self._of("t", token, self._by_token)
             if person is None or person.ends_at <= time.time():
                 raise NotSignedIn("The token is wrong, has ended or was revoked. Sign in again.")
         else:
@@ -77,16 +81,14 @@ class People:
     async def _of_session(self, scope: Mapping[str, Any], headers: Headers) -> Person:
         cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
         key = cookies.get(settings.SESSION_COOKIE_NAME, "")
-        person = await self._of("s", key, _by_session) if key else None
+        person = await self._of("s", key, self._by_session) if key else None
         if person is None:
             raise NotSignedIn
         if scope["method"] not in {"GET", "HEAD"}:
             check_csrf(scope)
         return person
 
-    async def _of(
-        self, kind: str, shown: str, look: Callable[[str], Person | None]
-    ) -> Person | None:
+    async def _of(self, kind: str, shown: str, look: Look) -> Person | None:
         if len(shown) > MOST_CREDENTIAL:
             return None
         key = kind + shown
@@ -98,9 +100,7 @@ class People:
             asked = self._asked[key] = asyncio.ensure_future(self._look(key, shown, look))
         return await asyncio.shield(asked)
 
-    async def _look(
-        self, key: str, shown: str, look: Callable[[str], Person | None]
-    ) -> Person | None:
+    async def _look(self, key: str, shown: str, look: Look) -> Person | None:
         """Ask once for however many calls wait; what is known counts from before the question."""
         began = time.monotonic()
         try:
@@ -131,7 +131,7 @@ def check_csrf(scope: Mapping[str, Any]) -> None:
         raise NotAllowed(f"CSRF Failed: {reason}", code="csrf")
 
 
-def _by_token(raw: str) -> Person | None:
+def by_token(raw: str) -> Person | None:
     found = person_of(raw)
     if found is None:
         return None
@@ -139,7 +139,7 @@ def _by_token(raw: str) -> Person | None:
     return _person(user, ends_at.timestamp())
 
 
-def _by_session(key: str) -> Person | None:
+def by_session(key: str) -> Person | None:
     request = HttpRequest()
     request.session = session_store(key)
     user = get_user(request)

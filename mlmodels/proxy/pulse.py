@@ -10,16 +10,14 @@ import os
 import socket
 import time
 import uuid
-from datetime import UTC, datetime
 
 from mlmodels import traffic
-from mlmodels.models import Replica
 from mlmodels.proxy import limits
+from mlmodels.proxy.books import Books
 from mlmodels.proxy.limits import Rates
 from mlmodels.proxy.load import Loads
 from mlmodels.proxy.metering import Meter
 from mlmodels.proxy.pool import in_pool
-from mlmodels.services.replicas import report_failures
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +27,8 @@ LAST_TRIES = 3
 
 
 class Pulse:
-    def __init__(self, rates: Rates, loads: Loads, meter: Meter) -> None:
-        self._rates, self._loads, self._meter = rates, loads, meter
+    def __init__(self, rates: Rates, loads: Loads, meter: Meter, books: Books) -> None:
+        self._rates, self._loads, self._meter, self._books = rates, loads, meter, books
         self._process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._complained: dict[str, float] = {}
 
@@ -69,17 +67,12 @@ class Pulse:
         if len(self._meter):
             await self._meter.flush()
         for replica_id, failed, why in self._loads.failures():
-            await in_pool(report_failures, replica_id, failed, why)
+            await in_pool(self._books.failed, replica_id, failed, why)
         if answers := self._loads.answers():
-            await in_pool(_note_answers, answers)
+            await in_pool(self._books.answered, answers)
 
     def _complain(self, what: str, error: Exception) -> None:
         now = time.monotonic()
         if now - self._complained.get(what, float("-inf")) > QUIET_S:
             self._complained[what] = now
             log.warning("what is %s by calls could not be told: %s", what, error)
-
-
-def _note_answers(answers: dict[str, float]) -> None:
-    for replica_id, at in answers.items():
-        Replica.objects.filter(pk=replica_id).update(answered_at=datetime.fromtimestamp(at, UTC))

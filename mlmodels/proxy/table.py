@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -123,7 +123,8 @@ def _targets() -> dict[int, list[Target]]:
 class Table:
     """The table of one process, kept fresh while the proxy runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[], dict[str, Route]]) -> None:
+        self._load = load
         self._routes: dict[str, Route] = {}
         self._loaded_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -148,7 +149,7 @@ class Table:
             if self._loaded_at > asked_at - fresh_s:
                 return
             began = time.monotonic()
-            self._routes = await in_pool(load)
+            self._routes = await in_pool(self._load)
             self._loaded_at = began
 
     def close(self) -> None:

@@ -1,0 +1,432 @@
+"""Calls of models: what passes in either direction, to which replica, and what is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from mlmodels.proxy import calling
+from tests.mlmodels.proxy.conftest import Shelf
+from tests.mlmodels.proxy.door import Door, Model
+
+MIB = 1 << 20
+NOBODY_LISTENS = "127.0.0.1:9"
+
+
+def test_a_call_is_answered_by_the_model(door: Door, model: Model) -> None:
+    reply = door.call(body=b'{"x": 2}')
+    assert (reply.status, reply.body) == (200, b'{"x": 2}')
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-labportal-version"] == "1"
+    assert reply.headers["x-amzn-invoked-production-variant"] == "v1"
+    assert reply.headers["x-labportal-replica"] == "1-0"
+
+
+def test_a_call_is_metered(door: Door, model: Model, shelf: Shelf) -> None:
+    door.call(body=b"12345")
+    door.beat()
+    (row,) = shelf.rows
+    assert (row["model"], row["version"], row["person"], row["replica"]) == (1, 1, 1, "1-0")
+    assert (row["bytes_in"], row["bytes_out"], row["status"], row["error"]) == (5, 5, 200, "")
+    assert row["ms"] > 0
+    assert shelf.answered.keys() == {"1-0"}
+
+
+def test_what_was_called_is_written_down_when_the_process_ends(
+    door: Door, model: Model, shelf: Shelf
+) -> None:
+    door.call()
+    door.forget()
+    assert len(shelf.rows) == 1
+
+
+# Headers
+
+
+def test_headers_of_the_contract_reach_the_model_and_no_others(door: Door, model: Model) -> None:
+    door.call(
+        body=b"1,2\n",
+        content_type="text/csv",
+        accept="text/csv",
+        cookie="sessionid=x; csrftoken=y",
+        x_amzn_sagemaker_custom_attributes="trace=7",
+        x_amzn_sagemaker_target_model="a.tar.gz",
+        x_amzn_sagemaker_inference_id="call-1",
+        x_amzn_sagemaker_enable_explanations="x",
+        x_amzn_sagemaker_something_else="x",
+        x_forwarded_for="1.2.3.4",
+        x_labportal_subject="structure:1",
+        x_http_method_override="GET",
+        connection="keep-alive, x-secret",
+        te="trailers",
+        upgrade_insecure_requests="1",
+        user_agent="curl",
+        accept_encoding="gzip",
+    )
+    assert model.headers == {
+        "host": model.address,
+        "content-type": "text/csv",
+        "content-length": "4",
+        "accept": "text/csv",
+        "x-amzn-sagemaker-custom-attributes": "trace=7",
+        "x-amzn-sagemaker-target-model": "a.tar.gz",
+        "x-amzn-sagemaker-inference-id": "call-1",
+        "x-amzn-sagemaker-enable-explanations": "x",
+    }
+
+
+def test_headers_of_an_answer_pass_by_the_same_rule(door: Door, model: Model, shelf: Shelf) -> None:
+    async def chatty(request: web.Request) -> web.Response:
+        headers = {
+            "Content-Type": "text/html",
+            "Set-Cookie": "sessionid=stolen",
+            "Access-Control-Allow-Origin": "*",
+            "Content-Security-Policy": "default-src *",
+            "Location": "https://evil.example",
+            "X-Amzn-SageMaker-Custom-Attributes": "trace=7",
+            "Server": "gunicorn",
+            "Strict-Transport-Security": "max-age=0",
+        }
+        return web.Response(body=b"<script>alert(1)</script>", headers=headers)
+
+    model.handler = chatty
+    headers = door.call().headers
+    for name in ("set-cookie", "access-control-allow-origin", "location", "server"):
+        assert name not in headers
+    assert "strict-transport-security" not in headers
+    assert headers["x-amzn-sagemaker-custom-attributes"] == "trace=7"
+    # A browser that is brought to show it runs nothing of it in the portal's name.
+    assert headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_models_share_no_cookies(door: Door, model: Model) -> None:
+    async def setting(request: web.Request) -> web.StreamResponse:
+        reply = await model.echo(request)
+        reply.headers["Set-Cookie"] = "who=ada"
+        return reply
+
+    model.handler = setting
+    door.call()
+    door.call()
+    assert "cookie" not in model.headers
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 3 * MIB])
+@pytest.mark.parametrize("pieces", [False, True])
+def test_bodies_of_every_size_pass_unchanged(
+    door: Door, model: Model, shelf: Shelf, size: int, pieces: bool
+) -> None:
+    shelf.add(model.address, max_body=4 * MIB)
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    sent: Any = [body[at : at + 100_000] for at in range(0, size, 100_000)] if pieces else body
+    reply = door.call(body=sent)
+    assert reply.status == 200
+    assert reply.body == body
+    assert model.seen[0][1] == body
+
+
+def test_an_answer_is_handed_on_piece_by_piece(door: Door, model: Model) -> None:
+    """The second piece is not made before the first was read by the caller."""
+    first_was_read = asyncio.Event()
+
+    async def streaming(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await reply.prepare(request)
+        await reply.write(b"first ")
+        await asyncio.wait_for(first_was_read.wait(), 10)
+        await reply.write(b"second")
+        return reply
+
+    model.handler = streaming
+    with door.line("Content-Length: 0") as wire, wire.makefile("rb") as answer:
+        assert b"200" in answer.readline()
+        while answer.readline().strip():
+            pass
+        assert answer.readline().strip() == b"6"
+        assert answer.readline() == b"first \r\n"
+        door.loop.call_soon_threadsafe(first_was_read.set)
+        assert answer.readline().strip() == b"6"
+        assert answer.readline() == b"second\r\n"
+
+
+def test_a_large_body_reaches_the_model_while_it_is_sent(
+    door: Door, model: Model, shelf: Shelf
+) -> None:
+    begun = asyncio.Event()
+
+    async def reading(request: web.Request) -> web.Response:
+        size = 0
+        async for piece in request.content.iter_any():
+            begun.set()
+            size += len(piece)
+        return web.Response(text=str(size))
+
+    model.handler = reading
+    half = b"x" * 300_000
+    with door.line(f"Content-Length: {2 * len(half)}", body=half) as wire:
+        door.run(asyncio.wait_for(begun.wait(), 10))
+        wire.sendall(half)
+        assert b"\r\n\r\n600000" in _all_of(wire)
+
+
+@pytest.mark.parametrize("status", [200, 204, 400, 404, 415, 422, 429, 500, 503])
+def test_a_status_of_the_model_is_the_callers(door: Door, model: Model, status: int) -> None:
+    async def answering(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    model.handler = answering
+    assert door.call().status == status
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 407])
+def test_what_is_no_answer_to_a_call_is_the_models_fault(
+    door: Door, model: Model, status: int
+) -> None:
+    other = door.model()
+
+    async def leading(request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": f"http://{other.address}/"})
+
+    model.handler = leading
+    reply = door.call()
+    assert (reply.status, reply.code) == (502, "bad-answer")
+    assert other.seen == []
+
+
+# Versions
+
+
+def test_the_serving_version_answers_unless_one_is_named(door: Door, shelf: Shelf) -> None:
+    old, new = door.model(), door.model()
+    shelf.add(old.address, number=1)
+    shelf.add(new.address, number=2)
+    assert door.call().headers["x-labportal-version"] == "2"
+    named = door.call(path="/api/v1/models/echo/versions/1/invocations")
+    assert named.headers["x-labportal-version"] == "1"
+    reply = door.call(path="/api/v1/models/echo/versions/3/invocations")
+    assert (reply.status, reply.code) == (404, "not-found")
+
+
+def test_the_version_before_answers_while_the_new_one_comes_up(door: Door, shelf: Shelf) -> None:
+    shelf.add(door.model().address, number=1)
+    shelf.add(number=2)
+    assert door.call().headers["x-labportal-version"] == "1"
+
+
+# Replicas
+
+
+def test_the_least_busy_replica_is_called(door: Door, shelf: Shelf) -> None:
+    async def slow(request: web.Request) -> web.Response:
+        await leave.wait()
+        return web.Response()
+
+    leave = asyncio.Event()
+    busy, idle = door.model(slow), door.model()
+    shelf.add(busy.address, idle.address)
+    with door.line("Content-Length: 0") as wire:
+        door.until(lambda: door.proxy.loads.of("1-0").in_flight)
+        replicas = [door.call().headers["x-labportal-replica"] for _ in range(3)]
+        door.loop.call_soon_threadsafe(leave.set)
+        _all_of(wire)
+    assert replicas == ["1-1"] * 3
+
+
+def test_replicas_take_turns(door: Door, shelf: Shelf) -> None:
+    shelf.add(*(door.model().address for _ in range(3)))
+    replicas = [door.call().headers["x-labportal-replica"] for _ in range(6)]
+    assert sorted(replicas) == ["1-0", "1-0", "1-1", "1-1", "1-2", "1-2"]
+
+
+def test_another_replica_is_tried_where_nothing_was_sent(door: Door, shelf: Shelf) -> None:
+    shelf.add(NOBODY_LISTENS, door.model().address)
+    replies = [door.call(body=b"x" * 400_000) for _ in range(3)]
+    assert [reply.status for reply in replies] == [200] * 3
+    door.beat()
+    assert [(key, failed) for key, failed, _ in shelf.failed] == [("1-0", 1)]
+
+
+def test_a_call_is_not_sent_twice(door: Door, shelf: Shelf) -> None:
+    """A model that breaks off may have worked on it."""
+    calls = []
+
+    async def breaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(await reader.readline())
+        writer.close()
+
+    shelf.add(door.raw_model(breaking), door.raw_model(breaking))
+    reply = door.call()
+    assert (reply.status, reply.code) == (502, "bad-answer")
+    assert len(calls) == 1
+
+
+def test_a_model_that_cannot_be_reached(door: Door, shelf: Shelf) -> None:
+    shelf.add(NOBODY_LISTENS)
+    reply = door.call()
+    assert (reply.status, reply.code) == (503, "not-reached")
+    assert reply.headers["retry-after"]
+    assert "r0 on metis" in reply.document["detail"]
+    door.beat()
+    assert shelf.rows[0]["error"] == "not-reached"
+    assert shelf.failed[0][:2] == ("1-0", 2)
+
+
+def test_a_good_answer_ends_the_failures(door: Door, model: Model, shelf: Shelf) -> None:
+    door.call()
+    door.proxy.loads.of("1-0").fail("It was away.")
+    door.beat()
+    door.call()
+    door.beat()
+    assert [failed for _, failed, _ in shelf.failed] == [1, 0]
+
+
+def test_a_replica_that_takes_no_connection_is_left_soon(
+    door: Door, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert calling.CONNECT_S == 0.25
+    listener = door.deaf()
+    shelf.add(listener, door.model().address)
+    assert door.call().status == 200
+
+
+def test_a_model_that_does_not_answer_in_time(door: Door, model: Model, shelf: Shelf) -> None:
+    async def hanging(request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    model.handler = hanging
+    shelf.add(model.address, timeout_s=0.05)
+    reply = door.call()
+    assert (reply.status, reply.code) == (504, "no-answer")
+    assert "0.05 s" in reply.document["detail"]
+
+
+def test_an_answer_that_ends_in_the_middle_is_seen_to_be_cut(door: Door, shelf: Shelf) -> None:
+    async def cutting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        writer.close()
+
+    shelf.add(door.raw_model(cutting))
+    with door.line("Content-Length: 0") as wire:
+        answer = _all_of(wire)
+    assert b"hello" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    door.until(lambda: len(door.proxy.meter) or shelf.rows)
+    door.beat()
+    assert shelf.rows[0]["error"] == "bad-answer"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"",
+    ],
+    ids=["nonsense", "negative", "short", "endless header", "nothing"],
+)
+def test_an_answer_that_is_none(door: Door, shelf: Shelf, said: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    shelf.add(door.raw_model(talk))
+    assert door.call(body=b"").code == "bad-answer"
+
+
+# Who leaves
+
+
+def test_the_models_work_ends_when_the_caller_leaves(
+    door: Door, model: Model, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlmodels.proxy.leaving.LOOK_AFTER_S", 0.01)
+    ended = asyncio.Event()
+
+    async def working(request: web.Request) -> web.Response:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    model.handler = working
+    wire = door.line("Content-Length: 0")
+    door.until(lambda: door.proxy.loads.of("1-0").in_flight)
+    wire.close()
+    door.until(lambda: not door.proxy.loads.of("1-0").in_flight)
+    door.beat()
+    assert (shelf.rows[0]["status"], shelf.rows[0]["error"]) == (499, "caller-gone")
+
+
+def test_slow_calls_take_no_threads(door: Door, model: Model, shelf: Shelf) -> None:
+    import threading
+
+    leave = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        await leave.wait()
+        return web.Response(text="done")
+
+    model.handler = slow
+    shelf.add(model.address, max_in_flight=200)
+    before = threading.active_count()
+    wires = [door.line("Content-Length: 0") for _ in range(200)]
+    door.until(lambda: door.proxy.loads.of("1-0").in_flight == 200)
+    assert threading.active_count() <= before + 4
+    assert door.call().code == "busy"
+    door.loop.call_soon_threadsafe(leave.set)
+    assert all(b"done" in _all_of(wire) for wire in wires)
+
+
+# Ping
+
+
+def test_ping_says_whether_a_call_would_be_answered(door: Door, model: Model, shelf: Shelf) -> None:
+    ping = {"method": "GET", "path": "/api/v1/models/echo/ping", "body": None}
+    reply = door.call(**ping)
+    assert (reply.status, reply.body) == (200, b"")
+    assert model.seen == []
+    shelf.add(number=1, state="Starting", why="Its files are fetched.")
+    door.run(door.proxy.table.renew())
+    reply = door.call(**ping)
+    assert (reply.status, reply.code) == (503, "not-ready")
+    assert reply.document["detail"] == "echo is starting: Its files are fetched."
+    door.beat()
+    assert shelf.rows == []
+
+
+def test_a_stopped_model_answers_nobody(door: Door, model: Model, shelf: Shelf) -> None:
+    shelf.add(model.address, wanted=False)
+    reply = door.call()
+    assert (reply.status, reply.code) == (503, "stopped")
+    assert json.loads(reply.body)["request_id"] == reply.headers["x-request-id"]
+
+
+def _all_of(wire: Any) -> bytes:
+    """What comes until the answer is complete or the line closed."""
+    answer = b""
+    while piece := wire.recv(65536):
+        answer += piece
+        head, _, body = answer.partition(b"\r\n\r\n")
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:") and len(body) >= int(line.split(b":")[1]):
+                return answer
+        if b"transfer-encoding: chunked" in head.lower() and body.endswith(b"0\r\n\r\n"):
+            return answer
+    return answer

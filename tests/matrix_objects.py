@@ -34,6 +34,7 @@ from tests.calculations.pseudopotentials import psf
 from tests.clusters.factories import cluster
 from tests.factories import NotificationFactory, ProjectFactory, UserFactory
 from tests.matrix import Route, World
+from tests.matrix_models import MODEL_VALUES
 
 
 def target(world: World) -> User:
@@ -227,6 +228,7 @@ def pseudopotential(world: World) -> Any:
 
 
 VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
+    *MODEL_VALUES,
     ("project-member-remove", "user_id", pk(mia)),
     ("api-project-member", "user_id", pk(mia)),
     ("user-*", "user_id", pk(target)),

@@ -20,6 +20,7 @@ from tests.matrix import (
     World,
     may,
 )
+from tests.matrix_models import MODELS, replica, version
 from tests.matrix_objects import a_draft, project, site
 
 PEOPLE: dict[str, Rules] = {
@@ -328,8 +329,10 @@ CLUSTERS: dict[str, Rules] = {
     "api-log-line": MEMBERS,
     "api-agent-staged-file": NOBODY,  # agents alone, by their key
     "api-agent-retrieved-file": NOBODY,
+    "api-agent-model-file": NOBODY,
+    "api-agent-model-environment": NOBODY,
 }
-RULES: dict[str, Rules] = PEOPLE | PEOPLE_API | OPERATION | CALCULATIONS | CLUSTERS
+RULES: dict[str, Rules] = PEOPLE | PEOPLE_API | OPERATION | CALCULATIONS | CLUSTERS | MODELS
 
 
 #: What must stand in a request for it to come as far as the question who may.
@@ -349,4 +352,7 @@ TOPICS: dict[str, tuple[Callable[[World], str], Rule]] = {
     "calculation": (lambda world: f"calculation:{a_draft(world).pk}", MEMBERS),
     "cluster": (lambda world: f"cluster:{site(world).pk}", SIGNED_IN),
     "logs": (lambda world: "logs", SIGNED_IN),
+    "model": (lambda world: f"model:{version(world).model_id}", SIGNED_IN),
+    "models": (lambda world: "models", SIGNED_IN),
+    "replica": (lambda world: f"replica:{replica(world).pk}", SIGNED_IN),
 }

@@ -129,7 +129,7 @@ def in_order(found: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
 
 def counts(found: QuerySet[RegisteredModel]) -> dict[str, int]:
     """How many are in which state."""
-    return dict(found.order_by().values_list("state").annotate(Count("pk")))
+    return dict(found.order_by().values_list("state").annotate(count=Count("pk")))
 
 
 def _replicas(ids: Sequence[int]) -> dict[int, list[Replica]]:
@@ -147,14 +147,14 @@ def _replicas(ids: Sequence[int]) -> dict[int, list[Replica]]:
 
 def _answered(ids: Sequence[int]) -> dict[int, datetime]:
     rows = Replica.objects.filter(version__model__in=ids, purpose=Purpose.SERVE)
-    last = rows.order_by().values_list("version__model").annotate(Max("answered_at"))
+    last = rows.order_by().values_list("version__model").annotate(last=Max("answered_at"))
     return {model: at for model, at in last if at is not None}
 
 
 def _recent(ids: Sequence[int]) -> dict[int, Recent]:
     well = Q(status__lt=400)
     rows = Invocation.objects.filter(model__in=ids, at__gte=now() - RECENT).order_by()
-    found = rows.values_list("model").annotate(
-        Count("pk"), Count("pk", filter=~well), P95("ms", filter=well)
+    found = rows.values("model").annotate(
+        calls=Count("pk"), failed=Count("pk", filter=~well), p95_ms=P95("ms", filter=well)
     )
-    return {model: Recent(calls, failed, p95) for model, calls, failed, p95 in found}
+    return {row.pop("model"): Recent(**row) for row in found}

@@ -1,5 +1,5 @@
-"""Puts models to sleep and wakes them by their schedules. The beat calls `keep_schedules`; each edge
-is acted on once, also where the portal was away when it came.
+"""Puts models to sleep and wakes them by their schedules. The beat calls `keep_schedules`; each
+edge is acted on once, also where the portal was away when it came.
 """
 
 from __future__ import annotations

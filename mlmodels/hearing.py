@@ -4,6 +4,7 @@ entry twice changes nothing the second time, and nothing follows from an entry t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -146,7 +147,9 @@ def _moment(value: Any, now: datetime) -> datetime | None:
 def _bounded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _text(value, MOST_TEXT)
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
         return value
     if depth > 3:
         return None

@@ -7,12 +7,14 @@ trusted.
 
 from __future__ import annotations
 
+import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_KIB = resource.getpagesize() // 1024
 ZOMBIE = "Z"
 
@@ -20,7 +22,7 @@ ZOMBIE = "Z"
 @dataclass(frozen=True)
 class Stat:
     """The fields of /proc/<pid>/stat that are used here; `start` in clock ticks since boot, `rss`
-    in pages.
+    in pages, `ticks` of the processor used by it and by those of its children that it waited for.
     """
 
     pid: int
@@ -29,6 +31,7 @@ class Stat:
     session: int
     start: int
     rss: int
+    ticks: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def parse_stat(line: str) -> Stat | None:
             session=int(fields[3]),
             start=int(fields[19]),
             rss=int(fields[21]),
+            ticks=sum(int(field) for field in fields[11:15]),
         )
     except (ValueError, IndexError):
         return None
@@ -110,6 +114,25 @@ def session_memory_mib() -> dict[int, float]:
     for stat in processes():
         memory[stat.session] = memory.get(stat.session, 0.0) + stat.rss * PAGE_KIB / 1024
     return memory
+
+
+def own_mib(pids: Iterable[int]) -> float | None:
+    """Return the memory that would be free again if these processes ended: pages shared between
+    them once, pages of files not at all. None where the kernel does not tell.
+    """
+    total = 0.0
+    for pid in pids:
+        try:
+            text = (PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
+            sizes = dict(line.split(":", 1) for line in text.splitlines()[1:])
+            parts = [sizes.get(name) for name in ("Pss_Anon", "Pss_Shmem")]
+            counted = parts if all(parts) else [sizes["Pss"]]
+            total += sum(int(size.split()[0]) for size in counted if size) / 1024
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        except (OSError, KeyError, IndexError, ValueError):
+            return None
+    return total
 
 
 def proportional_mib(leader: Identity) -> float | None:

@@ -17,7 +17,7 @@ class RuntimeFailed(Exception):
     """What was asked of a runtime did not succeed; the message is for people, with the remedy.
 
     `code`: "image_missing", "image_refused", "bad_files", "no_gpu", "no_engine", "folder_refused",
-    "environment", "engine".
+    "environment", "install", "port_taken", "engine".
     """
 
     def __init__(self, message: str, *, code: str = "engine") -> None:
@@ -133,7 +133,11 @@ class Runtime(ABC):
 
     @abstractmethod
     def about(self) -> dict[str, Any] | None:
-        """Return {"version", "rootless", "gpus"}, None where it cannot be used on this machine."""
+        """Return {"version", "rootless", "gpus", "limits"}, None where it cannot be used here.
+
+        `gpus`: whether models can be given GPUs; `limits`: what is enforced of "cpu", "memory" and
+        "pids".
+        """
 
     @abstractmethod
     def prepare(self, spec: ServingSpec, folder: Path) -> dict[str, Any]:

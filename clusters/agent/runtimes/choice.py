@@ -8,16 +8,25 @@ from clusters.agent.config import Config
 from clusters.agent.runtimes.base import Runtime
 from clusters.agent.runtimes.docker import Docker
 from clusters.agent.runtimes.podman import Podman
+from clusters.agent.runtimes.process import Processes
 
 ENGINES = {"podman": Podman, "docker": Docker}
+
+SPOOL = "processes"  # below the work folder
 
 
 def runtimes_for(config: Config) -> dict[str, Runtime]:
     """Return the runtimes that the settings name, in the order of preference; whether each can be
     used here, its `about` tells.
     """
-    agent = owner_of(config)
-    return {kind: ENGINES[kind](agent) for kind in config.serving.runtimes if kind in ENGINES}
+    return {kind: _made(kind, config) for kind in config.serving.runtimes}
+
+
+def _made(kind: str, config: Config) -> Runtime:
+    if kind in ENGINES:
+        return ENGINES[kind](owner_of(config))
+    factor = config.memory_factor if config.enforce_memory else None
+    return Processes(config.work / SPOOL, config.serving.folders, memory_factor=factor)
 
 
 def owner_of(config: Config) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.agent.runtimes import cgroup
-from clusters.agent.runtimes.base import Launch, RuntimeFailed
+from clusters.agent.runtimes.base import Launch, RuntimeFailed, ServingSpec
 
 PORT = 8080  # inside, as the contract of the containers has it
 MODEL = "/opt/ml/model"
@@ -96,6 +96,28 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def check_variables(values: Mapping[str, str]) -> None:
+    """Raises RuntimeFailed for what no environment bears."""
+    for name, value in values.items():
+        if not VARIABLE.fullmatch(name) or "\0" in value:
+            raise RuntimeFailed(
+                f"The variable {name[:60]!r} cannot be set; use letters, digits and _ in names "
+                "and no NUL in values.",
+                code="environment",
+            )
+
+
+def defaults_of(spec: ServingSpec) -> dict[str, str]:
+    """Return what a model is told of its room where its own variables do not say otherwise: inside
+    it sees the cores and the memory of the whole machine.
+    """
+    return {
+        **dict.fromkeys(THREADS, str(spec.cores)),
+        "SAGEMAKER_MODEL_SERVER_WORKERS": str(spec.cores),
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(-(-spec.max_body // 2**20)),
+    }
+
+
 @contextlib.contextmanager
 def environment_of(launch: Launch) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Yield (options, variables of the engine's client), which hand a model's variables over
@@ -104,15 +126,8 @@ def environment_of(launch: Launch) -> Iterator[tuple[list[str], dict[str, str]]]
     What the client itself would heed goes by a file, which knows no line breaks. Raises
     RuntimeFailed.
     """
-    values = dict.fromkeys(THREADS, str(launch.spec.cores))
-    values.update(launch.environment)
-    for name, value in values.items():
-        if not VARIABLE.fullmatch(name) or "\0" in value:
-            raise RuntimeFailed(
-                f"The variable {name[:60]!r} cannot be set; use letters, digits and _ in names "
-                "and no NUL in values.",
-                code="environment",
-            )
+    check_variables(launch.environment)
+    values = {**defaults_of(launch.spec), **launch.environment}
     of_client = {name: value for name, value in values.items() if OF_CLIENT.fullmatch(name)}
     others = {name: value for name, value in values.items() if name not in of_client}
     options = [f"--env={name}" for name in others]

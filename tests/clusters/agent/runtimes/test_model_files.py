@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from clusters.agent.runtimes.base import RuntimeFailed
 from clusters.agent.runtimes.model_files import MIB, Bounds, Contents, inspect, unpack
 
-
 USUAL = Bounds()
 
 

@@ -17,6 +17,8 @@ MODELS: dict[str, Rules] = {
     "model-register": may(Can.REGISTER_MODEL),
     "model-detail": SIGNED_IN,
     "model-card": SIGNED_IN,
+    "model-try-document": may(Can.CALL_MODEL),
+    "model-try-answer": may(Can.CALL_MODEL),
     "model-edit": WHO_REGISTERED_IT,
     "model-start": WHO_REGISTERED_IT,
     "model-stop": WHO_REGISTERED_IT,

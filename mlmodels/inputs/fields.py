@@ -6,7 +6,7 @@ be entered; nothing here raises, whatever the schema is. `reading.py` reads what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -131,9 +131,13 @@ class Group:
         return found
 
 
-def group_of(schema: Any) -> Group:
-    """The whole form. A document that is no object is a group of one field, whose pointer is ""."""
-    return _Maker(SchemaReader(schema)).root()
+def group_of(schema: Any, like: Any = None) -> Group:
+    """The whole form. A document that is no object is a group of one field, whose pointer is "".
+
+    Stored schemas have lost the order of their properties: they stand as in the document `like`,
+    then as `required` names them.
+    """
+    return _Maker(SchemaReader(schema)).root(like)
 
 
 def escaped(key: str) -> str:
@@ -145,20 +149,30 @@ class _Maker:
         self._reader = reader
         self._left = MOST_FIELDS
 
-    def root(self) -> Group:
+    def root(self, like: Any) -> Group:
         schema = self._reader.root()
         if type_of(schema)[0] == "object" and _properties(schema):
-            return self._group(schema, "", "", required=True, depth=0)
+            return self._group(schema, "", "", required=True, depth=0, like=like)
         field = self._field(schema, "", text(schema.get("title")) or "Input", required=True)
         return Group("", "", "", True, (field,))
 
     def _group(
-        self, schema: Mapping[str, Any], pointer: str, label: str, *, required: bool, depth: int
+        self,
+        schema: Mapping[str, Any],
+        pointer: str,
+        label: str,
+        *,
+        required: bool,
+        depth: int,
+        like: Any,
     ) -> Group:
         needed = schema.get("required")
-        needed = set(map(str, needed)) if isinstance(needed, list) else set()
+        needed = list(map(str, needed)) if isinstance(needed, list) else []
+        like = like if isinstance(like, Mapping) else {}
+        known = _properties(schema)
         parts: list[Field | Group] = []
-        for key, one in _properties(schema).items():
+        for key in sorted(known, key=_order([*like, *needed])):
+            one = known[key]
             inner = self._reader.resolved(one)
             where = f"{pointer}/{escaped(key)}"
             words = text(inner.get("title")) or words_of(key)
@@ -172,7 +186,14 @@ class _Maker:
             )
             if is_group:
                 parts.append(
-                    self._group(inner, where, words, required=key in needed, depth=depth + 1)
+                    self._group(
+                        inner,
+                        where,
+                        words,
+                        required=key in needed,
+                        depth=depth + 1,
+                        like=like.get(key),
+                    )
                 )
             else:
                 parts.append(self._field(inner, where, words, required=key in needed))
@@ -254,6 +275,11 @@ COLUMN_KINDS = {
     "boolean": Kind.SWITCH,
 }
 INPUT_TYPES = {"date": "date", "email": "email", "uri": "url", "time": "time"}
+
+
+def _order(names: Sequence[str]) -> Callable[[str], int]:
+    places = {name: place for place, name in reversed(list(enumerate(names)))}
+    return lambda name: places.get(name, len(names))
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -352,7 +378,3 @@ def words_of(key: str) -> str:
     """The name of a property as people read it: joint_angles as Joint angles."""
     words = key.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:] if words else key or "–"
-
-
-def fields_named(fields: Sequence[Field]) -> dict[str, Field]:
-    return {field.pointer: field for field in fields}

@@ -21,7 +21,7 @@ from mlmodels.models import RegisteredModel
 from mlmodels.policy import verbs_for
 from mlmodels.selectors import cards
 from mlmodels.selectors.finding import find
-from mlmodels.views import tabs
+from mlmodels.views import tabs, trying
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Tab:
 
 
 TABS: tuple[Tab, ...] = (
+    Tab("try", "Try it", trying.try_it),
     Tab("health", "Health", tabs.health),
     Tab("versions", "Versions", tabs.versions),
     Tab("contract", "Contract", tabs.contract),

@@ -235,6 +235,13 @@ def test_the_form_of_the_redshift_model_takes_its_example() -> None:
     assert entered(group, REDSHIFT, texts, {}).document == example
 
 
+def test_fields_stand_as_in_the_example_then_as_they_are_needed() -> None:
+    known = {name: {"type": "number"} for name in "abcde"}
+    schema = {"type": "object", "properties": known, "required": ["e", "b"]}
+    names = [one.pointer[1:] for one in group_of(schema, {"d": 1, "b": 2}).fields()]
+    assert names == ["d", "b", "e", "a", "c"]
+
+
 def test_defaults_stand_in_an_empty_form() -> None:
     assert initial(group_of(REDSHIFT))["in:/precision"] == "0"
 

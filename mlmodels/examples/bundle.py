@@ -14,11 +14,12 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 NETWORK = REPOSITORY / "calculations/software/torch_inference/networks/redshift.py"
 
-#: Example -> file name in the bundle -> where it comes from.
-SHARED: dict[str, dict[str, Path]] = {
-    "echo": {"server.py": HERE / "server.py"},
+#: Example -> files from elsewhere, by their names in the bundle.
+EXAMPLES: dict[str, dict[str, Path]] = {
+    "echo": {},
+    "gait": {},
+    "redshift": {"network.py": NETWORK},
 }
-EXAMPLES = tuple(SHARED)
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -27,9 +28,10 @@ def bundle(name: str, folder: Path) -> Path:
 
     Raises KeyError for a name that no example has.
     """
-    shared = SHARED[name]
+    others = EXAMPLES[name]
     shutil.copytree(HERE / name, folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
-    for file, source in shared.items():
+    shutil.copytree(HERE / "serving", folder / "serving", ignore=_LEFT_OUT, dirs_exist_ok=True)
+    for file, source in others.items():
         shutil.copyfile(source, folder / file)
     return folder
 

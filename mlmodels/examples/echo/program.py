@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from server import Answer, Call, Model, main
+from serving.server import Answer, Call, Model, main
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 

@@ -5,8 +5,8 @@ import signal
 import sys
 import time
 
-import server
 from program import Echo
+from serving import server
 
 RULE = os.environ.get("BREAKS", "")
 LOADS_S = 0.4

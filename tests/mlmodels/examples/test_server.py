@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlmodels.examples import server as serving
 from mlmodels.examples.bundle import bundle
-from mlmodels.examples.server import Answer, Call, Model, Rejected, Server, chosen
+from mlmodels.examples.serving import server as serving
+from mlmodels.examples.serving.server import Answer, Call, Model, Rejected, Server, chosen
 
 MAX_BODY = 64 * 1024
 

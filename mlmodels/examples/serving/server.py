@@ -94,6 +94,8 @@ def main(make: Callable[[], Model], arguments: Sequence[str] | None = None) -> i
     server.server_close()
     left = server.drain(DRAIN_S)
     print(f"stopped, {left} calls unanswered" if left else "stopped", flush=True)
+    if loading.is_alive():  # what loads libraries may not survive an orderly end
+        os._exit(0)
     return 1 if server.failed else 0
 
 

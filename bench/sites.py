@@ -50,6 +50,10 @@ class Site:
         """Lines that follow the agent's section [agent]."""
         return ""
 
+    def serving(self) -> str:
+        """Lines of the agent's section [serving]."""
+        return "enabled = no"
+
     def environment(self) -> Mapping[str, str]:
         return {}
 
@@ -62,6 +66,7 @@ class Site:
             slots=self.slots,
             url=self.url,
             settings=self.settings(),
+            serving=self.serving(),
             environment=self.environment(),
             launcher=self.launcher,
         )

@@ -201,17 +201,20 @@ class Stack:
         slots: int = 2,
         url: str = "",
         settings: str = "",
+        serving: str = "enabled = no",
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
     ) -> None:
         """Start the agent of a cluster from the agent file, as a cluster would.
 
         It reaches the portal at `url`, where that is not the portal itself; `settings` follow the
-        section [agent], `launcher` is a program with its arguments that starts the agent file.
+        section [agent], `serving` stands in the section of that name, `launcher` is a program with
+        its arguments that starts the agent file.
         """
         config = self.home / f"agent-{number}.ini"
         config.write_text(
             f"[portal]\nurl = {url or self.url}\nkey = {self.keys[number][2]}\n"
+            f"[serving]\n{serving}\n"
             f"[agent]\nwork = {self.work(number)}\nslots = {slots}\n"
             f"cores = {max(slots, 4)}\n{settings}"
         )
@@ -230,6 +233,7 @@ class Stack:
         number: int = 0,
         *,
         slots: int = 2,
+        serving: str = "enabled = no",
         environment: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
@@ -246,6 +250,7 @@ class Stack:
         config.write_text(
             f"[portal]\nurl = {self.url}\nkey = {key}\n"
             f"[queue]\nname = {cluster}\nbroker = {self.broker}\n"
+            f"[serving]\n{serving}\n"
             f"[agent]\ncarrier = queue\nwork = {work}\n"
             f"slots = {slots}\ncores = {max(slots, 4)}\n"
         )

@@ -36,8 +36,11 @@ from clusters.agent.purging import Purging
 from clusters.agent.rationing import Rations
 from clusters.agent.records import Phase, Wanted
 from clusters.agent.replies import read_reply
+from clusters.agent.runtimes.base import Runtime
+from clusters.agent.runtimes.choice import runtimes_for
 from clusters.agent.schedulers.choice import scheduler_for, slots_of
 from clusters.agent.schedulers.process import ProcessScheduler
+from clusters.agent.serving import Serving
 from clusters.agent.sitting import Sitting
 from clusters.agent.staging import Staging
 from clusters.agent.updating import Updater, adopt_lock
@@ -64,6 +67,7 @@ class Agent:
         software: Callable[[str], Software] = get_software,
         open_carriage: OpenCarriage | None = None,
         look: Callable[[], Found] | None = None,
+        runtimes: Callable[[], Mapping[str, Runtime]] | None = None,
     ) -> None:
         self.config = config
         self.own_log = own_log or OwnLog()
@@ -99,6 +103,14 @@ class Agent:
             news=self.exchanger.news,
             superseded=lambda: self.exchanger.superseded,
         )
+        self.serving = Serving(
+            config,
+            loop=self.loop,
+            journal=self.journal,
+            lifecycle=self.lifecycle,
+            open_carriage=open_carriage,
+            runtimes=runtimes or partial(runtimes_for, config),
+        )
         self.purging = Purging(self.lifecycle, self.workers, self.journal, self.workspace)
         self.updater = Updater(
             config.work, loop=self.loop, workers=self.workers, open_carriage=open_carriage
@@ -111,6 +123,7 @@ class Agent:
         """Begin work; the loop has to be run after this. `idle`: hold a request without news."""
         log.info("agent %s %s begins in %s", self.journal.agent_id, __version__, self.config.work)
         self.lifecycle.restore()
+        self.serving.restore()
         self.purging.advance()
         self.loop.every(OWN_LOG_S, self._flush_own_log)
         self.loop.every(TIDY_S, self._tidy)
@@ -120,8 +133,9 @@ class Agent:
         self.loop.later(FIRST_EXCHANGE_AFTER_S, lambda: self._begin(idle=idle))
 
     def run(self) -> None:
-        """Work until `stop`; programs are left running and are found again by the next start."""
+        """Work until `stop`; what runs is left running and is found again by the next start."""
         self.start()
+        self.serving.begin()
         self.updater.begin(active=self._under_way, leave=self.loop.stop)
         self.loop.run()
         self.close()
@@ -165,7 +179,7 @@ class Agent:
             self.loop.stop()
 
     def _under_way(self) -> int:
-        return self.workers.active + self.lifecycle.calls.active
+        return self.workers.active + self.lifecycle.calls.active + self.serving.active
 
     # What is
 
@@ -191,6 +205,7 @@ class Agent:
             capacity=self._capacity(),
             runs=runs,
             purged=purged,
+            serving=self.serving.report(),
             events=events,
         )
         return document, more or left or unsaid
@@ -225,6 +240,7 @@ class Agent:
             **self.lifecycle.rations.capacity(self.lifecycle.records.values(), self.lifecycle.busy),
             "scheduler": scheduler.about(),
             "software": self.software,
+            **self.serving.capacity(),
         }
 
     # What should be
@@ -234,6 +250,7 @@ class Agent:
         reply = read_reply(document, reported_purged=purged)
         try:
             news = self.lifecycle.take_in(reply)
+            news = self.serving.take_in(document.get("serving")) or news
         except JournalFull:
             log.error("the reply is not taken in: %s", self.lifecycle.preparation.disk_full())
             self.exchanger.pause(JOURNAL_FULL_PAUSE_S)

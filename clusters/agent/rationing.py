@@ -107,14 +107,18 @@ class Rations:
         """Whether an error of `ready` only means that the run has to wait."""
         if not isinstance(error, (DeviceBusy, DevicesSilent)):
             return False
-        if isinstance(error, DeviceBusy):
-            self.devices.found_busy(error)
-        else:
-            self.devices.silent(str(error))
+        self.found(error)
         log.warning("it waits: %s", error, extra={"run": record.run})
         record.gpus = ()
         record.pending = {"reason": REASON, "text": str(error)[:300]}
         return True
+
+    def found(self, error: DeviceBusy | DevicesSilent) -> None:
+        """Note what the look before a start has found."""
+        if isinstance(error, DeviceBusy):
+            self.devices.found_busy(error)
+        else:
+            self.devices.silent(str(error))
 
     def refusal(self, need: Need) -> tuple[str, str] | None:
         """Return (what is too much, the remedy) for what can never start here."""

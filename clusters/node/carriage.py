@@ -10,8 +10,8 @@ from clusters.agent.client import Address, Connection, Refused
 from clusters.node.switchboard import Switchboard
 
 NO_ADDRESS = (
-    "files and secrets travel over the portal's own address, and this node was started without one: "
-    "start it with --url https://…"
+    "files and secrets travel over the portal's own address, and this node was started without "
+    "one: start it with --url https://…"
 )
 
 

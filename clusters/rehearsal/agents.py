@@ -25,6 +25,8 @@ slots = {slots}
 grace_s = 2
 scheduler = {scheduler}
 gpus = none
+[serving]
+enabled = no
 [software.rehearsal]
 marks = {marks}
 """

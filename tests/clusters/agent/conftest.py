@@ -45,12 +45,14 @@ class AgentProcess:
         self.variables = dict(variables or {})
         self.work = folder / "work"
         self.config = folder / "agent.ini"
+        self.serving = "enabled = no"  # so that nobody asks for podman and docker each time
         self.process: subprocess.Popen[bytes] | None = None
         self.settings(portal.url, settings)
 
     def settings(self, url: str, more: str = "") -> None:
         agent = f"[agent]\nwork = {self.work}\nslots = 2\ncores = 8\ngrace_s = 1\n{more}\n"
-        self.config.write_text(f"[portal]\nurl = {url}\nkey = {KEY}\n{agent}")
+        head = f"[serving]\n{self.serving}\n[portal]\nurl = {url}\nkey = {KEY}\n"
+        self.config.write_text(head + agent)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "clusters.agent", "--config", str(self.config), *arguments]

@@ -16,14 +16,21 @@ from typing import Any
 from urllib.parse import unquote
 
 from clusters.agent import protocol
-from clusters.agent.protocol import TERMINAL, AgentState, Verb, instruction
+from clusters.agent.protocol import (
+    TERMINAL,
+    AgentState,
+    ServingVerb,
+    Verb,
+    instruction,
+    serving_instruction,
+)
 
 KEY = "lpk_test_secret"
 
 
 class FakePortal:
     def __init__(self) -> None:
-        self.lock = threading.Condition()
+        self.lock = threading.Condition(threading.RLock())
         self.desired = 0
         self.execute: dict[tuple[str, int], dict[str, Any]] = {}
         self.verbs: dict[tuple[str, int], dict[str, Any]] = {}
@@ -43,6 +50,11 @@ class FakePortal:
         self.down = False
         self.released = 0
         self.files: dict[str, bytes] = {}
+        self.models: dict[str, dict[str, Any]] = {}  # what is wanted of each replica
+        self.traffic: dict[str, dict[str, Any]] = {}
+        self.secrets: dict[str, dict[str, str]] = {}  # of each replica
+        self.asked: list[str] = []  # files and environments of models
+        self.ranges = True  # whether files are sent from where they broke off
         self.uploads: dict[tuple[str, int, str], bytes] = {}
         self.refuse_upload: int | None = None
         self.update: dict[str, Any] | None = None
@@ -73,6 +85,38 @@ class FakePortal:
             self.execute[key] = spec
             self._say()
         return key
+
+    def want_model(self, spec: dict[str, Any], generation: int = 1) -> str:
+        """Have a replica served by the agent from now on."""
+        self.tell_model(spec["replica"], ServingVerb.SERVE, generation=generation, spec=spec)
+        return spec["replica"]
+
+    def tell_model(self, replica: str, verb: ServingVerb, **details: Any) -> None:
+        with self.lock:
+            known = self.models.get(replica, {})
+            self.models[replica] = {**known, **details, "verb": verb}
+            self._say()
+
+    def model(self, replica: str) -> dict[str, Any]:
+        """Return what the agent last said of a replica; nothing where it lists it no more."""
+        with self.lock:
+            told = self.requests[-1]["serving"] if self.requests else []
+        return next((entry for entry in told if entry["replica"] == replica), {})
+
+    def until_model(
+        self, replica: str, state: str, seconds: float = 15.0, **more: Any
+    ) -> dict[str, Any]:
+        """Wait until the agent says that a replica is in a state; return what it says."""
+
+        def found() -> dict[str, Any] | None:
+            entry = self.model(replica)
+            same = all(entry.get(name) == value for name, value in more.items())
+            return entry if entry.get("state") == state and same else None
+
+        try:
+            return self.until(found, seconds)
+        except AssertionError:
+            raise AssertionError(f"not {state} {more}: {self.model(replica)}") from None
 
     def want_update(self, file: bytes, version: str, **details: Any) -> None:
         sha256 = hashlib.sha256(file).hexdigest()
@@ -139,7 +183,9 @@ class FakePortal:
             deadline = time.monotonic() + request["wait_s"]
             while True:
                 instructions = self._instructions(request)
-                speaks = any(i["verb"] != "keep" for i in instructions) or self._wishes()
+                serving = self._serving(request)
+                said = [*instructions, *(i for i in serving if not self._is_done(i, request))]
+                speaks = any(i["verb"] != "keep" for i in said) or self._wishes()
                 if speaks or self.down or time.monotonic() >= deadline:
                     break
                 self.lock.wait(deadline - time.monotonic())
@@ -151,10 +197,40 @@ class FakePortal:
                 desired=self.desired,
                 acknowledged=max(self.events, default=0),
                 runs=instructions,
+                serving=serving,
                 settings=self.settings,
                 update=self.update,
                 reset=self.reset,
             )
+
+    def _serving(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        listed = {entry["replica"]: entry for entry in request["serving"]}
+        found = []
+        for name in {**self.models, **listed}:
+            wanted, entry = self.models.get(name), listed.get(name)
+            if wanted is None or wanted["verb"] is ServingVerb.REMOVE:
+                if entry is not None:
+                    found.append(serving_instruction(name, ServingVerb.REMOVE))
+                continue
+            verb, generation = wanted["verb"], wanted["generation"]
+            if verb is ServingVerb.STOP:
+                found.append(serving_instruction(name, verb, generation=generation, why="asked"))
+            elif entry is None or entry["generation"] < generation:
+                spec = wanted["spec"]
+                found.append(serving_instruction(name, verb, generation=generation, spec=spec))
+            else:
+                traffic = self.traffic.get(name, {"in_flight": 0, "answered_s": None})
+                keep = ServingVerb.KEEP
+                found.append(
+                    serving_instruction(name, keep, generation=generation, traffic=traffic)
+                )
+        return found
+
+    def _is_done(self, told: dict[str, Any], request: dict[str, Any]) -> bool:
+        """Whether the agent does already what an instruction says."""
+        states = {entry["replica"]: entry["state"] for entry in request["serving"]}
+        ends = told["verb"] in ("stop", "remove")
+        return ends and states.get(told["replica"]) in ("stopping", "stopped")
 
     def _wishes(self) -> bool:
         """Whether an update is wanted that was not told yet; it is told now."""
@@ -233,10 +309,28 @@ def _handler(portal: FakePortal) -> type[BaseHTTPRequestHandler]:
             if self.path == protocol.DOWNLOAD_PATH:
                 portal.downloads += 1
                 return self._answer(200, portal.agent_file)
+            if "/replicas/" in self.path:
+                return self._of_model()
             name = unquote(self.path.split("/files/", 1)[1])
             if name not in portal.files:
                 return self._problem(404, detail="no such file")
             return self._answer(200, portal.files[name])
+
+        def _of_model(self) -> None:
+            portal.asked.append(self.path)
+            replica, _, rest = self.path.split("/replicas/", 1)[1].partition("/")
+            if portal.down or self.headers["Authorization"] != f"Api-Key {KEY}":
+                return self._problem(503)
+            if rest == "environment":
+                body = json.dumps({"environment": portal.secrets.get(replica, {})})
+                return self._answer(200, body.encode())
+            content = portal.files.get(unquote(rest.removeprefix("files/")))
+            if content is None:
+                return self._problem(404, detail="no such file")
+            since = self.headers["Range"]
+            if since and portal.ranges:
+                return self._answer(206, content[int(since[6:-1]) :])
+            return self._answer(200, content)
 
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

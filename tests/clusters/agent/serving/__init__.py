@@ -1,0 +1,1 @@
+"""Models served by the agent, with runtimes and portals that tests script."""

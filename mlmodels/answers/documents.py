@@ -53,7 +53,10 @@ class Drawing:
         self._parts: list[Part] = []
 
     def of(self, value: Any) -> list[Part]:
-        self._draw(value, "", self._reader.root(), 0)
+        schema = dict(self._reader.root())
+        if isinstance(value, dict):
+            schema.pop("title", None)  # the whole is called the answer
+        self._draw(value, "", schema, 0)
         return self._parts[:MOST_PARTS]
 
     def _draw(self, value: Any, title: str, schema: Mapping[str, Any], depth: int) -> None:
@@ -84,7 +87,7 @@ class Drawing:
         self, value: dict[str, Any], title: str, schema: Mapping[str, Any], depth: int
     ) -> None:
         left = dict(value)
-        self._classes(left, title)
+        scores = self._classes(left, title, schema)
         facts, series, rest = [], [], []
         for key, one in left.items():
             inner = self._inner(schema, key)
@@ -97,6 +100,8 @@ class Drawing:
                 rest.append((label, one, inner))
         if facts:
             self._parts.append(Facts(title, tuple(facts)))
+        if scores:
+            self._bars(*scores)
         self._charts(series, title)
         for label, one, inner in rest:
             self._draw(one, f"{title} · {label}" if title else label, inner, depth + 1)
@@ -105,20 +110,23 @@ class Drawing:
         known = schema.get("properties")
         return self._reader.resolved(known.get(key)) if isinstance(known, Mapping) else {}
 
-    def _classes(self, left: dict[str, Any], title: str) -> None:
-        """Scores by class, likeliest first; what was drawn is taken out."""
+    def _classes(
+        self, left: dict[str, Any], title: str, schema: Mapping[str, Any]
+    ) -> tuple[list[tuple[str, Any]], str] | None:
+        """Scores by class and what they are called; what is drawn of them is taken out."""
         names = next((k for k in CLASS_NAMES if isinstance(left.get(k), list)), None)
         scores = next((k for k in SCORES if _is_filled(left.get(k))), None)
         if names and scores and 1 < len(left[names]) == len(left[scores]) <= MOST_CLASSES:
-            pairs = list(zip(map(str, left.pop(names)), left[scores], strict=True))
-            del left[scores]
-            return self._bars(pairs, title or words_of(scores))
-        for key, one in [(None, left), *left.items()]:
+            words = plain(self._inner(schema, scores).get("title")) or words_of(scores)
+            pairs = list(zip(map(str, left.pop(names)), left.pop(scores), strict=True))
+            return pairs, words
+        if _is_distribution(left):
+            pairs = list(left.items())
+            left.clear()
+            return pairs, title or "Share"
+        for key, one in left.items():
             if _is_distribution(one):
-                pairs = [(str(name), share) for name, share in one.items()]
-                self._bars(pairs, title or "Classes" if key is None else words_of(key))
-                left.clear() if key is None else left.pop(key)
-                return None
+                return list(left.pop(key).items()), words_of(key)
         return None
 
     def _bars(self, pairs: list[tuple[str, Any]], title: str) -> None:

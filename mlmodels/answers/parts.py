@@ -126,6 +126,8 @@ def figure(
     style: str = "line",
 ) -> Figure:
     """x and each series: (label, unit, values)."""
+    units = {unit for _, unit, _ in series}
+    y_label = f"Value / {unit}" if len(units) == 1 and (unit := next(iter(units))) else "Value"
     words = x[2] if style == "bars" else thinned(x[2])
     document = {
         "name": name,
@@ -137,6 +139,8 @@ def figure(
             for label, unit, values in series
         ],
     }
+    if len(series) > 1:
+        document["y_label"] = y_label
     return Figure(title, document)
 
 

@@ -82,11 +82,14 @@ class Containers:
         assert answer.returncode == 0, answer.stderr.decode()
         return answer.stdout.decode().strip()
 
-    def build(self, name: str, folder: Path, *, file: str = "Containerfile") -> str:
+    def build(
+        self, name: str, folder: Path, *, file: str = "Containerfile", **arguments: str
+    ) -> str:
         """Build an image from a Containerfile, once; nothing is fetched from anywhere."""
         if name not in self._made:
             self.podman(
                 "build", "--quiet", "--pull=never", "--network=none", f"--tag={name}",
+                *(f"--build-arg={argument}={value}" for argument, value in arguments.items()),
                 f"--file={folder / file}", str(folder),
             )  # fmt: skip
             self._made[name] = name

@@ -58,7 +58,7 @@ class Model:
 
     `accepts`: content types, the first for calls that name none. `gives`: what it can answer in,
     the first where the caller does not mind; (): in what was sent. `at_once`: calls computed at the
-    same time, None: as many as cores; further ones wait.
+    same time, further ones wait; None: as many as the host says, or cores.
     """
 
     accepts: Sequence[str] = ("application/json",)
@@ -101,7 +101,8 @@ def main(make: Callable[[], Model], arguments: Sequence[str] | None = None) -> i
 
 class Server(ThreadingHTTPServer):
     """MODEL_SERVER_HOST: 127.0.0.1 unless the image says otherwise; SAGEMAKER_BIND_TO_PORT or PORT:
-    8080; SAGEMAKER_MAX_PAYLOAD_IN_MB: 6; SAGEMAKER_MODEL_SERVER_WORKERS: calls computed at once.
+    8080; SAGEMAKER_MAX_PAYLOAD_IN_MB: 6; SAGEMAKER_MODEL_SERVER_WORKERS: calls computed at once,
+    where the model does not mind.
     """
 
     daemon_threads = True
@@ -114,9 +115,8 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, int(told) if port is None else port), Handler)
         self.model = model
         self.max_body = int(float(environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")) * MIB)
-        workers = environment.get("SAGEMAKER_MODEL_SERVER_WORKERS")
-        at_once = int(workers) if workers else model.at_once or os.cpu_count() or 1
-        self.places = threading.BoundedSemaphore(max(1, at_once))
+        workers = environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or os.cpu_count() or 1
+        self.places = threading.BoundedSemaphore(model.at_once or max(1, int(workers)))
         self.ready = threading.Event()
         self.failed = False
         self.draining = False

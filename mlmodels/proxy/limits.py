@@ -104,7 +104,7 @@ def tell(news: Sequence[News]) -> list[tuple[int, int]]:
 
 
 def _pause(lately: int, before: int, limit: int, into: float) -> int:
-    """Seconds until one more call fits."""
-    if lately < limit and before:
-        return max(1, math.ceil(WINDOW_S * (1 - (limit - lately) / before) - into))
-    return max(1, math.ceil(WINDOW_S - into))
+    """Seconds until one more call fits, as the window slides over those that were."""
+    if lately < limit:
+        return math.floor(WINDOW_S * (1 - (limit - lately) / before) - into) + 1
+    return math.floor(WINDOW_S * (2 - limit / lately) - into) + 1

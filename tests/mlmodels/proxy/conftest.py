@@ -13,7 +13,6 @@ from yarl import URL
 from labportal.accounts.models import User
 from labportal.accounts.services import tokens
 from mlmodels.models import ModelVersion, Replica
-from mlmodels.proxy import table
 from mlmodels.proxy.books import Books
 from mlmodels.proxy.people import Person
 from mlmodels.proxy.table import Route, Target, Version
@@ -33,6 +32,7 @@ class Shelf:
         self.rows: list[dict[str, Any]] = []
         self.failed: list[tuple[str, int, str]] = []
         self.answered: dict[str, float] = {}
+        self.changed: Callable[[], Any] = lambda: None
 
     @property
     def books(self) -> Books:
@@ -64,6 +64,7 @@ class Shelf:
             versions={**before.versions, number: version},
             **changes,
         )
+        self.changed()
 
 
 def token_of(user: User) -> str:
@@ -83,11 +84,11 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def door(house: Door, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """Ada's token is shown where a test says nothing else; whatever is not found is looked for."""
-    monkeypatch.setattr(table, "FRESH_S", 0.0)
+def door(house: Door, shelf: Shelf) -> Iterator[Door]:
+    """Ada's token is shown where a test says nothing else; it knows at once what is added."""
     house.token = "ada's"
-    house.start(shelf.books)
+    proxy = house.start(shelf.books)
+    shelf.changed = lambda: house.run(proxy.table.renew())
     yield house
     house.forget()
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -130,10 +131,12 @@ class Door:
             line.request(method, where, pieces, named, encode_chunked=isinstance(body, list))
             return Reply(line.getresponse())
 
-    def line(self, *lines: str, body: bytes = b"", name: str = "echo") -> socket.socket:
+    def line(
+        self, *lines: str, body: bytes = b"", name: str = "echo", token: str = ""
+    ) -> socket.socket:
         """Open a connection and send a request byte by byte as a careless program would."""
         head = [f"POST /api/v1/models/{name}/invocations HTTP/1.1", "Host: testserver"]
-        head += [f"Authorization: Bearer {self.token}", *lines, "", ""]
+        head += [f"Authorization: Bearer {token or self.token}", *lines, "", ""]
         wire = socket.create_connection(("127.0.0.1", self.port), PATIENCE_S)
         wire.sendall("\r\n".join(head).encode("latin-1") + body)
         return wire
@@ -220,6 +223,22 @@ def open_door() -> Iterator[Door]:
         thread.join(10)
         loop.close()
         _in_all_threads(lambda: connection.close())
+
+
+def answer_of(wire: socket.socket) -> bytes:
+    """What comes until the answer is complete or the line is closed."""
+    answer = b""
+    while not _complete(answer) and (piece := wire.recv(65536)):
+        answer += piece
+    return answer
+
+
+def _complete(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if b"\r\ntransfer-encoding: chunked" in head:
+        return body.endswith(b"0\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return bool(end) and length is not None and len(body) >= int(length[1])
 
 
 async def _site(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from mlmodels.proxy import calling
 from tests.mlmodels.proxy.conftest import Shelf
-from tests.mlmodels.proxy.door import Door, Model
+from tests.mlmodels.proxy.door import Door, Model, answer_of
 
 MIB = 1 << 20
 NOBODY_LISTENS = "127.0.0.1:9"
@@ -175,7 +176,7 @@ def test_a_large_body_reaches_the_model_while_it_is_sent(
     with door.line(f"Content-Length: {2 * len(half)}", body=half) as wire:
         door.run(asyncio.wait_for(begun.wait(), 10))
         wire.sendall(half)
-        assert b"\r\n\r\n600000" in _all_of(wire)
+        assert b"\r\n\r\n600000" in answer_of(wire)
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 415, 422, 429, 500, 503])
@@ -237,7 +238,7 @@ def test_the_least_busy_replica_is_called(door: Door, shelf: Shelf) -> None:
         door.until(lambda: door.proxy.loads.of("1-0").in_flight)
         replicas = [door.call().headers["x-labportal-replica"] for _ in range(3)]
         door.loop.call_soon_threadsafe(leave.set)
-        _all_of(wire)
+        answer_of(wire)
     assert replicas == ["1-1"] * 3
 
 
@@ -319,7 +320,7 @@ def test_an_answer_that_ends_in_the_middle_is_seen_to_be_cut(door: Door, shelf: 
 
     shelf.add(door.raw_model(cutting))
     with door.line("Content-Length: 0") as wire:
-        answer = _all_of(wire)
+        answer = answer_of(wire)
     assert b"hello" in answer
     assert not answer.endswith(b"0\r\n\r\n")
     door.until(lambda: len(door.proxy.meter) or shelf.rows)
@@ -375,23 +376,25 @@ def test_the_models_work_ends_when_the_caller_leaves(
 
 
 def test_slow_calls_take_no_threads(door: Door, model: Model, shelf: Shelf) -> None:
-    import threading
-
     leave = asyncio.Event()
 
     async def slow(request: web.Request) -> web.Response:
+        model.seen.append(({}, b""))
         await leave.wait()
         return web.Response(text="done")
 
     model.handler = slow
     shelf.add(model.address, max_in_flight=200)
     before = threading.active_count()
-    wires = [door.line("Content-Length: 0") for _ in range(200)]
-    door.until(lambda: door.proxy.loads.of("1-0").in_flight == 200)
+    wires = []
+    for count in range(20, 201, 20):
+        wires += [door.line("Content-Length: 0") for _ in range(20)]
+        door.until(lambda count=count: len(model.seen) == count)
+    assert door.proxy.loads.of("1-0").in_flight == 200
     assert threading.active_count() <= before + 4
     assert door.call().code == "busy"
     door.loop.call_soon_threadsafe(leave.set)
-    assert all(b"done" in _all_of(wire) for wire in wires)
+    assert all(b"done" in answer_of(wire) for wire in wires)
 
 
 # Ping
@@ -403,7 +406,6 @@ def test_ping_says_whether_a_call_would_be_answered(door: Door, model: Model, sh
     assert (reply.status, reply.body) == (200, b"")
     assert model.seen == []
     shelf.add(number=1, state="Starting", why="Its files are fetched.")
-    door.run(door.proxy.table.renew())
     reply = door.call(**ping)
     assert (reply.status, reply.code) == (503, "not-ready")
     assert reply.document["detail"] == "echo is starting: Its files are fetched."
@@ -416,17 +418,3 @@ def test_a_stopped_model_answers_nobody(door: Door, model: Model, shelf: Shelf) 
     reply = door.call()
     assert (reply.status, reply.code) == (503, "stopped")
     assert json.loads(reply.body)["request_id"] == reply.headers["x-request-id"]
-
-
-def _all_of(wire: Any) -> bytes:
-    """What comes until the answer is complete or the line closed."""
-    answer = b""
-    while piece := wire.recv(65536):
-        answer += piece
-        head, _, body = answer.partition(b"\r\n\r\n")
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:") and len(body) >= int(line.split(b":")[1]):
-                return answer
-        if b"transfer-encoding: chunked" in head.lower() and body.endswith(b"0\r\n\r\n"):
-            return answer
-    return answer

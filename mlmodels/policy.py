@@ -34,9 +34,10 @@ def verbs_for(user: User, model: RegisteredModel) -> frozenset[str]:
     verbs = set()
     if may_change(user, model):
         verbs |= {"edit", "delete", "add_version", "deploy", "check"}
-        verbs.add("start" if model.desired == Desired.STOPPED else "stop")
         if model.desired == Desired.RUNNING:
-            verbs.add("restart")
+            verbs |= {"stop", "restart"}
+        elif model.current is not None and model.current.approved:
+            verbs.add("start")
         if model.previous_id is not None:
             verbs.add("roll_back")
     if can(user, Can.APPROVE_MODEL):

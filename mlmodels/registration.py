@@ -10,7 +10,9 @@ from clusters.serving import register_serving
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, register_nav
+from labportal.common.panels import register_panel
 from labportal.realtime.topics import register_topic
+from mlmodels import panels
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.serving import known, take
 
@@ -20,6 +22,8 @@ def register() -> None:
     register_topic("models", _may_hear_models)
     register_topic("replica", _may_hear_replica)
     register_serving(take, known=known)
+    register_panel("dashboard.needs", "models", panels.needs, order=70)
+    register_panel("cluster.main", "models", panels.replicas_there)
     register_nav(NavEntry("Models", "model-list", key="o", order=50))
 
 

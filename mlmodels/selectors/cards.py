@@ -23,12 +23,14 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Concat
+from django.urls import reverse
 
 from clusters.agent.protocol import ReplicaState
 from labportal.accounts.models import User
 from labportal.common.clock import now
 from mlmodels.models import Invocation, RegisteredModel, Replica
-from mlmodels.states import ModelState, Purpose, ReplicaWanted
+from mlmodels.states import Desired, ModelState, Purpose, ReplicaWanted
+from mlmodels.timetable import Timetable
 
 RECENT = timedelta(minutes=15)
 TROUBLE_FIRST = (
@@ -86,6 +88,19 @@ class Card:
     def others(self) -> list[Replica]:
         """Those of another version: on their way out, or beside it until it is ready."""
         return [r for r in self.replicas if r.version_id != self.model.current_id]
+
+    @property
+    def url(self) -> str:
+        """Its page; where it should answer and does not, the tab that says why."""
+        if self.model.answers or self.model.desired == Desired.STOPPED:
+            return self.model.get_absolute_url()
+        return reverse("model-detail", args=[self.model.name, "health"])
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When its schedule starts it again; None where it does not sleep."""
+        timetable = Timetable.read(self.model.schedule) if self.model.asleep else None
+        return timetable.next(now(), starts=True) if timetable else None
 
     @property
     def where(self) -> list[str]:

@@ -15,18 +15,21 @@ from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from clusters.agent.protocol import ReplicaState
+from labportal.common.clock import now
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.states import Purpose
 
 PROBES_BEFORE_RESTART = 3
+WAITS = frozenset({ReplicaState.BACKING_OFF})
 OK, TROUBLE, MOVING, OPEN = "ok", "failed", "running", "draft"
+LAST = "last good"
 RUNS = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.UNHEALTHY})
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """`state` gives the dot's colour, `label` is the word; `found` says how we know, `when` at
-    what time it was last so.
+    """`state` gives the dot's colour, `label` is the word; `found` says how we know, and what
+    happened at `when` is in `whence` ("" where that is what was found).
     """
 
     name: str
@@ -34,6 +37,7 @@ class Sign:
     label: str
     found: str = ""
     when: datetime | None = None
+    whence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Health:
     memory_mib: float | None
     gpus: tuple[int, ...]
     runtime: str
+
+    @property
+    def is_up(self) -> bool:
+        return self.replica.state in RUNS
+
+    @property
+    def cpu_words(self) -> str:
+        """Of one core, as the tools of nodes count."""
+        return f"{self.cpu_percent or 0:.0f} %"
 
     @property
     def label(self) -> str:
@@ -71,7 +84,7 @@ def health_of(replica: Replica) -> Health:
         replica=replica,
         signs=tuple(_unknown(sign) for sign in signs) if stale else signs,
         stale=stale,
-        again_at=_moment(told.get("again_at")),
+        again_at=_ahead(told.get("again_at")) if replica.state in WAITS else None,
         ended=ended_words(_mapping(told, "exit")),
         tail=tuple(str(line) for line in _list(told, "tail")),
         cpu_percent=_number(usage.get("cpu_percent")),
@@ -94,7 +107,7 @@ def _process(replica: Replica, told: Mapping[str, Any]) -> Sign:
     name = "Process"
     if replica.state in RUNS:
         how = ", ".join(filter(None, (str(told.get("runtime") or ""), f"launch {replica.launch}")))
-        return Sign(name, OK, "Runs", how, replica.started_at)
+        return Sign(name, OK, "Runs", how, replica.started_at, "started")
     match replica.state:
         case "":
             return Sign(name, OPEN, "Not heard of yet", "its agent takes it in when it calls")
@@ -122,20 +135,18 @@ def _readiness(replica: Replica, told: Mapping[str, Any]) -> Sign:
         case ReplicaState.UNHEALTHY:
             failed = int(_number(ping.get("failed")) or 0)
             words = f"{failed} of {PROBES_BEFORE_RESTART} probes failed in a row, then it restarts"
-            return Sign(name, TROUBLE, "Fails", words, replica.pinged_at)
-    return Sign(
-        name, OPEN, "Not ready", "last ready" if replica.pinged_at else "", replica.pinged_at
-    )
+            return Sign(name, TROUBLE, "Fails", words, replica.pinged_at, "last good")
+    return Sign(name, OPEN, "Not ready", "", replica.pinged_at, "last ready")
 
 
 def _answer(replica: Replica, told: Mapping[str, Any]) -> Sign:
     name, check = "Last good answer", _mapping(told, "check")
     if replica.failed_calls:
         calls = f"{replica.failed_calls} call{'s' if replica.failed_calls > 1 else ''}"
-        return Sign(name, TROUBLE, "Calls fail", f"{calls} in a row", replica.answered_at)
+        return Sign(name, TROUBLE, "Calls fail", f"{calls} in a row", replica.answered_at, LAST)
     if check.get("ok") is False:
         why = f"its example: {check.get('why') or 'no good answer'}"
-        return Sign(name, TROUBLE, "Example fails", why, replica.answered_at)
+        return Sign(name, TROUBLE, "Example fails", why, replica.answered_at, LAST)
     if replica.answered_at is None:
         return Sign(name, OPEN, "None yet", "neither a call nor its example")
     how = "its example was answered" if check.get("ok") else "a call was answered"
@@ -144,7 +155,7 @@ def _answer(replica: Replica, told: Mapping[str, Any]) -> Sign:
 
 def _unknown(sign: Sign) -> Sign:
     """What was last heard of a cluster that is silent now."""
-    return Sign(sign.name, OPEN, "Not known", f"was: {sign.label.lower()}", sign.when)
+    return Sign(sign.name, OPEN, "Not known", f"was: {sign.label.lower()}", sign.when, sign.whence)
 
 
 def _mapping(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -161,8 +172,10 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _moment(value: Any) -> datetime | None:
+def _ahead(value: Any) -> datetime | None:
+    """A moment that is still to come."""
     try:
-        return parse_datetime(value) if isinstance(value, str) else None
+        moment = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
         return None
+    return moment if moment and moment.tzinfo and moment > now() else None

@@ -72,6 +72,7 @@ def header(request: HttpRequest, model: RegisteredModel, now: Tab) -> dict[str, 
         "model": model,
         "card": cards.card_of(model),
         "verbs": verbs_for(request.user, model),
+        "waiting": model.versions.filter(approved_at=None).order_by("-number").first(),
         "tab": now.name,
         "first_tab": TABS[0].name,
         "tabs": [

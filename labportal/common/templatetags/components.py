@@ -259,6 +259,15 @@ EVENT_WORDS = {
     "order_purge": "raw files to be deleted",
     "keep_files": "raw files are kept",
     "let_files_go": "raw files go when their time is over",
+    "register": "registered",
+    "change": "settings changed",
+    "add_version": "version added",
+    "deploy": "deployed",
+    "roll_back": "rolled back",
+    "stop": "stopped",
+    "restart": "restarted",
+    "check_contract": "contract test asked for",
+    "delete": "deleted",
 }
 
 

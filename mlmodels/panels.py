@@ -1,6 +1,4 @@
-"""What models show on other pages: what needs somebody on the dashboard, a cluster's replicas on its
-page.
-"""
+"""What models show on other pages: chips of the dashboard, the replicas on a cluster's page."""
 
 from __future__ import annotations
 

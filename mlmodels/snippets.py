@@ -57,24 +57,26 @@ def _curl(url: str, content_type: str, body: str, file: str) -> str:
 def _python(url: str, content_type: str, body: str, file: str) -> str:
     document = None if file or content_type != JSON else _document(body)
     if file:
-        data = f"data=open({file!r}, 'rb')"
+        data = f'data=open("{file}", "rb")'
     elif document is not None:
         data = f"json={document}"
     else:
         data = f"data={body!r}.encode()"
+    lines = ['"Authorization": f"Bearer {os.environ[\'TOKEN\']}",']
+    if document is None:
+        lines.append(f'"Content-Type": "{content_type}",')
+    headers = "".join(f"        {line}\n" for line in lines)
     return (
-        "import os\n"
+        "import os\n\n"
         "import requests\n\n"
         "answer = requests.post(\n"
-        f"    {url!r},\n"
-        '    headers={"Authorization": f"Bearer {os.environ[\'TOKEN\']}"'
-        + ("" if document is not None else f", 'Content-Type': {content_type!r}")
-        + "},\n"
+        f'    "{url}",\n'
+        f"    headers={{\n{headers}    }},\n"
         f"    {data},\n"
         "    timeout=60,\n"
         ")\n"
         "answer.raise_for_status()\n"
-        "print(answer.json())\n"
+        f"print(answer.{'json()' if content_type == JSON else 'content'})\n"
     )
 
 

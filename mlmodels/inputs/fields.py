@@ -248,8 +248,11 @@ class _Maker:
             inner = self._reader.resolved(items.get("items", {}))
             deep = type_of(inner)
             if deep in (("number", False), ("integer", False)) and "prefixItems" not in items:
+                rows = _count_words(schema, "rows")
+                wide = _count_words(items, "columns")
+                hint = ", ".join(filter(None, (rows, wide)))
                 return {"kind": Kind.TABLE, "whole": deep[0] == "integer", "hint": hint}
-            return {"kind": Kind.ARRAY, "hint": hint}
+            return {"kind": Kind.ARRAY, "hint": _shape(schema, self._reader)}
         return {"kind": Kind.JSON, "hint": hint}
 
     def _columns(self, items: Mapping[str, Any]) -> tuple[Column, ...]:
@@ -266,6 +269,18 @@ class _Maker:
             else:
                 found.append(Column(key, COLUMN_KINDS[kind]))
         return tuple(found) if items.get("additionalProperties") is not True else ()
+
+
+def _shape(schema: Mapping[str, Any], reader: SchemaReader) -> str:
+    """The lengths of each level, where the schema fixes them all; else nothing."""
+    sizes = []
+    while type_of(schema)[0] == "array" and len(sizes) < 8:
+        least = count(schema.get("minItems"))
+        if least is None or least != count(schema.get("maxItems")):
+            return ""
+        sizes.append(f"{least:,}")
+        schema = reader.resolved(schema.get("items", {}))
+    return " × ".join(sizes)
 
 
 COLUMN_KINDS = {
@@ -343,15 +358,15 @@ def _bounds_words(
     return ", ".join(words)
 
 
-def _count_words(schema: Mapping[str, Any]) -> str:
+def _count_words(schema: Mapping[str, Any], what: str = "values") -> str:
     least, most = count(schema.get("minItems")), count(schema.get("maxItems"))
     if least is not None and least == most:
-        return f"{least}"
+        return f"{least:,} {what}"
     if least and most is not None:
-        return f"{least} to {most}"
+        return f"{least:,} to {most:,} {what}"
     if most is not None:
-        return f"at most {most}"
-    return f"at least {least}" if least else ""
+        return f"at most {most:,} {what}"
+    return f"at least {least:,} {what}" if least else ""
 
 
 def unit_of(schema: Mapping[str, Any]) -> str:

@@ -118,7 +118,13 @@ def test_bounds_and_units_stand_beside_the_field() -> None:
     found = field({"type": "number", "minimum": 0, "maximum": 10, "x-unit": "eV"})
     assert (found.hint, found.unit, found.low, found.high) == ("0 to 10", "eV", 0, 10)
     assert field({"type": "number", "exclusiveMinimum": 0}).hint == "> 0"
-    assert field({**NUMBERS, "minItems": 3, "maxItems": 3}).hint == "3"
+    assert field({**NUMBERS, "minItems": 3, "maxItems": 3}).hint == "3 values"
+    three = {"minItems": 3, "maxItems": 3}
+    table = {**TABLE, "minItems": 20, "items": {**NUMBERS, **three}}
+    assert field(table).hint == "at least 20 rows, 3 columns"
+    deep = {"type": "array", "items": {**TABLE, **three, "items": {**NUMBERS, **three}}}
+    assert field(deep).hint == ""
+    assert field({**deep, **three}).hint == "3 × 3 × 3"
 
 
 @pytest.mark.parametrize(

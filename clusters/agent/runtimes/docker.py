@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from clusters.agent.runtimes.engine import START_S, Engine
 
 LAST_LINES_S = 2.0  # that the end of a container's output may take to arrive
 DONE = "done"
+HOOK = "nvidia-container-runtime-hook"  # with it `--gpus` is understood
 KEPT = ("--log-driver=json-file", "--log-opt=max-size=8m", "--log-opt=max-file=2")
 
 
@@ -46,7 +48,7 @@ class Docker(Engine):
         return {
             "version": document["ServerVersion"],
             "rootless": "rootless" in security,
-            "gpus": "nvidia" in (document.get("Runtimes") or {}),
+            "gpus": "nvidia" in (document.get("Runtimes") or {}) or shutil.which(HOOK) is not None,
             "selinux": "selinux" in security,
             "limits": [name for name, field in limits.items() if document.get(field)],
             "network": "bridge",
@@ -65,7 +67,8 @@ class Docker(Engine):
 
     def follow(self, identity: str, log: Path, *, running: bool) -> None:
         """A process of its own appends to the log, and goes on while the agent restarts; a note
-        beside the log names it. After one was lost the log goes on from its last change.
+        beside the log names it. After one was lost the log goes on from its last change; a line may
+        come twice then, none is lost.
         """
         note = log.with_name(log.name + ".follower")
         with self._lock:

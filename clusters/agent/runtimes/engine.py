@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,14 @@ from clusters.agent.runtimes.options import LABEL, environment_of, options_of
 ASK_S, START_S, PULL_S = 30.0, 180.0, 3600.0
 KILLED = 137  # 128 and SIGKILL
 NOT_RUNNABLE = (126, 127)
+# What the engines say, in small letters.
+GONE = ("no such container", "no such object", "no container with")
+NOT_RUNNING = ("is not running", "only kill running")
+NO_IMAGE = ("no such image", "image not known", "failed to find image")
+REFUSED = ("unauthorized", "denied", "authentication required")
+NO_GPU = ("cdi device", "could not select device driver", "nvidia-container")
+PORT_TAKEN = ("address already in use", "port is already allocated")
+PREFIX = re.compile(r"^(docker: )?(Error( response from daemon)?: )?")
 
 
 class Engine(Runtime):
@@ -120,9 +129,10 @@ class Engine(Runtime):
     def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:
         if not handles:
             return {}
-        kills = cgroup.oom_kills()
+        before = cgroup.oom_kills()
         documents, answer = self._inspect([handle.reference for handle in handles])
-        gone = "no such" in answer.err.lower()
+        kills = (before, cgroup.oom_kills())
+        gone = _says(answer, GONE)
         found = {}
         for handle in handles:
             identity = handle.reference
@@ -139,8 +149,7 @@ class Engine(Runtime):
             self._killed.add(handle.reference)
         name = "KILL" if kill else "TERM"
         answer = self._call("kill", f"--signal={name}", handle.reference)
-        ended = ("no such", "not running", "only kill running", "no container")
-        if not answer.good and not any(word in answer.err.lower() for word in ended):
+        if not answer.good and not _says(answer, (*GONE, *NOT_RUNNING)):
             raise RuntimeFailed(f"{self.kind} could not send SIG{name}: {answer.words}")
 
     def remove(self, handle: Handle) -> None:
@@ -159,11 +168,9 @@ class Engine(Runtime):
 
     def _image(self, image: str) -> dict[str, Any] | None:
         answer = self._call("image", "inspect", image)
+        if not answer.good and not _says(answer, NO_IMAGE):
+            raise RuntimeFailed(f"{self.kind} gave no answer: {answer.words}")
         if not answer.good:
-            if answer.code is None or "no such" not in answer.err.lower():
-                known = ("not known", "not found", "failed to find")
-                if not any(word in answer.err.lower() for word in known):
-                    raise RuntimeFailed(f"{self.kind} gave no answer: {answer.words}")
             return None
         documents = _json(answer.out) or [{}]
         return {
@@ -183,7 +190,7 @@ class Engine(Runtime):
         if answer.good:
             return
         words = _last_line(answer)
-        if any(word in words.lower() for word in ("unauthorized", "denied", "authentication")):
+        if _says(answer, REFUSED):
             raise RuntimeFailed(
                 f"The registry does not hand out {image}: {words}. Sign in on the node by "
                 f"`{self.program} login`, or look whether the name is right.",
@@ -197,20 +204,23 @@ class Engine(Runtime):
 
     # Looking.
 
-    def _status(self, identity: str, document: Mapping[str, Any], kills: int | None) -> Status:
+    def _status(
+        self, identity: str, document: Mapping[str, Any], kills: tuple[int | None, int | None]
+    ) -> Status:
+        """`kills`: the kernel's count before and after the engine was asked."""
         state, labels = document["State"], _labels(document)
         if labels.get(f"{LABEL}log"):
             self.follow(identity, Path(labels[f"{LABEL}log"]), running=bool(state.get("Running")))
         if state.get("Running"):
             cpu, memory = cgroup.usage(int(state.get("Pid") or 0), identity)
-            if kills is not None:
-                self._oom_kills[identity] = kills
+            if kills[0] is not None:
+                self._oom_kills[identity] = kills[0]
             return Status(True, cpu_s=cpu, memory_mib=memory)
         code = state.get("ExitCode")
         code = code if isinstance(code, int) else None
         before = self._oom_kills.get(identity, _digits(labels.get(f"{LABEL}oom-kills")))
         # Engines miss some; the kernel's own count tells whether it has killed since the last look.
-        by_kernel = code == KILLED and identity not in self._killed and (kills or 0) > before
+        by_kernel = code == KILLED and identity not in self._killed and (kills[1] or 0) > before
         signal = code - 128 if code is not None and 128 < code <= 192 else None
         return Status(
             False,
@@ -265,7 +275,7 @@ class Engine(Runtime):
 
     def _delete(self, identity: str) -> None:
         answer = self._call("rm", "--force", "--volumes", identity, timeout_s=START_S)
-        if not answer.good and "no such" not in answer.err.lower():
+        if not answer.good and not _says(answer, GONE):
             raise RuntimeFailed(f"{self.kind} could not delete a container: {answer.words}")
 
     def _call(self, *arguments: str, timeout_s: float = ASK_S) -> Answer:
@@ -274,18 +284,18 @@ class Engine(Runtime):
 
 def _not_started(kind: str, answer: Answer, launch: Launch) -> RuntimeFailed:
     """Say why no container runs, from the engine's words."""
-    words, said = _last_line(answer), answer.err.lower()
-    if "cdi device" in said or "device driver" in said or "nvidia" in said:
+    words = _last_line(answer)
+    if _says(answer, NO_GPU):
         return RuntimeFailed(
             f"The node cannot give the model its GPU: {words}. Write the list of its GPUs by "
             "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and start it again.",
             code="no_gpu",
         )
-    if "address already in use" in said or "port is already allocated" in said:
+    if _says(answer, PORT_TAKEN):
         return RuntimeFailed(
             f"Port {launch.port} of {launch.host} is taken: {words}.", code="port_taken"
         )
-    if any(word in said for word in ("image not known", "no such image", "unable to find image")):
+    if _says(answer, NO_IMAGE):
         return RuntimeFailed(
             f"The image {launch.spec.image} is not on the node any more.", code="image_missing"
         )
@@ -298,10 +308,16 @@ def _not_started(kind: str, answer: Answer, launch: Launch) -> RuntimeFailed:
     return RuntimeFailed(f"{kind} did not start the model: {words}")
 
 
+def _says(answer: Answer, words: Sequence[str]) -> bool:
+    said = answer.err.lower()
+    return any(word in said for word in words)
+
+
 def _last_line(answer: Answer) -> str:
     """Return what an engine said last; its tries before that are no news."""
     lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
-    return (lines[-1] if lines else answer.words)[:500].removeprefix("Error: ").rstrip(".")
+    lines = [line for line in lines if not line.startswith("See '")]
+    return PREFIX.sub("", (lines[-1] if lines else answer.words)[:500]).rstrip(".")
 
 
 def _labels(document: Mapping[str, Any]) -> Mapping[str, str]:

@@ -33,17 +33,13 @@ OF_CLIENT = re.compile(
 )
 
 
-def container_name(replica: str, number: int) -> str:
-    return f"labportal-{replica}-{number}"
-
-
 def options_of(launch: Launch, facts: Mapping[str, Any], agent: str) -> list[str]:
     """Return the options of `run`; `facts` are what the engine told of itself. Raises
     RuntimeFailed.
     """
     spec = launch.spec
     options = [
-        "--name=" + container_name(spec.replica, launch.number),
+        f"--name=labportal-{agent[:8]}-{spec.replica}-{launch.number}",
         "--pull=never",
         f"--publish={_bracketed(launch.host)}:{launch.port}:{PORT}",
         "--cap-drop=ALL",

@@ -16,12 +16,13 @@ from clusters.agent.runtimes.engine import START_S, Engine
 
 CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
 NVIDIA = "nvidia.com/gpu"
+LOG_DRIVER = "passthrough"
 SAID = 4096  # bytes of the log's end in which a failed start is explained
 
 
 class Podman(Engine):
     kind = program = "podman"
-    remedy = "install podman (with crun or runc) for the account of the agent"
+    remedy = "install podman 4 or later (with crun or runc) for the account of the agent"
 
     def facts(self) -> dict[str, Any] | None:
         answer = self._call("info", "--format=json")
@@ -32,8 +33,9 @@ class Podman(Engine):
             host, version = document["host"], document["version"]["Version"]
         except (ValueError, KeyError, TypeError):
             return None
-        if host.get("serviceIsRemote"):  # its containers live in another machine
-            return None
+        drivers = (document.get("plugins") or {}).get("log") or []
+        if host.get("serviceIsRemote") or LOG_DRIVER not in drivers:
+            return None  # its containers live in another machine, or it is older than podman 4
         security = host.get("security") or {}
         rootless = bool(security.get("rootless"))
         controllers = host.get("cgroupControllers") or []
@@ -54,7 +56,7 @@ class Podman(Engine):
         restarted agent nor an engine that is busy loses a line.
         """
         began = time.monotonic()
-        command = [self.program, "run", "--detach", "--log-driver=passthrough", *options]
+        command = [self.program, "run", "--detach", f"--log-driver={LOG_DRIVER}", *options]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         with os.fdopen(os.open(launch.log, flags, 0o600), "ab") as log:
             before = log.seek(0, os.SEEK_END)

@@ -124,14 +124,14 @@ class Processes(Runtime):
         return self._handle(session) if session.identity else None
 
     def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:
-        kills = cgroup.oom_kills()
+        before = cgroup.oom_kills()
         sessions = {handle.reference: self._of(handle) for handle in handles}
         for reference in sessions:
             child = self._children.get(reference)
             if child is not None and child.poll() is not None:
                 del self._children[reference]
         return {
-            reference: _GONE if session is None else self._status(reference, session, kills)
+            reference: _GONE if session is None else self._status(reference, session, before)
             for reference, session in sessions.items()
         }
 
@@ -222,6 +222,7 @@ class Processes(Runtime):
         return {path.read_text(encoding="utf-8") for path in found if path.exists()}
 
     def _status(self, reference: str, session: Session, kills: int | None) -> Status:
+        """`kills`: the kernel's count before anything was looked at."""
         members = session.members()
         if session.code is None and members:
             used = round(sum(stat.rss for stat in members) * procfs.PAGE_KIB / 1024, 1)
@@ -236,7 +237,8 @@ class Processes(Runtime):
             session.kill()
         code = session.code
         before = self._oom_kills.get(reference, session.number(KILLS) or 0)
-        by_kernel = code == KILLED and reference not in self._killed and (kills or 0) > before
+        now = cgroup.oom_kills() or 0
+        by_kernel = code == KILLED and reference not in self._killed and now > before
         too_much = session.number(MEMORY)
         if code is None and (reference in self._killed or too_much is not None):
             code = KILLED  # the shell that would have told was ended with it

@@ -55,19 +55,21 @@ class ModelViewSet(viewsets.GenericViewSet):
     def retrieve(self, request: Request, name: str) -> Response:
         return self._answer(find(request.user, name))
 
-    @extend_schema(request=shapes.RegisterSerializer, responses={201: shapes.ModelCardSerializer})
+    @extend_schema(
+        request=shapes.RegisterModelSerializer, responses={201: shapes.ModelCardSerializer}
+    )
     def create(self, request: Request) -> Response:
         """Register a model; its first version is posted to it afterwards."""
-        asked = self._asked(shapes.RegisterSerializer)
+        asked = self._asked(shapes.RegisterModelSerializer)
         model = models.register(**asked, actor=request.user)
         return self._answer(model, status.HTTP_201_CREATED)
 
     @extend_schema(
-        parameters=[NAME], request=shapes.EditSerializer, responses=shapes.ModelCardSerializer
+        parameters=[NAME], request=shapes.EditModelSerializer, responses=shapes.ModelCardSerializer
     )
     def partial_update(self, request: Request, name: str) -> Response:
         model = find(request.user, name)
-        asked = self._asked(shapes.EditSerializer, partial=True)
+        asked = self._asked(shapes.EditModelSerializer, partial=True)
         return self._answer(models.update(model, **asked, actor=request.user))
 
     @extend_schema(parameters=[NAME], responses={204: None})
@@ -77,24 +79,24 @@ class ModelViewSet(viewsets.GenericViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
-        parameters=[NAME], request=shapes.StartSerializer, responses=shapes.ModelCardSerializer
+        parameters=[NAME], request=shapes.StartModelSerializer, responses=shapes.ModelCardSerializer
     )
     @action(detail=True, methods=["post"])
     def start(self, request: Request, name: str) -> Response:
         """Want it running; 409 while its version waits for approval."""
         model = find(request.user, name)
-        number = self._asked(shapes.StartSerializer).get("version")
+        number = self._asked(shapes.StartModelSerializer).get("version")
         version = find_version(model, number) if number else None
         return self._answer(operation.start(model, version=version, actor=request.user))
 
     @extend_schema(
-        parameters=[NAME], request=shapes.WhySerializer, responses=shapes.ModelCardSerializer
+        parameters=[NAME], request=shapes.StopModelSerializer, responses=shapes.ModelCardSerializer
     )
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, name: str) -> Response:
         """Want it stopped; versions and settings stay."""
         model = find(request.user, name)
-        asked = self._asked(shapes.WhySerializer)
+        asked = self._asked(shapes.StopModelSerializer)
         return self._answer(operation.stop(model, **asked, actor=request.user))
 
     @extend_schema(parameters=[NAME], request=None, responses=shapes.ModelCardSerializer)
@@ -109,14 +111,14 @@ class ModelViewSet(viewsets.GenericViewSet):
         """Deploy the version that served before."""
         return self._answer(operation.roll_back(find(request.user, name), actor=request.user))
 
-    @extend_schema(parameters=[NAME], responses=shapes.EventSerializer(many=True))
+    @extend_schema(parameters=[NAME], responses=shapes.ModelEventSerializer(many=True))
     @action(detail=True)
     def events(self, request: Request, name: str) -> Response:
         """What happened to it, the newest first."""
         rows = find(request.user, name).events.select_related("version")
         pagination = KeysetPagination()
         page = pagination.paginate_queryset(rows, request, view=self)
-        return pagination.get_paginated_response(shapes.EventSerializer(page, many=True).data)
+        return pagination.get_paginated_response(shapes.ModelEventSerializer(page, many=True).data)
 
     def _asked(self, shape: type[Serializer], **more: Any) -> dict[str, Any]:
         asked = shape(data=self.request.data, **more)

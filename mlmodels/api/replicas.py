@@ -21,7 +21,7 @@ from mlmodels.services import operation
 
 
 class ReplicasView(APIView):
-    @extend_schema(responses=shapes.ReplicaSerializer(many=True))
+    @extend_schema(operation_id="model_replicas", responses=shapes.ReplicaSerializer(many=True))
     def get(self, request: Request, name: str) -> Response:
         """Those that are there, each with its three signs: process, ready, last good answer."""
         model = find(request.user, name)
@@ -30,7 +30,9 @@ class ReplicasView(APIView):
 
 
 class RestartView(APIView):
-    @extend_schema(request=None, responses=shapes.ReplicaSerializer)
+    @extend_schema(
+        operation_id="model_replica_restart", request=None, responses=shapes.ReplicaSerializer
+    )
     def post(self, request: Request, name: str, replica: UUID) -> Response:
         """Start this replica anew."""
         model = find(request.user, name)
@@ -43,6 +45,7 @@ class LogsView(APIView):
     """Lines of one replica, or of the one that was made last."""
 
     @extend_schema(
+        operation_id="model_logs",
         parameters=[
             OpenApiParameter("replica", OpenApiTypes.UUID),
             OpenApiParameter("launch", OpenApiTypes.INT, description="all unless told"),
@@ -50,7 +53,7 @@ class LogsView(APIView):
             OpenApiParameter("before", OpenApiTypes.INT, description="lines before this id"),
             OpenApiParameter("page_size", OpenApiTypes.INT, description="200 unless told"),
         ],
-        responses=shapes.LogLinesSerializer,
+        responses=shapes.ModelLinesSerializer,
     )
     def get(self, request: Request, name: str) -> Response:
         """The newest lines, or those after or before an id, in the order of their ids."""
@@ -59,7 +62,7 @@ class LogsView(APIView):
             return Response({"next": None, "results": []})
         launch = number(request, "launch") if "launch" in request.query_params else None
         lines = logs.lines_of(request.user, replica, launch)
-        return page_of(request, lines, shapes.LogLineSerializer)
+        return page_of(request, lines, shapes.ModelLineSerializer)
 
 
 def _replica(request: Request, model: RegisteredModel) -> Replica | None:

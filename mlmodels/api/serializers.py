@@ -96,22 +96,17 @@ class ModelCardSerializer(ModelSerializer, CardSerializer):
         ]
 
 
-class ScheduleSerializer(serializers.Serializer):
-    """Hours of a model: started at one time on these days (Monday is 0), stopped at another."""
-
-    start_at = serializers.CharField(max_length=5)
-    stop_at = serializers.CharField(max_length=5)
-    days = serializers.ListField(child=serializers.IntegerField(), required=False, max_length=7)
-    time_zone = serializers.CharField(required=False, max_length=64)
-
-
-class EditSerializer(serializers.ModelSerializer):
+class EditModelSerializer(serializers.ModelSerializer):
     """What is given is changed, the rest stays; no clusters: wherever there is room."""
 
     clusters = serializers.SlugRelatedField(
         slug_field="name", many=True, required=False, queryset=Cluster.objects.filter(enabled=True)
     )
-    schedule = serializers.JSONField(required=False, help_text="{} for day and night.")
+    schedule = serializers.DictField(
+        required=False,
+        help_text='{} for day and night, or such as {"start_at": "07:00", "stop_at": "20:00", '
+        '"days": [0, 1, 2, 3, 4], "time_zone": "Europe/Berlin"}; Monday is 0.',
+    )
 
     class Meta:
         model = RegisteredModel
@@ -119,13 +114,13 @@ class EditSerializer(serializers.ModelSerializer):
         extra_kwargs: ClassVar = {name: {"required": False} for name in EDITABLE}
 
 
-class RegisterSerializer(EditSerializer):
+class RegisterModelSerializer(EditModelSerializer):
     """A model without a version yet."""
 
-    class Meta(EditSerializer.Meta):
-        fields: ClassVar = ["name", *EditSerializer.Meta.fields]
+    class Meta(EditModelSerializer.Meta):
+        fields: ClassVar = ["name", *EditModelSerializer.Meta.fields]
         extra_kwargs: ClassVar = {
-            **EditSerializer.Meta.extra_kwargs,
+            **EditModelSerializer.Meta.extra_kwargs,
             "name": {"validators": []},  # said by the service, with the remedy
         }
 
@@ -213,7 +208,7 @@ class AddVersionSerializer(serializers.ModelSerializer):
         ]
 
 
-class UploadSerializer(serializers.Serializer):
+class VersionWithFilesSerializer(serializers.Serializer):
     """A version with its files, as multipart/form-data: `version` is its document as JSON."""
 
     version = serializers.JSONField()
@@ -225,15 +220,15 @@ class UploadSerializer(serializers.Serializer):
         return value
 
 
-class NoteSerializer(serializers.Serializer):
+class ApprovalSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
 
 
-class WhySerializer(serializers.Serializer):
+class StopModelSerializer(serializers.Serializer):
     why = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
 
 
-class StartSerializer(serializers.Serializer):
+class StartModelSerializer(serializers.Serializer):
     """`version`: its number; unless told, the one that served last."""
 
     version = serializers.IntegerField(required=False, allow_null=True, min_value=1)
@@ -284,7 +279,7 @@ class NamedCheckSerializer(serializers.Serializer):
     detail = serializers.CharField()
 
 
-class ContractSerializer(serializers.ModelSerializer):
+class ContractCheckSerializer(serializers.ModelSerializer):
     """A contract test; it runs until `ended_at`."""
 
     by = _person()
@@ -295,7 +290,7 @@ class ContractSerializer(serializers.ModelSerializer):
         fields: ClassVar = ["id", "by", "began_at", "ended_at", "passed", "why", "checks"]
 
 
-class EventSerializer(serializers.ModelSerializer):
+class ModelEventSerializer(serializers.ModelSerializer):
     version = _number()
 
     class Meta:
@@ -312,7 +307,7 @@ class EventSerializer(serializers.ModelSerializer):
         ]
 
 
-class LogLineSerializer(serializers.Serializer):
+class ModelLineSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
     cluster = serializers.CharField()
@@ -326,8 +321,8 @@ class LogLineSerializer(serializers.Serializer):
         return {**told, "launch": instance.launch}
 
 
-class LogLinesSerializer(serializers.Serializer):
+class ModelLinesSerializer(serializers.Serializer):
     """In the order of their ids; `next` is where there are more in the direction asked for."""
 
     next = serializers.URLField(allow_null=True)
-    results = LogLineSerializer(many=True)
+    results = ModelLineSerializer(many=True)

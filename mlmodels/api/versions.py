@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
+from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,20 +24,22 @@ class VersionPagination(KeysetPagination):
     ordering = "-number"
 
 
-class VersionsView(APIView):
-    @extend_schema(responses=shapes.VersionSerializer(many=True))
+class VersionsView(generics.GenericAPIView):
+    pagination_class = VersionPagination
+
+    @extend_schema(operation_id="model_versions", responses=shapes.VersionSerializer(many=True))
     def get(self, request: Request, name: str) -> Response:
         """The newest first."""
         model = find(request.user, name)
         rows = model.versions.select_related("created_by", "approved_by")
-        pagination = VersionPagination()
-        page = pagination.paginate_queryset(rows, request, view=self)
-        return pagination.get_paginated_response(shapes.VersionSerializer(page, many=True).data)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(shapes.VersionSerializer(page, many=True).data)
 
     @extend_schema(
+        operation_id="model_version_add",
         request={
             "application/json": shapes.AddVersionSerializer,
-            "multipart/form-data": shapes.UploadSerializer,
+            "multipart/form-data": shapes.VersionWithFilesSerializer,
         },
         responses={201: shapes.VersionSerializer},
     )
@@ -59,7 +61,7 @@ def _asked(request: Request) -> dict[str, Any]:
     """The document, and the files that came with it."""
     document, files = request.data, None
     if "files" in request.FILES:
-        parts = shapes.UploadSerializer(data=request.data)
+        parts = shapes.VersionWithFilesSerializer(data=request.data)
         parts.is_valid(raise_exception=True)
         document, upload = parts.validated_data["version"], parts.validated_data["files"]
         files = (upload.name, upload)
@@ -69,17 +71,21 @@ def _asked(request: Request) -> dict[str, Any]:
 
 
 class VersionView(APIView):
-    @extend_schema(responses=shapes.VersionSerializer)
+    @extend_schema(operation_id="model_version", responses=shapes.VersionSerializer)
     def get(self, request: Request, name: str, number: str) -> Response:
         return _answer(find(request.user, name), int(number))
 
 
 class ApproveView(APIView):
-    @extend_schema(request=shapes.NoteSerializer, responses=shapes.VersionSerializer)
+    @extend_schema(
+        operation_id="model_version_approve",
+        request=shapes.ApprovalSerializer,
+        responses=shapes.VersionSerializer,
+    )
     def post(self, request: Request, name: str, number: str) -> Response:
         """Let a version run on the lab's machines; moderators and admins."""
         model = find(request.user, name)
-        asked = shapes.NoteSerializer(data=request.data)
+        asked = shapes.ApprovalSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         version = find_version(model, int(number))
         versions.approve(version, **asked.validated_data, actor=request.user)
@@ -87,7 +93,9 @@ class ApproveView(APIView):
 
 
 class DeployView(APIView):
-    @extend_schema(request=None, responses=shapes.VersionSerializer)
+    @extend_schema(
+        operation_id="model_version_deploy", request=None, responses=shapes.VersionSerializer
+    )
     def post(self, request: Request, name: str, number: str) -> Response:
         """Have this version serve: it comes up beside the one that answers, and takes over once it
         is ready.
@@ -97,22 +105,28 @@ class DeployView(APIView):
         return _answer(model, int(number))
 
 
-class ContractView(APIView):
-    @extend_schema(responses=shapes.ContractSerializer(many=True))
+class ContractView(generics.GenericAPIView):
+    pagination_class = KeysetPagination
+
+    @extend_schema(
+        operation_id="model_contracts", responses=shapes.ContractCheckSerializer(many=True)
+    )
     def get(self, request: Request, name: str, number: str) -> Response:
         """The contract tests of a version, the newest first."""
         version = find_version(find(request.user, name), int(number))
-        pagination = KeysetPagination()
-        rows = version.contract_checks.select_related("by")
-        page = pagination.paginate_queryset(rows, request, view=self)
-        return pagination.get_paginated_response(shapes.ContractSerializer(page, many=True).data)
+        page = self.paginate_queryset(version.contract_checks.select_related("by"))
+        return self.get_paginated_response(shapes.ContractCheckSerializer(page, many=True).data)
 
-    @extend_schema(request=None, responses={202: shapes.ContractSerializer})
+    @extend_schema(
+        operation_id="model_contract_test",
+        request=None,
+        responses={202: shapes.ContractCheckSerializer},
+    )
     def post(self, request: Request, name: str, number: str) -> Response:
         """Test it on a node, with a replica of its own; one that is under way is answered."""
         version = find_version(find(request.user, name), int(number))
         made = contracts.check(version, actor=request.user)
-        return Response(shapes.ContractSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+        return Response(shapes.ContractCheckSerializer(made).data, status=status.HTTP_202_ACCEPTED)
 
 
 def _answer(model: RegisteredModel, number: int, code: int = status.HTTP_200_OK) -> Response:

@@ -107,7 +107,7 @@ def row(of: ModelVersion, user: Any, **changes: Any) -> dict[str, Any]:
 def test_calls_are_stored_as_they_were(ada: Any) -> None:
     version = factories.version(factories.registered(ada, "echo"))
     metering.store([row(version, ada), row(version, ada, error="busy", status=429, version=None)])
-    busy, good = Invocation.objects.all()
+    good, busy = Invocation.objects.order_by("status")
     assert (good.version, good.ms, good.bytes_out, good.user) == (version, 1.5, 1 << 40, ada)
     assert good.at.timestamp() == 1_790_000_000.25
     assert (busy.version, busy.error, busy.status) == (None, "busy", 429)

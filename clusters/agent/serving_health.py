@@ -30,7 +30,9 @@ PROBED = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.UNHE
 
 @dataclass
 class Watch:
-    """The probes of one launch; moments are monotonic."""
+    """The probes of one launch, one at a time: a server that works on its example may be too busy
+    for /ping. Moments are monotonic.
+    """
 
     launch: int
     next_ping: float = 0.0
@@ -60,10 +62,10 @@ class Health:
             return
         if one.state is ReplicaState.STARTING and self._too_late(one):
             return
-        if now >= watch.next_ping:
-            self._ping(one, watch)
-        elif one.state is ReplicaState.READY and self._check_due(one, watch, now):
+        if one.state is ReplicaState.READY and self._check_due(one, watch, now):
             self._check(one, watch)
+        elif now >= watch.next_ping:
+            self._ping(one, watch)
 
     def heard_of_traffic(self, one: Replica) -> None:
         """Failed probes of a server that answers calls count no more."""

@@ -54,7 +54,13 @@ class Node:
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
         made.wait(10)
+        self.portal.until(self._heard)
         return self
+
+    def _heard(self) -> bool:
+        """Whether the portal has heard of this start of the agent."""
+        requests = self.portal.requests
+        return bool(requests and self.agent) and requests[-1]["agent"]["boot"] == self.agent.boot
 
     def stop(self) -> None:
         """End the agent; what it has started goes on."""
@@ -78,5 +84,6 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def node(tmp_path: Path, portal: FakePortal, world: World) -> Iterator[Node]:
     node = Node(tmp_path, portal, world)
+    portal.settings["exchange_s"] = 1
     yield node
     node.stop()

@@ -24,6 +24,7 @@ BUILT_IN = {
     "pyscf": "calculations.software.pyscf:PySCF",
     "siesta": "calculations.software.siesta:Siesta",
     "espresso": "calculations.software.espresso:Espresso",
+    "torch_inference": "calculations.software.torch_inference:TorchInference",
     "rehearsal": "calculations.software.rehearsal:Rehearsal",
 }
 

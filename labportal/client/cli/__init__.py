@@ -32,6 +32,7 @@ COMMANDS = {
     "search": "looking",
     "analyses": "looking",
     "clusters": "clusters",
+    "models": "models",
     "open": "looking",
     "watch": "following",
     "logs": "following",

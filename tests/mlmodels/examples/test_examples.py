@@ -101,7 +101,14 @@ class TestInContainers:
             "localhost/redshift:1", folder, BASE=containers.python(), INSTALL="true"
         )
         own = [f"--volume={path}:{path}:ro" for path in libraries(OWN_PACKAGES / "torch" / "lib")]
-        with running(run(image, f"--volume={OWN_PACKAGES}:{THEIR_PACKAGES}:ro", *own)) as server:
+        with running(
+            run(
+                image,
+                "--env=OMP_NUM_THREADS=1",
+                f"--volume={OWN_PACKAGES}:{THEIR_PACKAGES}:ro",
+                *own,
+            )
+        ) as server:
             document = server.answer(describe("redshift")["example"].encode())
             jsonschema.validate(document, describe("redshift")["output_schema"])
             assert outcome("redshift", server.subject) == dict.fromkeys(TITLES, True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlmodels.views import detail, listing, logs, registering, trying, verbs
+from mlmodels.views import detail, listing, logs, registering, trying, using, verbs
 
 urlpatterns = [
     path("models/", listing.model_list, name="model-list"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("models/<slug:name>/edit/", registering.model_edit, name="model-edit"),
     path("models/<slug:name>/try/document/", trying.try_document, name="model-try-document"),
     path("models/<slug:name>/try/answer/", trying.try_answer, name="model-try-answer"),
+    path("models/<slug:name>/use/<slug:chart>.json", using.model_chart, name="model-chart"),
     path("models/<slug:name>/start/", verbs.start, name="model-start"),
     path("models/<slug:name>/stop/", verbs.stop, name="model-stop"),
     path("models/<slug:name>/restart/", verbs.restart, name="model-restart"),

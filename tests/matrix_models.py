@@ -17,6 +17,7 @@ MODELS: dict[str, Rules] = {
     "model-register": may(Can.REGISTER_MODEL),
     "model-detail": SIGNED_IN,
     "model-card": SIGNED_IN,
+    "model-chart": SIGNED_IN,
     "model-try-document": may(Can.CALL_MODEL),
     "model-try-answer": may(Can.CALL_MODEL),
     "model-edit": WHO_REGISTERED_IT,
@@ -75,6 +76,7 @@ def name(world: World) -> str:
 
 MODEL_VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("model-detail", "tab", lambda _: "versions"),
+    ("model-chart", "chart", lambda _: "rate"),
     ("*model-*", "name", name),
     ("*model-version*", "number", lambda world: version(world).number),
     ("*model-replica-*", "replica", lambda world: replica(world).pk),

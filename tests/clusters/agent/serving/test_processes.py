@@ -1,0 +1,132 @@
+"""Real servers as processes under a real agent, which is killed and comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.agent.procfs import read_stat
+from clusters.agent.protocol import ServingVerb
+from tests.clusters.agent.conftest import AgentProcess
+from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.serving.conftest import FIRST_PORT
+from tests.clusters.agent.serving.fakes import make_spec
+
+# Prints its number, answers /ping and tells who it is; `crash` in its folder ends it at once.
+SERVER = """
+import http.server, os, pathlib, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"" if self.path == "/ping" else str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+print("argument", sys.argv[1:], "secret", os.environ.get("TOKEN"), flush=True)
+if pathlib.Path("crash").exists():
+    sys.exit("no weights here")
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "models" / "echo"
+    folder.mkdir(parents=True)
+    (folder / "server.py").write_text(SERVER)
+    return folder
+
+
+@pytest.fixture
+def agent(tmp_path: Path, portal: FakePortal, model: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path, portal)
+    agent.serving = "\n".join(
+        [
+            "runtimes = process",
+            f"folders = {model.parent}",
+            f"ports = {FIRST_PORT}-{FIRST_PORT + 19}",
+            "backoff_s = 0.1",
+        ]
+    )
+    agent.settings(portal.url)
+    portal.settings["exchange_s"] = 1
+    yield agent
+    for replica in list(portal.models):
+        portal.tell_model(replica, ServingVerb.REMOVE)
+    portal.until(lambda: not portal.requests[-1]["serving"], 40)
+    agent.terminate()
+
+
+def server(model: Path, **details: Any) -> dict[str, Any]:
+    command = ["python3", "server.py", "serve"]
+    return make_spec(folder=str(model), command=command, ping_timeout_s=2, **details)
+
+
+def process_of(entry: dict[str, Any]) -> int:
+    with urllib.request.urlopen(f"http://{entry['address']}/", timeout=5) as answer:
+        return int(answer.read())
+
+
+def test_a_server_outlives_its_agent_and_a_killed_one_is_started_again(
+    agent: AgentProcess, portal: FakePortal, model: Path
+) -> None:
+    spec = server(model, secrets=True)
+    portal.secrets[spec["replica"]] = {"TOKEN": "t0p"}
+    replica = portal.want_model(spec)
+    agent.start()
+    number = process_of(portal.until_model(replica, "ready"))
+    agent.kill()
+    asked = len(portal.requests)
+    agent.start()
+    portal.until(lambda: len(portal.requests) > asked)
+    entry = portal.until_model(replica, "ready")
+    assert (process_of(entry), entry["launch"]) == (number, 1)
+    os.kill(number, signal.SIGKILL)
+    entry = portal.until_model(replica, "ready", launch=2)
+    assert process_of(entry) != number
+    assert entry["exit"]["signal"] == signal.SIGKILL
+    lines = [e for _, e in sorted(portal.events.items()) if e.get("service") == "model"]
+    assert [(e["launch"], e["text"]) for e in lines] == [
+        (1, "argument ['serve'] secret t0p"),
+        (2, "argument ['serve'] secret t0p"),
+    ]
+
+
+def test_a_server_that_crashes_in_a_row_is_given_up_and_leaves_nothing(
+    agent: AgentProcess, portal: FakePortal, model: Path
+) -> None:
+    (model / "crash").touch()
+    replica = portal.want_model(server(model, give_up_after=2))
+    agent.start()
+    entry = portal.until_model(replica, "given_up")
+    assert "it ended with exit code 1 before it was ready" in entry["why"]
+    assert entry["tail"][-1] == "no weights here"
+    logs = agent.work / "models" / replica / "logs"
+    assert sorted(path.stem for path in logs.glob("*.log")) == ["2", "3"]
+    (model / "crash").unlink()
+    portal.want_model({**portal.models[replica]["spec"]}, generation=2)
+    entry = portal.until_model(replica, "ready")
+    number = process_of(entry)
+    portal.tell_model(replica, ServingVerb.STOP)
+    entry = portal.until_model(replica, "stopped")
+    assert entry["exit"]["code"] == 0
+    assert read_stat(number) is None
+
+
+def test_a_folder_outside_of_what_the_settings_allow_is_refused(
+    agent: AgentProcess, portal: FakePortal, tmp_path: Path
+) -> None:
+    replica = portal.want_model(server(tmp_path))
+    agent.start()
+    entry = portal.until_model(replica, "given_up")
+    assert "do not let models run from" in entry["why"]

@@ -15,6 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Collection, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from clusters.agent.commands import Answer, call
@@ -43,6 +44,7 @@ class Environments:
         """
         text = _requirements(folder)
         if text is None:
+            self.clear(in_use)
             return None
         check_requirements(text)
         place = self.root / _digest(folder, text)
@@ -57,11 +59,18 @@ class Environments:
                     shutil.rmtree(place, ignore_errors=True)
                     raise
             whole.touch()  # by which its last use is known
-        self._clear({*in_use, place.name})
+        self.clear({*in_use, place.name})
         return place
 
     def _make(self, place: Path, folder: Path) -> None:
-        made = call([sys.executable, "-I", "-m", "venv", str(place)], timeout_s=MAKE_S)
+        python = str(place / "bin" / "python")
+        pip = [sys.executable, "-I", "-m", "pip", "--python", python]
+        making = [sys.executable, "-I", "-m", "venv", str(place)]
+        if _has_pip():  # which installs for others, too; a pip in each takes seconds
+            making.insert(-1, "--without-pip")
+        else:
+            pip = [python, "-I", "-m", "pip"]
+        made = call(making, timeout_s=MAKE_S)
         if not made.good:
             raise RuntimeFailed(
                 f"No virtual environment could be made: {_end(made)}. The node needs Python's venv "
@@ -70,9 +79,8 @@ class Environments:
             )
         answer = call(
             [
-                *(str(place / "bin" / "python"), "-I", "-m", "pip", "install"),
-                *("--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"),
-                *("--require-virtualenv", f"--requirement={folder / REQUIREMENTS}"),
+                *(*pip, "install", "--only-binary=:all:", "--no-input", "--quiet"),
+                *("--disable-pip-version-check", f"--requirement={folder / REQUIREMENTS}"),
             ],
             timeout_s=INSTALL_S,
         )
@@ -82,9 +90,9 @@ class Environments:
                 code="install",
             )
 
-    def _clear(self, keep: Collection[str]) -> None:
+    def clear(self, keep: Collection[str]) -> None:
         """Delete what nothing has used for long, and what was left half made."""
-        for place in self.root.iterdir():
+        for place in self.root.iterdir() if self.root.is_dir() else ():
             if place.name in keep or not place.is_dir():
                 continue
             with contextlib.suppress(OSError), _alone(self.root / f"{place.name}.lock", wait=False):
@@ -103,12 +111,21 @@ def check_requirements(text: str) -> None:
         named = NAME.match(words)
         rest = words[named.end() :].strip() if named else ""
         by_wheel = not rest.startswith("@") or WHEEL.match(rest)
-        if named is None or SOURCES.search(named.group()) or rest[:1] in ("/", ":") or not by_wheel:
+        plain = not rest or rest[0] in "<>=!~;(@-"
+        if named is None or SOURCES.search(named.group()) or not plain or not by_wheel:
             raise RuntimeFailed(
                 f"{REQUIREMENTS} holds {words[:120]!r}: name packages that there are wheels of, "
                 "such as numpy==2.4.6, and no folders, archives of sources or repositories.",
                 code="environment",
             )
+
+
+def _has_pip() -> bool:
+    try:
+        major, minor = (int(word) for word in version("pip").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return False
+    return (major, minor) >= (22, 3)  # it knows --python
 
 
 def _requirements(folder: Path) -> str | None:

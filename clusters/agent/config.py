@@ -196,9 +196,10 @@ def write(
     slots: int,
     scheduler: str = "",
     options: Mapping[str, str] | None = None,
+    sections: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
-    """Write portal and agent settings (mode 0600); other settings of an existing file stay, also
-    the scheduler and its options where nothing is said of them.
+    """Write portal and agent settings (mode 0600), and those in `sections`; other settings of an
+    existing file stay, also the scheduler and its options where nothing is said of them.
     """
     parser = configparser.ConfigParser(interpolation=None)
     if path.exists():
@@ -214,10 +215,11 @@ def write(
     parser["agent"]["slots"] = str(slots)
     if scheduler:
         parser["agent"]["scheduler"] = scheduler
-    if options and not parser.has_section("scheduler"):
-        parser.add_section("scheduler")
-    for name, value in (options or {}).items():
-        parser["scheduler"][name] = value
+    further = {**(sections or {}), **({"scheduler": options} if options else {})}
+    for section, values in further.items():
+        if not parser.has_section(section):
+            parser.add_section(section)
+        parser[section].update(values)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

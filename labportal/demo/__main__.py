@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from labportal import embedded
-from labportal.demo import journey
+from labportal.demo import calls, journey
 from labportal.demo.api import Portal, Refused
 from labportal.demo.processes import ProcessEnded, Processes
 
@@ -99,8 +99,9 @@ def _demo(console: Console, processes: Processes, *, once: bool) -> int:
     else:
         portal.token = lab["token"]
     valid = journey.run(portal, console, processes.check, public_url=url)
+    answered = calls.run(portal, console, processes.check, public_url=url)
     if once:
-        return 0 if valid else 1
+        return 0 if valid and answered else 1
     while True:
         processes.check()
         time.sleep(0.5)

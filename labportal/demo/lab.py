@@ -1,4 +1,5 @@
-"""The demo's lab: a person per role, a cluster, its agent's settings; for `manage.py demo_lab`.
+"""The demo's lab: a person per role, a cluster, its agent's settings, two models; for `manage.py
+demo_lab`.
 
 Safe to repeat: what is there stays. Passwords and keys are returned once and kept nowhere in clear,
 but for the key in agent.ini, which only its owner may read.
@@ -19,6 +20,7 @@ from clusters.models import Cluster
 from labportal.accounts.models import Project, User
 from labportal.accounts.roles import Role
 from labportal.accounts.services import tokens, users
+from labportal.demo import models
 from labportal.demo.structures import STRUCTURES
 
 CLUSTER = "laptop"
@@ -56,21 +58,30 @@ def prepare(home: Path, url: str) -> Lab:
                 last_name=last,
                 actor=admin,
             )
-    _prepare_agent(home, url, admin)
-    ada = User.objects.get(username=PEOPLE[0][0])
+    cluster = _prepare_agent(home, url, admin)
+    ada, moderator = (User.objects.get(username=name) for name, *_ in PEOPLE)
     _prepare_structures(ada)
+    models.prepare(home, cluster, creator=ada, reviewer=moderator)
     request = RequestFactory(headers={"user-agent": "make demo"}).get("/")
     return Lab(tokens.issue(ada, request=request).access, passwords)
 
 
-def _prepare_agent(home: Path, url: str, admin: User) -> None:
+def _prepare_agent(home: Path, url: str, admin: User) -> Cluster:
     build(home / "labportal-agent.pyz")
     settings, work = home / "agent.ini", home / "agent"
     cluster, _ = Cluster.objects.get_or_create(
         name=CLUSTER, defaults={"description": "This machine, for the demo."}
     )
     slots = min(4, os.cpu_count() or 1)
-    config.write(settings, url=url, key=_key(settings, cluster, admin), work=str(work), slots=slots)
+    # Models hold cores as long as they run, and these hardly use theirs: runs keep all there are.
+    cores = config.available_cores() + len(models.NAMES)
+    sections = {
+        "agent": {"cores": str(cores)},
+        "serving": {"runtimes": "process", "folders": str(models.folder_of(home))},
+    }
+    key = _key(settings, cluster, admin)
+    config.write(settings, url=url, key=key, work=str(work), slots=slots, sections=sections)
+    return cluster
 
 
 def _prepare_structures(ada: User) -> None:

@@ -214,7 +214,8 @@ class Agent:
         """Return every run; reports beyond `portion` have to wait for the next exchange."""
         runs, size, left = [], 0, False
         for record in self.lifecycle.records.values():
-            if record.wanted is Wanted.ABANDON or record.phase is Phase.CLOSED:
+            abandoned = record.wanted is Wanted.ABANDON and record.phase is not Phase.FINISHED
+            if abandoned or record.phase is Phase.CLOSED:
                 continue
             if record.phase is Phase.FINISHED:
                 length = len(json.dumps(record.report))
@@ -246,8 +247,7 @@ class Agent:
     # What should be
 
     def reply(self, document: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-        purged = [entry["run"] for entry in request.get("purged", ())]
-        reply = read_reply(document, reported_purged=purged)
+        reply = read_reply(document, request)
         try:
             news = self.lifecycle.take_in(reply)
             news = self.serving.take_in(document.get("serving")) or news

@@ -76,6 +76,7 @@ class TakeIn:
     cancel: dict[tuple[str, int], str] = field(default_factory=dict)  # why
     abandon: dict[tuple[str, int], str] = field(default_factory=dict)
     close: list[tuple[str, int]] = field(default_factory=list)
+    told: frozenset[tuple[str, int]] = frozenset()  # whose end stood in the request
     purge: dict[str, tuple[list[str], int]] = field(default_factory=dict)  # kept, newest attempt
     purge_done: list[str] = field(default_factory=list)  # no longer asked for
     settings: dict[str, int] = field(default_factory=dict)

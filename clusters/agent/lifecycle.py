@@ -130,7 +130,11 @@ class Lifecycle:
         """Return changed copies of the records that a reply concerns."""
         changed = []
         for key, record in self.records.items():
-            if key in reply.abandon and record.wanted is not Wanted.ABANDON:
+            if key in reply.abandon and record.phase is Phase.FINISHED and key not in reply.told:
+                continue  # the portal has not heard of its result yet, and may keep it
+            if key in reply.abandon and record.terminal:
+                changed.append(replace(record, phase=Phase.CLOSED, since=time.time()))
+            elif key in reply.abandon and record.wanted is not Wanted.ABANDON:
                 changed.append(replace(record, wanted=Wanted.ABANDON, why=reply.abandon[key]))
             elif key in reply.close and record.terminal:
                 changed.append(replace(record, phase=Phase.CLOSED, since=time.time()))
@@ -171,10 +175,17 @@ class Lifecycle:
             self.news(0.0)
 
     def _give_up(self, record: Record) -> None:
-        """Carry out cancel or abandon where no program runs."""
+        """Carry out cancel or abandon where no program runs. A result that an abandoned attempt
+        has by then is told all the same, for an admin to adopt; its files stay here.
+        """
+        abandoned = record.wanted is Wanted.ABANDON
         if record.phase is Phase.STARTING and self.scheduler.blocking:
             self.starting.withdraw(record)
-        elif record.wanted is Wanted.ABANDON:
+        elif abandoned and record.phase is Phase.UPLOADING:
+            self.finish(record)
+        elif abandoned and record.terminal:
+            self.news(0.0)
+        elif abandoned and record.phase is not Phase.EVALUATING:
             self.move(record, Phase.CLOSED)
         elif record.phase in (Phase.QUEUED, Phase.STARTING):
             self.move(record, Phase.CANCELLED)
@@ -296,7 +307,7 @@ class Lifecycle:
 
         def answered(result: Any, error: Exception | None) -> None:
             self.busy.discard(record.key)
-            if record.wanted is Wanted.ABANDON:
+            if record.wanted is Wanted.ABANDON and record.phase is not Phase.EVALUATING:
                 self.advance(record)
             else:
                 answer(record, result, error)

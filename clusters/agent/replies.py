@@ -6,11 +6,11 @@ Nothing that the portal sends may end the agent, and no name from it reaches the
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from clusters.agent.journal import TakeIn
-from clusters.agent.protocol import DEFAULT_SETTINGS, Verb
+from clusters.agent.protocol import DEFAULT_SETTINGS, TERMINAL, AgentState, Verb
 from clusters.agent.workspace import UnsafeName, check_part
 
 log = logging.getLogger(__name__)
@@ -18,12 +18,18 @@ log = logging.getLogger(__name__)
 SMALLEST_SETTINGS = {"exchange_s": 1, "metrics_s": 1, "log_bytes_per_minute": 1000}
 
 
-def read_reply(document: Mapping[str, Any], *, reported_purged: Collection[str]) -> TakeIn:
-    """Return the reply's content; `reported_purged` are the runs its request named as purged."""
+def read_reply(document: Mapping[str, Any], request: Mapping[str, Any]) -> TakeIn:
+    """Return the content of the reply to a request."""
+    reported_purged = [entry["run"] for entry in request.get("purged", ())]
     reply = TakeIn(
         desired=_number(document.get("desired")),
         acknowledged=_number(document.get("acknowledged")),
         settings=_settings(document.get("settings")),
+        told=frozenset(
+            (entry["run"], entry["attempt"])
+            for entry in request.get("runs", ())
+            if AgentState(entry["state"]) in TERMINAL
+        ),
     )
     entries = document.get("runs")
     if not isinstance(entries, list):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from calculations.software.base import RunSpec
 from calculations.software.results import Exit
 from clusters.agent.evaluation import evaluate, plugin_error
-from clusters.agent.records import Phase, Record, Stop, Wanted
+from clusters.agent.records import Phase, Record, Stop
 from clusters.agent.schedulers import marks
 
 if TYPE_CHECKING:
@@ -70,9 +70,6 @@ class Reporting:
 
     def upload(self, record: Record) -> None:
         """Send the files that people asked for; again later while the portal is away."""
-        if record.wanted is Wanted.ABANDON:
-            self.lifecycle.move(record, Phase.CLOSED)
-            return
         patterns, folder = self._patterns(record), self.preparation.workspace.folder(*record.key)
         staging = self.preparation.staging
         self.lifecycle.work(

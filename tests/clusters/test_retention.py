@@ -255,8 +255,7 @@ def machine(tmp_path: Path) -> Any:
 
 
 def take_in(machine: Purging, answer: Any, purged: list[dict[str, Any]] | None = None) -> None:
-    reported = [entry["run"] for entry in purged or ()]
-    machine.journal.take_in(read_reply(answer.document, reported_purged=reported), [])
+    machine.journal.take_in(read_reply(answer.document, {"purged": purged or ()}), [])
     machine.advance()
 
 

@@ -104,7 +104,7 @@ class Stack:
         self._end_jobs()
         if self._guard.stdin is not None:
             self._guard.stdin.close()
-        self._guard.wait(30)
+        self._guard.wait(180)  # a busy machine stops its servers slowly
         shutil.rmtree(self.home, ignore_errors=True)
 
     def manage(self, *arguments: str) -> None:

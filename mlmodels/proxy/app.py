@@ -14,16 +14,19 @@ import aiohttp
 
 from labportal.common.errors import DomainError, NotFound, Unavailable
 from labportal.common.metrics import MODEL_CALLS
+from mlmodels.predictions.keeping import Kept
 from mlmodels.proxy import headers as header_rules
 from mlmodels.proxy import replying
 from mlmodels.proxy.body import Body, CallerGone
 from mlmodels.proxy.books import Books
 from mlmodels.proxy.calling import Caller, new_session
+from mlmodels.proxy.keeping import Keeper
 from mlmodels.proxy.leaving import WhileCallerStays
 from mlmodels.proxy.limits import Rates
 from mlmodels.proxy.load import Loads
 from mlmodels.proxy.metering import Meter
 from mlmodels.proxy.people import People
+from mlmodels.proxy.pool import in_pool
 from mlmodels.proxy.pulse import Pulse
 from mlmodels.proxy.replying import Call, Receive, Send
 from mlmodels.proxy.table import Route, Table, Target, Version
@@ -61,18 +64,18 @@ class Proxy:
         self.people = People(books.by_token, books.by_session)
         self.table, self.rates, self.loads = Table(books.routes), Rates(), Loads()
         self.meter = Meter(books.store)
-        self.pulse = Pulse(self.rates, self.loads, self.meter, books)
+        self.keeper = Keeper(books.keep)
+        self.pulse = Pulse(self.rates, self.loads, self.meter, self.keeper, books)
+        self._books = books
         self._session = new_session()
         self._caller = Caller(self._session, self.loads)
-        self._tasks = [
-            self.loop.create_task(self.table.follow()),
-            self.loop.create_task(self.pulse.beat()),
-        ]
+        self._follows = self.loop.create_task(self.table.follow())
+        self._beats = self.loop.create_task(self.pulse.beat())
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._follows.cancel()
+        self.pulse.end()
+        await asyncio.gather(self._follows, self._beats, return_exceptions=True)
         self.table.close()
         await self._session.close()
         await self.pulse.last()
@@ -117,7 +120,10 @@ class Proxy:
         route = call.route
         header_rules.check_type(headers, version.accepts)
         self.rates.take(route.id, call.person.id, route.calls_per_minute, call.at)
-        body = call.body = Body(call.receive, headers.get(b"content-length"), route.max_body)
+        call.kept = await self._kept(call, headers)
+        copy = call.kept.input.write if call.kept else None
+        length = headers.get(b"content-length")
+        body = call.body = Body(call.receive, length, route.max_body, copy)
         await body.begin()
 
         async def deliver(
@@ -129,10 +135,34 @@ class Proxy:
         async with WhileCallerStays(call.receive, body):
             await self._caller.call(route, version, body, headers, deliver)
 
+    async def _kept(self, call: Call, headers: dict[bytes, bytes]) -> Kept | None:
+        """Where the copies go: the model may ask for them, or the caller by naming a subject."""
+        subject = headers.get(b"x-labportal-subject", b"").decode("latin-1")
+        if not subject and not call.route.stores_bodies:
+            return None
+        if subject and not await in_pool(self._books.may_be_kept_with, call.person.id, subject):
+            raise NotFound("There is no such thing to keep the answer with.", code="no-subject")
+        return Kept(
+            model_id=call.route.id,
+            version_id=call.version.id if call.version else None,
+            user_id=call.person.id,
+            at=call.at,
+            inference_id=headers.get(b"x-amzn-sagemaker-inference-id", b"").decode("latin-1"),
+            subject=subject,
+            input_type=headers.get(b"content-type", b"").decode("latin-1"),
+        )
+
     def _note(self, call: Call) -> None:
         MODEL_CALLS.labels(call.error or "answered").inc()
-        if (row := call.row()) is not None:
+        row = call.row()
+        if row is not None:
             self.meter.note(row)
+        if call.kept is not None and row is not None:
+            call.kept.ms, call.kept.status = row["ms"], call.status
+            if call.error or call.status >= 400:
+                call.kept.close()
+            else:
+                self.keeper.take(call.kept)
 
 
 def _ready(route: Route, version: Version | None, *, named: bool) -> Version:

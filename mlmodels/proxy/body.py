@@ -33,8 +33,15 @@ class Body:
     complete and small; `done`: whether all of it has arrived; `error`: why it did not.
     """
 
-    def __init__(self, receive: Receive, length: bytes | None, most: int) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        length: bytes | None,
+        most: int,
+        copy: Callable[[bytes], Any] | None = None,
+    ) -> None:
         self._receive = receive
+        self._copy = copy
         self._said = int(length) if length is not None else None
         self._most = most
         self._pieces: list[bytes] = []
@@ -86,6 +93,8 @@ class Body:
             self.size > self._said or (self.done and self.size < self._said)
         ):
             raise InvalidInput("The body is not as long as Content-Length says.", code="length")
+        if self._copy is not None:
+            self._copy(piece)
         return piece
 
     async def _message(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Rows wait while the database is away; whoever was deleted in the meantime is lef
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -41,6 +42,7 @@ class Meter:
     def __init__(self, store: Callable[[Sequence[Row]], None]) -> None:
         self._store = store
         self._rows: list[Row] = []
+        self._lock = asyncio.Lock()
         self.lost = 0
 
     def note(self, row: Row) -> None:
@@ -54,10 +56,11 @@ class Meter:
 
     async def flush(self) -> None:
         """Store what waits. Raises what the database raises; nothing is forgotten then."""
-        while self._rows:
-            batch = self._rows[:AT_ONCE]
-            await in_pool(self._store, batch)
-            del self._rows[: len(batch)]
+        async with self._lock:
+            while self._rows:
+                batch = self._rows[:AT_ONCE]
+                await in_pool(self._store, batch)
+                del self._rows[: len(batch)]
         if self.lost:
             log.error("%s calls were not metered while the database was away", self.lost)
             self.lost = 0

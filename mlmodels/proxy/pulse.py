@@ -5,6 +5,7 @@ busy it is and learns of them, and writes down what was called.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -14,6 +15,7 @@ import uuid
 from mlmodels import traffic
 from mlmodels.proxy import limits
 from mlmodels.proxy.books import Books
+from mlmodels.proxy.keeping import Keeper
 from mlmodels.proxy.limits import Rates
 from mlmodels.proxy.load import Loads
 from mlmodels.proxy.metering import Meter
@@ -27,33 +29,44 @@ LAST_TRIES = 3
 
 
 class Pulse:
-    def __init__(self, rates: Rates, loads: Loads, meter: Meter, books: Books) -> None:
-        self._rates, self._loads, self._meter, self._books = rates, loads, meter, books
+    def __init__(
+        self, rates: Rates, loads: Loads, meter: Meter, keeper: Keeper, books: Books
+    ) -> None:
+        self._rates, self._loads, self._books = rates, loads, books
+        self._meter, self._keeper = meter, keeper
         self._process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._complained: dict[str, float] = {}
+        self._ending = asyncio.Event()
 
     async def beat(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
+        """Go on until `end` is called; cancelled in between, it would not know what was stored."""
+        while not self._ending.is_set():
             await self.once()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), PERIOD_S)
 
     async def once(self) -> None:
         """Redis and the database each on their own: neither waits for the other one's trouble."""
-        done = await asyncio.gather(self._share(), self._write(), return_exceptions=True)
-        for what, error in zip(("busy", "metered"), done, strict=True):
+        work = {"busy": self._share(), "metered": self._write(), "kept": self._keeper.flush()}
+        done = await asyncio.gather(*work.values(), return_exceptions=True)
+        for what, error in zip(work, done, strict=True):
             if isinstance(error, Exception):
                 self._complain(what, error)
 
+    def end(self) -> None:
+        self._ending.set()
+
     async def last(self) -> None:
-        """Store what is left before the process ends."""
+        """Store what is left, once the beat has ended."""
         for left in reversed(range(LAST_TRIES)):
             try:
                 await self._meter.flush()
+                await self._keeper.flush()
                 return
             except Exception as error:
                 if not left:
-                    log.error("%s calls could not be metered: %s", len(self._meter), error)
+                    lost = len(self._meter) + len(self._keeper)
+                    log.error("%s calls could not be written down: %s", lost, error)
                 await asyncio.sleep(PERIOD_S)
 
     async def _share(self) -> None:
@@ -75,4 +88,4 @@ class Pulse:
         now = time.monotonic()
         if now - self._complained.get(what, float("-inf")) > QUIET_S:
             self._complained[what] = now
-            log.warning("what is %s by calls could not be told: %s", what, error)
+            log.warning("what is %s of calls could not be told: %s", what, error)

@@ -17,6 +17,7 @@ import aiohttp
 from labportal.common.database import is_lost
 from labportal.common.errors import DomainError, Unavailable
 from labportal.common.problems import CONTENT_TYPE, problem_of
+from mlmodels.predictions.keeping import Kept
 from mlmodels.proxy import headers as header_rules
 from mlmodels.proxy.body import WHOLE, Body, TooSlow
 from mlmodels.proxy.people import Person
@@ -47,6 +48,7 @@ class Call:
     version: Version | None = None
     target: Target | None = None
     body: Body | None = None
+    kept: Kept | None = None
     bytes_out: int = 0
     status: int = 0
     error: str = ""
@@ -82,8 +84,12 @@ async def pass_on(
     length = response.content_length
     if length is not None:
         fields.append((b"content-length", str(length).encode()))
+    if call.kept is not None:
+        call.kept.output_type = response.headers.get("Content-Type", "")
     if length is not None and length <= WHOLE:
         whole = await response.read()
+        if call.kept is not None:
+            call.kept.output.write(whole)
         await _start(call, response.status, fields)
         await call.send({"type": "http.response.body", "body": whole})
         call.bytes_out = len(whole)
@@ -92,6 +98,8 @@ async def pass_on(
     loop = asyncio.get_running_loop()
     async for piece in response.content.iter_any():
         limit.reschedule(loop.time() + seconds)
+        if call.kept is not None:
+            call.kept.output.write(piece)
         await call.send({"type": "http.response.body", "body": piece, "more_body": True})
         call.bytes_out += len(piece)
     await call.send({"type": "http.response.body", "body": b""})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.test import RequestFactory
@@ -13,6 +13,7 @@ from yarl import URL
 from labportal.accounts.models import User
 from labportal.accounts.services import tokens
 from mlmodels.models import ModelVersion, Replica
+from mlmodels.predictions.keeping import Kept
 from mlmodels.proxy.books import Books
 from mlmodels.proxy.people import Person
 from mlmodels.proxy.table import Route, Target, Version
@@ -21,6 +22,12 @@ from tests.mlmodels import factories
 from tests.mlmodels.proxy.door import Door, Model, open_door
 
 ALWAYS = float("inf")
+
+
+class Copy(NamedTuple):
+    about: Kept
+    input: bytes
+    output: bytes
 
 
 class Shelf:
@@ -32,6 +39,8 @@ class Shelf:
         self.rows: list[dict[str, Any]] = []
         self.failed: list[tuple[str, int, str]] = []
         self.answered: dict[str, float] = {}
+        self.kept: list[Copy] = []
+        self.trouble: Exception | None = None
         self.changed: Callable[[], Any] = lambda: None
 
     @property
@@ -43,7 +52,17 @@ class Shelf:
             store=self.rows.extend,
             failed=lambda *news: self.failed.append(news),
             answered=self.answered.update,
+            keep=self._keep,
+            may_be_kept_with=lambda person, subject: subject == "structure:1",
         )
+
+    def _keep(self, batch: Sequence[Kept]) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        for kept in batch:
+            kept.input.seek(0)
+            kept.output.seek(0)
+            self.kept.append(Copy(kept, kept.input.read(), kept.output.read()))
 
     def add(self, *addresses: str, number: int = 1, name: str = "echo", **changes: Any) -> None:
         """Have a version with replicas at these addresses answer first; `changes` of the route."""

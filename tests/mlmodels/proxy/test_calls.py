@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from mlmodels.proxy import keeping
 from tests.mlmodels.proxy.conftest import Shelf
 from tests.mlmodels.proxy.door import Door, Model, answer_of
 
@@ -241,3 +242,57 @@ def test_a_stopped_model_answers_nobody(door: Door, model: Model, shelf: Shelf) 
     reply = door.call()
     assert (reply.status, reply.code) == (503, "stopped")
     assert json.loads(reply.body)["request_id"] == reply.headers["x-request-id"]
+
+
+# What is kept
+
+
+def test_a_copy_is_kept_where_the_model_says_so(door: Door, model: Model, shelf: Shelf) -> None:
+    door.call(body=b"not kept")
+    shelf.add(model.address, stores_bodies=True)
+    large = b"x" * 600_000
+    door.call(body=b"small", x_amzn_sagemaker_inference_id="call-1")
+    door.call(body=large, content_type="text/plain")
+    door.beat()
+    small, big = shelf.kept
+    assert (small.input, small.output, small.about.inference_id) == (b"small", b"small", "call-1")
+    assert (big.input, big.output, big.about.input_type) == (large, large, "text/plain")
+    assert (big.about.model_id, big.about.user_id, big.about.status) == (1, 1, 200)
+    assert big.about.output_type == "application/json"
+    assert big.about.ms > 0
+
+
+def test_an_answer_is_kept_beside_what_it_is_about(door: Door, model: Model, shelf: Shelf) -> None:
+    assert door.call(x_labportal_subject="structure:1").status == 200
+    assert door.call(x_labportal_subject="structure:2").code == "no-subject"
+    door.beat()
+    assert [each.about.subject for each in shelf.kept] == ["structure:1"]
+    assert len(model.seen) == 1
+
+
+def test_what_was_not_answered_is_not_kept(door: Door, model: Model, shelf: Shelf) -> None:
+    async def refusing(request: web.Request) -> web.Response:
+        return web.Response(status=422)
+
+    model.handler = refusing
+    shelf.add(model.address, stores_bodies=True)
+    door.call()
+    door.beat()
+    assert shelf.kept == []
+
+
+def test_copies_that_cannot_be_stored_hold_no_call_up(
+    door: Door, model: Model, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.add(model.address, stores_bodies=True)
+    shelf.trouble = OSError("the file store is away")
+    door.call()
+    door.beat()
+    assert len(door.proxy.keeper) == 1
+    monkeypatch.setattr(keeping, "TRY_S", 0.0)
+    door.beat()
+    assert len(door.proxy.keeper) == 0
+    shelf.trouble = None
+    assert door.call().status == 200
+    door.beat()
+    assert len(shelf.kept) == 1

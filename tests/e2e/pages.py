@@ -34,6 +34,7 @@ STILL = """() => Promise.all(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
   .map((one) => one.finished.catch(() => null))).then(() => true)"""
 TABS = ("results", "inputs", "log", "timeline", "files", "use")
+MODEL_TABS = ("health", "versions", "contract", "timeline", "settings")
 STATES = ("running", "not_valid", "failed", "in_review", "queued", "cancelled")
 FOUND = ("chain", "bands", "relaxation", "doubtful", "grid", "cube")
 
@@ -74,6 +75,10 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("pseudopotential-*", "pk", (lambda things: things["pseudopotential"],)),
     ("calculation-undo", "token", (lambda _: "none",)),
     ("template-*", "pk", (lambda things: things["template"],)),
+    ("model-detail", "tab", tuple(lambda _, tab=tab: tab for tab in MODEL_TABS)),
+    ("model-version*", "number", (lambda things: things["version"],)),
+    ("model-replica-*", "replica", (lambda things: things["replica"],)),
+    ("model-*", "name", (lambda things: things["model"],)),
     ("export-*", "export_id", (lambda _: "00000000-0000-4000-8000-000000000001",)),
 )
 #: Pages that look different for other objects than the first.
@@ -95,6 +100,11 @@ MORE: tuple[tuple[str, str, Value], ...] = (
         for name in FOUND
     ),
     ("molecule-relaxed", "molecule-detail", lambda things: [things["relaxed"]]),
+    *(
+        (f"model-{name}", "model-detail", lambda _, n=name: [n, "health"])
+        for name in ("gait", "segmentation", "echo")
+    ),
+    ("cluster-serving", "cluster-detail", lambda _: ["tesla-1"]),
     ("cluster-silent", "cluster-detail", lambda things: [things["silent"]]),
     ("cluster-by-ssh", "cluster-detail", lambda things: [things["ssh"]]),
     ("cluster-access", "cluster-agent", lambda things: [things["ssh"]]),

@@ -22,6 +22,7 @@ from labportal.common.clock import now
 from labportal.notifications.models import Announcement
 from labportal.notifications.services import notify
 from tests.calculations.pseudopotentials import psf
+from tests.e2e.seed_models import models
 from tests.e2e.seed_results import found
 
 PASSWORD = "correct horse battery staple"
@@ -70,6 +71,7 @@ def seed() -> dict[str, Any]:
             actor=people["ada"],
         ).pk,
         "announcement": _announcement(),
+        **models(people),
         "calculations": {name: calculation.pk for name, calculation in made.items()},
     }
 

@@ -55,8 +55,7 @@ CRASH = (
 def models(people: dict[str, User]) -> dict[str, Any]:
     """Make everything; return names and keys that stand in addresses."""
     ada = people["ada"]
-    tesla = factories.cluster("tesla-1", free={"gpus": 2})
-    atlas = factories.cluster("atlas")
+    tesla, atlas = _site("tesla-1"), _site("atlas")
     redshift = _redshift(ada, people["max"], tesla, atlas)
     _gait(ada, tesla, atlas)
     _given_up(ada, atlas)
@@ -64,6 +63,13 @@ def models(people: dict[str, User]) -> dict[str, Any]:
     _stopped(ada)
     replica = Replica.objects.filter(version__model=redshift).order_by("created_at").first()
     return {"model": redshift.name, "replica": str(replica.pk), "version": 2}
+
+
+def _site(name: str) -> Cluster:
+    """One that serves models and nothing else, heard until the last page is looked at."""
+    capacity = {"slots": {"total": 0, "free": 0}, "software": {}, "serving": factories.SERVING}
+    heard = now() + timedelta(hours=1)
+    return Cluster.objects.create(name=name, capacity=capacity, last_exchange_at=heard)
 
 
 def _model(by: User, name: str, state: ModelState, why: str = "", **fields: Any) -> RegisteredModel:

@@ -45,7 +45,8 @@ def tend(model: RegisteredModel) -> None:
 
 def tend_all() -> int:
     """Tend every model that might have something to mend; return how many. The beat calls this."""
-    unsettled = Q(desired=Desired.RUNNING) | Q(versions__replicas__removed_at=None)
+    left = Q(versions__replicas__isnull=False, versions__replicas__removed_at=None)
+    unsettled = Q(desired=Desired.RUNNING) | left
     ids = RegisteredModel.objects.filter(unsettled).order_by("pk").values_list("pk", flat=True)
     done = 0
     for model_id in list(ids.distinct()):

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from django.urls import reverse
+
 from calculations.models import Calculation, Dataset, Quantity, Run, Structure
 from calculations.services.structures import GEOMETRY, atoms_of, final_geometry
 from calculations.software.structure import Structure as Atoms
@@ -41,9 +43,19 @@ ALIASES = {
 
 
 def register() -> None:
-    register_subject("structure", "Structure", find=find_structure, visible=visible_structures)
     register_subject(
-        "calculation", "Calculation", find=find_calculation, visible=visible_calculations
+        "structure",
+        "Structure",
+        find=find_structure,
+        visible=visible_structures,
+        named=lambda ident: (f"S-{ident}", reverse("molecule-detail", args=[ident])),
+    )
+    register_subject(
+        "calculation",
+        "Calculation",
+        find=find_calculation,
+        visible=visible_calculations,
+        named=lambda ident: (f"C-{ident}", reverse("calculation-detail", args=[ident])),
     )
 
 

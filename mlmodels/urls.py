@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlmodels.views import detail, listing, logs, registering, trying, using, verbs
+from mlmodels.views import detail, listing, logs, prediction, registering, trying, using, verbs
 
 urlpatterns = [
     path("models/", listing.model_list, name="model-list"),
@@ -13,6 +13,16 @@ urlpatterns = [
     path("models/<slug:name>/try/document/", trying.try_document, name="model-try-document"),
     path("models/<slug:name>/try/answer/", trying.try_answer, name="model-try-answer"),
     path("models/<slug:name>/use/<slug:chart>.json", using.model_chart, name="model-chart"),
+    path(
+        "models/<slug:name>/predictions/<int:prediction_id>/",
+        prediction.prediction_detail,
+        name="model-prediction",
+    ),
+    path(
+        "models/<slug:name>/predictions/<int:prediction_id>/<slug:part>/",
+        prediction.prediction_body,
+        name="model-prediction-body",
+    ),
     path("models/<slug:name>/start/", verbs.start, name="model-start"),
     path("models/<slug:name>/stop/", verbs.stop, name="model-stop"),
     path("models/<slug:name>/restart/", verbs.restart, name="model-restart"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labportal.accounts.roles import Can
-from mlmodels.models import ModelVersion, Replica
+from mlmodels.models import ModelVersion, Prediction, Replica
 from tests.matrix import SIGNED_IN, Rules, World, may
 from tests.mlmodels import factories
 
@@ -18,6 +18,8 @@ MODELS: dict[str, Rules] = {
     "model-detail": SIGNED_IN,
     "model-card": SIGNED_IN,
     "model-chart": SIGNED_IN,
+    "model-prediction": SIGNED_IN,
+    "model-prediction-body": SIGNED_IN,
     "model-try-document": may(Can.CALL_MODEL),
     "model-try-answer": may(Can.CALL_MODEL),
     "model-edit": WHO_REGISTERED_IT,
@@ -70,6 +72,20 @@ def replica(world: World) -> Replica:
     )
 
 
+def prediction(world: World) -> Prediction:
+    one = version(world)
+    return world.thing(
+        "prediction",
+        lambda _: Prediction.objects.create(
+            model=one.model,
+            version=one,
+            user=world.people["ada"],
+            input_type="application/json",
+            input_text='{"x": 1}',
+        ),
+    )
+
+
 def name(world: World) -> str:
     return version(world).model.name
 
@@ -77,6 +93,8 @@ def name(world: World) -> str:
 MODEL_VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("model-detail", "tab", lambda _: "versions"),
     ("model-chart", "chart", lambda _: "rate"),
+    ("model-prediction*", "prediction_id", lambda world: prediction(world).pk),
+    ("model-prediction-body", "part", lambda _: "input"),
     ("*model-*", "name", name),
     ("*model-version*", "number", lambda world: version(world).number),
     ("*model-replica-*", "replica", lambda world: replica(world).pk),

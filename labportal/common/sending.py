@@ -31,25 +31,29 @@ class Subject:
 
 
 #: `find(user, id)` is the thing if the person may see it, else None; `visible(user, ids)` tells
-#: which of many they may see, in one query.
+#: which of many they may see, in one query; `named(id)` gives its short name and its page, without
+#: asking whether it is there.
 Find = Callable[[Any, str], Subject | None]
 Visible = Callable[[Any, Iterable[str]], Iterable[str]]
+Named = Callable[[str], tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     name: str
-    label: str
     find: Find
     visible: Visible
+    named: Named
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register_subject(name: str, label: str, *, find: Find, visible: Visible) -> None:
-    """Add a kind; registering the same name again replaces it."""
-    _kinds[name] = Kind(name, label, find, visible)
+def register_subject(
+    name: str, label: str, *, find: Find, visible: Visible, named: Named | None = None
+) -> None:
+    """Add a kind; registering the same name again replaces it. Without `named` it has no page."""
+    _kinds[name] = Kind(name, find, visible, named or (lambda ident: (f"{label} {ident}", "")))
 
 
 def find_subject(user: Any, key: str) -> Subject:
@@ -74,3 +78,10 @@ def visible_keys(user: Any, keys: Iterable[str]) -> frozenset[str]:
         for name, idents in by_kind.items()
         for ident in _kinds[name].visible(user, sorted(idents))
     )
+
+
+def named(key: str) -> tuple[str, str]:
+    """The short name and the page of a thing; of a kind that is not known the key and ""."""
+    name, _, ident = key.partition(":")
+    kind = _kinds.get(name)
+    return kind.named(ident) if kind and ident.isdecimal() else (key, "")

@@ -21,7 +21,7 @@ from mlmodels.models import RegisteredModel
 from mlmodels.policy import verbs_for
 from mlmodels.selectors import cards
 from mlmodels.selectors.finding import find
-from mlmodels.views import tabs, trying, using
+from mlmodels.views import predictions, tabs, trying, using
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ TABS: tuple[Tab, ...] = (
     Tab("health", "Health", tabs.health),
     Tab("versions", "Versions", tabs.versions),
     Tab("use", "Use", using.use_tab),
+    Tab("predictions", "Predictions", predictions.predictions),
     Tab("contract", "Contract", tabs.contract),
     Tab("timeline", "Timeline", tabs.timeline),
     Tab("settings", "Settings", tabs.settings),

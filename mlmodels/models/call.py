@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from mlmodels.states import AsyncState
+from labportal.accounts.roles import Can, can
+from mlmodels.states import ASYNC_OPEN, AsyncState
+
+if TYPE_CHECKING:
+    from labportal.accounts.models import User
+
+ASYNC_OPEN_NAMES = sorted(ASYNC_OPEN)
 
 
 class Invocation(models.Model):
@@ -39,8 +46,19 @@ class Invocation(models.Model):
         return f"{self.status} in {self.ms:.0f} ms"
 
 
+class AsyncInvocationQuerySet(models.QuerySet["AsyncInvocation"]):
+    def visible_to(self, user: User) -> AsyncInvocationQuerySet:
+        """One's own; for who may see what others use, all."""
+        if not can(user, Can.SIGN_IN):
+            return self.none()
+        return self if can(user, Can.VIEW_USAGE) else self.filter(user=user)
+
+
 class AsyncInvocation(models.Model):
-    """A call that may take long: queued, its body and its answer in the file store."""
+    """A call that may take long: queued, its body and its answer in the file store.
+
+    `runner`: the process that makes the call, last heard at `heard_at`; `due_at`: not before.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     model = models.ForeignKey("mlmodels.RegisteredModel", models.CASCADE, related_name="+")
@@ -60,13 +78,25 @@ class AsyncInvocation(models.Model):
     status = models.PositiveSmallIntegerField(null=True)
     why = models.CharField(max_length=500, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)
+    runner = models.CharField(max_length=100, blank=True)
+    heard_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(default=timezone.now)
+    notifies = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    objects = AsyncInvocationQuerySet.as_manager()
+
     class Meta:
-        ordering = ["-created_at"]
-        indexes = [models.Index(fields=["user", "-created_at"], name="async_by_person")]
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="async_by_person"),
+            models.Index(fields=["model", "-created_at"], name="async_by_model"),
+            models.Index(
+                fields=["due_at"], name="async_open", condition=models.Q(state__in=ASYNC_OPEN_NAMES)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.state} call of {self.model_id}"

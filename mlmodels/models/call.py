@@ -57,7 +57,8 @@ class AsyncInvocationQuerySet(models.QuerySet["AsyncInvocation"]):
 class AsyncInvocation(models.Model):
     """A call that may take long: queued, its body and its answer in the file store.
 
-    `runner`: the process that makes the call, last heard at `heard_at`; `due_at`: not before.
+    `runner`: the process that makes the call, last heard at `heard_at`; `due_at`: not before;
+    `told`: the person was told of its end, if it `notifies`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -82,6 +83,7 @@ class AsyncInvocation(models.Model):
     heard_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(default=timezone.now)
     notifies = models.BooleanField(default=True)
+    told = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -93,6 +95,9 @@ class AsyncInvocation(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="async_by_person"),
             models.Index(fields=["model", "-created_at"], name="async_by_model"),
+            models.Index(
+                fields=["user", "model"], name="async_untold", condition=models.Q(told=False)
+            ),
             models.Index(
                 fields=["due_at"], name="async_open", condition=models.Q(state__in=ASYNC_OPEN_NAMES)
             ),

@@ -14,6 +14,7 @@ import aiohttp
 
 from labportal.common.errors import DomainError, NotFound, Unavailable
 from labportal.common.metrics import MODEL_CALLS
+from mlmodels.content import check_type
 from mlmodels.predictions.keeping import Kept
 from mlmodels.proxy import headers as header_rules
 from mlmodels.proxy import replying
@@ -118,7 +119,7 @@ class Proxy:
     async def _invoke(self, call: Call, headers: dict[bytes, bytes], version: Version) -> None:
         assert call.route is not None and call.person is not None  # noqa: S101 - for the reader
         route = call.route
-        header_rules.check_type(headers, version.accepts)
+        check_type(headers.get(b"content-type", b"").decode("latin-1"), version.accepts)
         self.rates.take(route.id, call.person.id, route.calls_per_minute, call.at)
         call.kept = await self._kept(call, headers)
         copy = call.kept.input.write if call.kept else None

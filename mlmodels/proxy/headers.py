@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from labportal.common.errors import DomainError, InvalidInput
+from labportal.common.errors import InvalidInput
+from mlmodels.content import NotSupported
 
 MOST_ATTRIBUTES = 1024
 MOST_INFERENCE_ID = 64
@@ -57,12 +58,6 @@ GUARDS = (
 )
 
 
-class NotSupported(DomainError):
-    status = 415
-    title = "The model does not take this kind of input"
-    default_code = "unsupported-type"
-
-
 def read(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Return the caller's headers by lower-case name. Raises InvalidInput where one that matters is
     doubled, too long, or holds what no header may.
@@ -109,13 +104,3 @@ def to_caller(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
         for name, value in headers
         if name.lower() in _TO_CALLER and _PLAIN.fullmatch(value)
     ]
-
-
-def check_type(headers: dict[bytes, bytes], accepts: tuple[str, ...]) -> None:
-    """Raise NotSupported where the version names what it takes and this is not among it."""
-    given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-    if not accepts or "*/*" in accepts:
-        return
-    if given not in accepts and f"{given.partition('/')[0]}/*" not in accepts:
-        named = given or "a body without Content-Type"
-        raise NotSupported(f"It takes {', '.join(accepts)}, not {named}.")

@@ -26,6 +26,7 @@ from calculations.software.torch_inference.program.work import START_S, Work
 TICK_S = 0.2
 SAY_EVERY_S = 1.0
 LEAVE_S = 5.0
+BROKEN = "its connection broke"
 
 
 class Execution:
@@ -46,6 +47,7 @@ class Execution:
         self.predictions: Any = None
         self.computed: list[Message] = []
         self.rate = 0.0
+        self._lost: dict[int, dict[str, Any]] = {}  # by pid
         self._samples = 0
         self._said = 0.0
         self._started: hosting.Started | None = None
@@ -213,18 +215,21 @@ class Execution:
             self.hub.drop(caller)
 
     def _exited(self, message: Message) -> None:
-        number, code = message["rank"], message["code"]
-        known = self.pids.get(number) == message["pid"]
-        if self.coordinator is not None and known and not self.coordinator.done:
-            words = f"signal {-code}" if code < 0 else f"exit code {code}"
-            self.coordinator.lost(number, f"its process ended with {words}")
+        number, code, pid = message["rank"], message["code"], message["pid"]
+        words = f"signal {-code}" if code < 0 else f"exit code {code}"
+        why = f"its process ended with {words}"
+        if pid in self._lost:
+            if self._lost[pid]["why"].startswith(BROKEN):
+                self._lost[pid]["why"] = why
+        elif self.coordinator is not None and self.pids.get(number) == pid:
+            self.coordinator.lost(number, why)
 
     def _gone(self, caller: Caller, why: str) -> None:
         role = caller.about.get("role")
         if role == "host" and (self.coordinator is None or not self.coordinator.done):
             self._host_gone(caller, why)
         elif self.coordinator is not None and self.ranks.get(caller.about.get("rank")) is caller:
-            self.coordinator.lost(caller.about["rank"], f"its connection broke: {why}")
+            self.coordinator.lost(caller.about["rank"], f"{BROKEN}: {why}")
 
     def _host_gone(self, caller: Caller, why: str) -> None:
         node = caller.about["node"]
@@ -248,6 +253,7 @@ class Execution:
         caller = self.ranks.get(rank)
         if caller is not None:
             self.hub.drop(caller)
+        self._lost[self.pids.pop(rank, 0)] = self.coordinator.lost_ranks[-1]
         for host in list(self.hosts.values()):
             self.hub.send(host, {"t": "kill", "rank": rank})
 

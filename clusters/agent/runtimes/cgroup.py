@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusters.agent import procfs
 from clusters.agent.procfs import PROC
 
 ROOT = Path("/sys/fs/cgroup")
@@ -35,6 +36,26 @@ def usage(
     if "" in groups and "memory" not in groups:
         return _second(_of_container(root / groups[""], container))
     return _first(groups, root)
+
+
+def namespace_usage(pid: int) -> tuple[float | None, float | None]:
+    """Return the same for all processes that count their numbers as `pid` does, and so are of its
+    container: where an account without privileges gets no control group, as with version 1.
+    """
+    own, wanted = _namespace("self"), _namespace(str(pid))
+    if wanted is None or wanted == own:
+        return None, None
+    found = [stat for stat in procfs.processes() if _namespace(str(stat.pid)) == wanted]
+    memory = procfs.own_mib(stat.pid for stat in found)
+    ticks = sum(stat.ticks for stat in found)
+    return ticks / procfs.TICKS_PER_S, None if memory is None else round(memory, 1)
+
+
+def _namespace(pid: str) -> Path | None:
+    try:
+        return (PROC / pid / "ns" / "pid").readlink()
+    except OSError:  # another user's
+        return None
 
 
 def oom_kills(proc: Path = PROC) -> int | None:

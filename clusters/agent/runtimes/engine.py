@@ -30,13 +30,13 @@ from clusters.agent.runtimes.options import LABEL, environment_of, options_of
 
 ASK_S, START_S, PULL_S = 30.0, 180.0, 3600.0
 KILLED = 137  # 128 and SIGKILL
-NOT_RUNNABLE = (126, 127)
 # What the engines say, in small letters.
 GONE = ("no such container", "no such object", "no container with")
 NOT_RUNNING = ("is not running", "only kill running")
 NO_IMAGE = ("no such image", "image not known", "failed to find image")
 REFUSED = ("unauthorized", "denied", "authentication required")
 NO_GPU = ("cdi device", "could not select device driver", "nvidia-container")
+NO_PROGRAM = ('exec: "', "executable file", "exec format error", "attempted to invoke a command")
 PORT_TAKEN = ("address already in use", "port is already allocated")
 PREFIX = re.compile(r"^(docker: )?(Error( response from daemon)?: )?")
 
@@ -51,6 +51,7 @@ class Engine(Runtime):
         self.agent = agent
         self._facts: dict[str, Any] | None = None
         self._killed: set[str] = set()
+        self._greedy: set[str] = set()  # ended for their use of memory
         self._oom_kills: dict[str, int] = {}
 
     # What the engines do differently.
@@ -155,6 +156,7 @@ class Engine(Runtime):
     def remove(self, handle: Handle) -> None:
         self._delete(handle.reference)
         self._killed.discard(handle.reference)
+        self._greedy.discard(handle.reference)
         self._oom_kills.pop(handle.reference, None)
 
     def strays(self, known: Sequence[str]) -> list[Handle]:
@@ -212,7 +214,7 @@ class Engine(Runtime):
         if labels.get(f"{LABEL}log"):
             self.follow(identity, Path(labels[f"{LABEL}log"]), running=bool(state.get("Running")))
         if state.get("Running"):
-            cpu, memory = cgroup.usage(int(state.get("Pid") or 0), identity)
+            cpu, memory = self._usage(identity, int(state.get("Pid") or 0), labels)
             if kills[0] is not None:
                 self._oom_kills[identity] = kills[0]
             return Status(True, cpu_s=cpu, memory_mib=memory)
@@ -226,9 +228,24 @@ class Engine(Runtime):
             False,
             code=code,
             signal=signal,
-            out_of_memory=bool(state.get("OOMKilled")) or by_kernel,
+            out_of_memory=bool(state.get("OOMKilled")) or by_kernel or identity in self._greedy,
             detail=str(state.get("Error") or "")[:500],
         )
+
+    def _usage(
+        self, identity: str, pid: int, labels: Mapping[str, str]
+    ) -> tuple[float | None, float | None]:
+        """Return its use; who takes more memory than it asked for is ended, where the engine has no
+        means to hold it.
+        """
+        cpu, memory = cgroup.usage(pid, identity)
+        if memory is None and pid:
+            cpu, memory = cgroup.namespace_usage(pid)
+        limit, held = _digits(labels.get(f"{LABEL}memory")), (self._facts or {}).get("limits")
+        if held is not None and "memory" not in held and limit and (memory or 0) > limit:
+            self._greedy.add(identity)
+            self._call("kill", "--signal=KILL", identity)
+        return cpu, memory
 
     def _of_launch(self, replica: str, number: int) -> dict[str, dict[str, Any]]:
         named = self._labelled(f"{LABEL}replica={replica}")
@@ -299,7 +316,7 @@ def _not_started(kind: str, answer: Answer, launch: Launch) -> RuntimeFailed:
         return RuntimeFailed(
             f"The image {launch.spec.image} is not on the node any more.", code="image_missing"
         )
-    if answer.code in NOT_RUNNABLE:
+    if _says(answer, NO_PROGRAM):
         return RuntimeFailed(
             f"The image {launch.spec.image} has no program that can be started here: {words}. "
             "Look at its entry point, and for which processor it was built.",

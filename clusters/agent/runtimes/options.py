@@ -72,6 +72,7 @@ def _labels(launch: Launch, agent: str) -> dict[str, str]:
         "model": launch.spec.name,
         "port": str(launch.port),
         "log": str(launch.log),
+        "memory": str(launch.spec.memory_mib),
         "oom-kills": str(cgroup.oom_kills() or 0),
     }
     return {LABEL + name: value for name, value in values.items()}

@@ -190,8 +190,8 @@ class Processes(Runtime):
         """Return the limit of a process's own memory in KiB; CUDA maps far more than it uses."""
         if launch.gpus or self.memory_factor is None:
             return "unlimited"
-        most = launch.spec.memory_mib * max(self.memory_factor, DATA_FACTOR) + DATA_MORE_MIB
-        return str(int(most * 1024))
+        most = DATA_FACTOR * self.memory_factor * launch.spec.memory_mib + DATA_MORE_MIB
+        return str(round(most * 1024))
 
     # What is known of launches
 

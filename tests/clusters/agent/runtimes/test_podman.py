@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clusters.agent.runtimes import cgroup
 from clusters.agent.runtimes.base import Handle, Launch, RuntimeFailed, Status
 from clusters.agent.runtimes.options import MODEL
 from clusters.agent.runtimes.podman import Podman, cdi_devices
@@ -193,6 +194,20 @@ def test_a_container_that_fills_its_memory_is_told_from_one_that_was_killed(
     containers.podman("kill", killed.reference)
     found = ended(podman, killed)
     assert (found.code, found.signal, found.out_of_memory) == (137, 9, False)
+
+
+def test_memory_is_watched_where_the_engine_cannot_hold_it(
+    podman: Podman, containers: Containers, tmp_path: Path
+) -> None:
+    """As with podman of an account without privileges, on a machine with control groups of old."""
+    podman._facts = {**(podman.facts() or {}), "limits": []}
+    words = "x=$(dd if=/dev/zero bs=1M count=60 2>/dev/null | tr '\\0' x); echo full; sleep 60"
+    launch = launch_of(script(containers, words, memory_mib=32), tmp_path)
+    handle = podman.start(launch)
+    found = json.loads(containers.podman("container", "inspect", handle.reference))[0]
+    assert found["HostConfig"]["Memory"] == 0
+    assert (cgroup.namespace_usage(found["State"]["Pid"])[1] or 0) > 0
+    assert ended(podman, handle).out_of_memory
 
 
 def test_an_image_that_is_not_there_is_named_with_the_remedy(

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from labportal import embedded
-from labportal.demo import calls, journey
+from labportal.demo import calls, journey, served
 from labportal.demo.api import Portal, Refused
 from labportal.demo.processes import ProcessEnded, Processes
 
@@ -55,6 +55,7 @@ def main() -> int:
     processes = Processes(HOME)
     if options.stop:
         processes.end_left_over()
+        served.end(HOME)
         embedded.stop(HOME)
         return 0
     with _only_demo(console) as alone:
@@ -180,6 +181,7 @@ def _end(console: Console, processes: Processes) -> None:
         signal.signal(number, signal.SIG_IGN)
     began = time.monotonic()
     processes.end()
+    served.end(HOME)
     embedded.stop(HOME)
     console.print(f"Stopped in {time.monotonic() - began:.1f} s; everything is kept for next time.")
 

@@ -75,9 +75,11 @@ def _prepare_agent(home: Path, url: str, admin: User) -> Cluster:
     slots = min(4, os.cpu_count() or 1)
     # Models hold cores as long as they run, and these hardly use theirs: runs keep all there are.
     cores = config.available_cores() + len(models.NAMES)
+    folders = str(models.folder_of(home))
     sections = {
         "agent": {"cores": str(cores)},
-        "serving": {"runtimes": "process", "folders": str(models.folder_of(home))},
+        # Models end with the demo: they are not to wait for long when it comes again.
+        "serving": {"runtimes": "process", "folders": folders, "backoff_s": "0.5"},
     }
     key = _key(settings, cluster, admin)
     config.write(settings, url=url, key=key, work=str(work), slots=slots, sections=sections)

@@ -66,6 +66,8 @@ def test_the_demo_does_the_main_job_and_leaves_nothing_running(home: Path) -> No
     assert words.count("│ valid") == 5
     assert re.search(r"Polarizability along the field: 5\.1\d\d ± 0\.0\d\d a\.u\.", words)
     assert re.search(r"http://localhost:\d+/calculations/1/", words)
+    assert re.search(r"The model gait answered in \d+ ms: limping, 92 steps/min", words)
+    assert re.search(r"The model echo answered in \d+ ms: Hello, lab", words)
     assert left_over(home) == []
 
     shown = dict(re.findall(r"^  (\w+) +(?:user|moderator|admin) +(\S+)$", words, re.MULTILINE))
@@ -83,6 +85,7 @@ def test_the_demo_does_the_main_job_and_leaves_nothing_running(home: Path) -> No
     assert second.returncode == 0, words
     assert "were shown at the first start" in words
     assert re.search(r"http://localhost:\d+/calculations/2/", words)
+    assert words.count(" answered in ") == 2
 
 
 @pytest.mark.timeout(240)

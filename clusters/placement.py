@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from calculations.models import Calculation, LabSettings, Run
 from calculations.services.execution import assign
 from calculations.states import RunState
-from clusters import queueing, usage, waiting
+from clusters import queueing, serving, usage, waiting
 from clusters.calling import call
 from clusters.fairshare import Ledger
 from clusters.leases import lease_from
@@ -55,9 +55,9 @@ def place(*, explain: bool = False) -> int:
 def _plan(clusters: Mapping[int, Cluster], moment: datetime, *, whole: bool) -> Plan:
     held = queueing.leased(moment)
     leased = [one for runs in held.values() for one in runs]
-    stamp = moment.timestamp()
+    stamp, served = moment.timestamp(), serving.held()
     rooms = {
-        key: room_of(cluster, held.get(key, ()), now=stamp)
+        key: room_of(cluster, held.get(key, ()), served=served.get(key, ()), now=stamp)
         for key, cluster in clusters.items()
         if cluster.takes_work(moment)
     }

@@ -71,6 +71,12 @@ class Free:
         if need.gpu_type:
             self.typed[need.gpu_type] += sign * need.gpus
 
+    def serve(self, need: Resources) -> None:
+        """Take what a model's server holds, which needs no slot."""
+        slots = self.slots
+        self.change(need, 1)
+        self.slots, self.held = slots, self.held - 1
+
     def copy(self) -> Free:
         return replace(self, typed=Counter(self.typed))
 
@@ -142,9 +148,15 @@ class Room:
         return need.cores * self.price_core + need.gpus * self.price_gpu
 
 
-def room_of(cluster: Cluster, leased: Sequence[Leased], *, now: float = 0.0) -> Room:
+def room_of(
+    cluster: Cluster,
+    leased: Sequence[Leased],
+    *,
+    served: Sequence[Resources] = (),
+    now: float = 0.0,
+) -> Room:
     """Free room, and for very short runs more of it, so that a slot never waits for the next
-    exchange.
+    exchange. `served`: what models hold.
     """
     slots = cluster.slots_total
     ahead = min(MAX_AHEAD, int(slots * AHEAD_S / max(cluster.mean_run_s, 0.001))) if slots else 0
@@ -163,6 +175,8 @@ def room_of(cluster: Cluster, leased: Sequence[Leased], *, now: float = 0.0) -> 
         per_project=cluster.max_runs_per_project,
         bounded=not batch and not ahead,
     )
+    for need in served:
+        room.free.serve(need)
     for one in leased:
         room.take(one.account, one.need, now=now, elapsed_s=one.elapsed_s)
     if cluster.on_trial:

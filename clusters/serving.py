@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from calculations.software.base import Resources
 from clusters.models import Cluster
 
 
@@ -27,16 +28,20 @@ Taker = Callable[[Cluster, Sequence[Mapping[str, Any]] | None], Served]
 
 #: Says which of these replicas the cluster has or had.
 Known = Callable[[Cluster, Iterable[UUID]], set[UUID]]
+#: Says what each server of a model takes of each cluster, by its key: cores, memory_mib, gpus and
+#: gpu_type.
+Held = Callable[[], Mapping[int, Sequence[Mapping[str, Any]]]]
 
 _takers: list[Taker] = []
 _knowers: list[Known] = []
+_holders: list[Held] = []
 
 
-def register_serving(taker: Taker, *, known: Known) -> None:
-    """Have `taker` answer for models, and `known` for whose lines are kept; registering again
-    replaces them.
+def register_serving(taker: Taker, *, known: Known, held: Held) -> None:
+    """Have `taker` answer for models, `known` for whose lines are kept, `held` for the room that is
+    left to runs; registering again replaces them.
     """
-    _takers[:], _knowers[:] = [taker], [known]
+    _takers[:], _knowers[:], _holders[:] = [taker], [known], [held]
 
 
 def take(cluster: Cluster, entries: Sequence[Mapping[str, Any]] | None) -> Served:
@@ -45,3 +50,8 @@ def take(cluster: Cluster, entries: Sequence[Mapping[str, Any]] | None) -> Serve
 
 def known(cluster: Cluster, replicas: Iterable[UUID]) -> set[UUID]:
     return _knowers[0](cluster, replicas) if _knowers else set()
+
+
+def held() -> dict[int, list[Resources]]:
+    found = _holders[0]() if _holders else {}
+    return {key: [Resources(**amounts) for amounts in taken] for key, taken in found.items()}

@@ -12,18 +12,20 @@ from labportal.accounts.roles import Can, can
 from labportal.common.navigation import NavEntry, register_nav
 from labportal.common.panels import register_panel
 from labportal.realtime.topics import register_topic
-from mlmodels import panels
+from mlmodels import panels, sending_panels
 from mlmodels.models import RegisteredModel, Replica
-from mlmodels.serving import known, take
+from mlmodels.serving import held, known, take
 
 
 def register() -> None:
     register_topic("model", _may_hear_model)
     register_topic("models", _may_hear_models)
     register_topic("replica", _may_hear_replica)
-    register_serving(take, known=known)
+    register_serving(take, known=known, held=held)
     register_panel("dashboard.needs", "models", panels.needs, order=70)
     register_panel("cluster.main", "models", panels.replicas_there)
+    register_panel("structure.side", "models", sending_panels.about_structure)
+    register_panel("calculation.where", "models", sending_panels.about_calculation, order=60)
     register_nav(NavEntry("Models", "model-list", key="o", order=50))
 
 

@@ -27,6 +27,7 @@ from mlmodels.states import Purpose, ReplicaWanted
 
 Entry = Mapping[str, Any]
 
+TAKEN = ("cores", "memory_mib", "gpus", "gpu_type")
 #: What a change of makes the model look at its replicas again; the rest is only shown.
 WEIGHTY = frozenset({"state", "why", "address", "told_generation", "removed_at", "generation"})
 #: States that a timeline tells of, with the log's end.
@@ -65,6 +66,15 @@ def known(cluster: Cluster, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these are replicas that this cluster has or had: of the others no line is kept."""
     rows = Replica.objects.filter(pk__in=list(ids), cluster=cluster)
     return set(rows.values_list("pk", flat=True))
+
+
+def held() -> dict[int, list[dict[str, Any]]]:
+    """What replicas take of each cluster, which runs cannot have."""
+    rows = Replica.objects.filter(wanted=ReplicaWanted.SERVE, removed_at=None)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for key, *amounts in rows.values_list("cluster", *(f"version__{name}" for name in TAKEN)):
+        found.setdefault(key, []).append(dict(zip(TAKEN, amounts, strict=True)))
+    return found
 
 
 def _by_replica(entries: Sequence[Entry]) -> dict[uuid.UUID, Entry]:

@@ -26,8 +26,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
 
 class RegisteredModel(models.Model):
-    """`current`: the version that should serve; `serving`: the one that takes the calls, another only
-    while `current` comes up beside it; `previous`: the one that served before, for going back.
+    """`current`: the version that should serve; `serving`: the one that takes the calls, another
+    only while `current` comes up beside it; `previous`: the one that served before, to go back to.
 
     `schedule`: {"stop_at": "20:00", "start_at": "07:00", "days": [0..6], "time_zone": "…"} or {};
     `asleep`: stopped by it. `clusters`: where its replicas may run, empty: wherever there is room.

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from calculations.models import Run
+from clusters import placement
 from clusters.models import Cluster
 from labportal.common.clock import now
 from mlmodels.models import ModelVersion, Replica
 from mlmodels.placement import choose, sentence
 from mlmodels.services import operation
 from mlmodels.services.tending import rooms_of
+from tests.calculations.factories import submitted
 from tests.mlmodels import factories
 
 TWO_GPUS = [{"index": 0, "name": "NVIDIA A100-SXM4"}, {"index": 1, "name": "NVIDIA H200"}]
@@ -159,3 +162,14 @@ def test_a_restarted_model_returns_to_where_it_is_prepared(ada: Any) -> None:
     operation.stop(model, actor=ada)
     operation.start(model, actor=ada)
     assert Replica.objects.get().pk == replica.pk
+
+
+def test_runs_leave_to_models_what_these_hold(ada: Any) -> None:
+    iris = factories.cluster("iris", slots=4)
+    Cluster.objects.update(capacity={**iris.capacity, "cores": 2, "memory_mib": 8192})
+    one, two = submitted(ada), submitted(ada)
+    factories.replica(factories.version(factories.registered(ada), memory_mib=4096), iris)
+    assert placement.place() == 1
+    assert Run.objects.filter(calculation__in=[one, two], state="queued").count() == 1
+    Replica.objects.update(wanted="stop")
+    assert placement.place() == 1

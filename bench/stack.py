@@ -175,7 +175,7 @@ class Stack:
             "carriers",
             [
                 *(sys.executable, "-m", "celery", "-A", "labportal", "worker"),
-                *("--hostname", "carriers@%h", "--queues", "carriers,exchange"),
+                *("--hostname", "carriers@%h", "--queues", "carriers,exchange,inference"),
                 *("--pool", "threads", "--concurrency", str(threads), "--loglevel", "warning"),
                 *("--without-gossip", "--without-mingle"),
             ],

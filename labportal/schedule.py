@@ -40,6 +40,8 @@ SCHEDULE = (
     Periodic("tend models", "mlmodels.tasks.tend_models", 5),
     Periodic("wake models and put them to sleep", "mlmodels.tasks.keep_schedules", 30),
     Periodic("end contract tests", "mlmodels.tasks.expire_contract_tests", 60),
+    Periodic("tend calls that wait", "mlmodels.tasks.tend_async_calls", 15),
+    Periodic("forget old calls of models", "mlmodels.tasks.forget_old_calls", HOUR),
     Periodic("forget old lines and metrics", "clusters.tasks.forget_old", HOUR),
     Periodic("forget old sign-ins", "clusters.transports.ssh.tasks.forget_old", HOUR),
     Periodic("empty the bin of drafts", "calculations.tasks.empty_bin", HOUR),

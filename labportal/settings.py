@@ -182,11 +182,12 @@ CELERY_TASK_DEFAULT_QUEUE = "labportal"
 CARRIERS_QUEUE = "carriers"  # these may wait minutes for a site: a worker of their own takes them
 # What nodes of the lab ask is answered in milliseconds: both workers take it.
 EXCHANGE_QUEUE = "exchange"
-# Calls of models that take long: one worker of threads makes many at once in one of them.
+# Wakes the event loop beside the threads of that worker, in which calls that take long are made.
 INFERENCE_QUEUE = "inference"
 CELERY_TASK_ROUTES = {
     "clusters.transports.queue.answer_node": {"queue": EXCHANGE_QUEUE},
     "clusters.transports.*": {"queue": CARRIERS_QUEUE},
+    "mlmodels.tasks.run_async_calls": {"queue": INFERENCE_QUEUE},
 }
 
 # People

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from mlmodels.services import contracts, schedules, tending
+from mlmodels.predictions import keeping
+from mlmodels.services import async_calls, async_running, contracts, schedules, tending
 
 
 @shared_task
@@ -21,3 +22,24 @@ def keep_schedules() -> int:
 @shared_task
 def expire_contract_tests() -> int:
     return contracts.expire()
+
+
+@shared_task
+def run_async_calls() -> None:
+    """Wake this process's event loop, which makes the calls; they may last longer than a task."""
+    from mlmodels.proxy.later import worker
+
+    worker.wake()
+
+
+@shared_task
+def tend_async_calls() -> int:
+    """Take calls from lost workers, and tell people of those that have ended."""
+    async_running.tell_ended()
+    return async_running.tend()
+
+
+@shared_task
+def forget_old_calls() -> int:
+    """Delete what was asked and answered and need no longer be kept."""
+    return keeping.forget_old() + async_calls.forget_old()

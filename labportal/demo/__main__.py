@@ -32,7 +32,7 @@ WORKER = ("--queues=labportal,exchange", "--concurrency=2")
 # They wait for other machines, not for the processor: threads.
 CARRIERS = (
     "--hostname=carriers@%h",
-    "--queues=carriers,exchange",
+    "--queues=carriers,exchange,inference",
     "--pool=threads",
     "--concurrency=4",
 )

@@ -20,17 +20,13 @@ from mlmodels.proxy import headers as header_rules
 from mlmodels.proxy import replying
 from mlmodels.proxy.body import Body, CallerGone
 from mlmodels.proxy.books import Books
-from mlmodels.proxy.calling import Caller, new_session
-from mlmodels.proxy.keeping import Keeper
+from mlmodels.proxy.calling import GONE
 from mlmodels.proxy.leaving import WhileCallerStays
-from mlmodels.proxy.limits import Rates
-from mlmodels.proxy.load import Loads
-from mlmodels.proxy.metering import Meter
 from mlmodels.proxy.people import People
 from mlmodels.proxy.pool import in_pool
-from mlmodels.proxy.pulse import Pulse
 from mlmodels.proxy.replying import Call, Receive, Send
-from mlmodels.proxy.table import Route, Table, Target, Version
+from mlmodels.proxy.table import Route, Target, Version
+from mlmodels.proxy.work import Work
 
 _PATH = re.compile(
     r"/api/v1/models/(?P<name>[a-z0-9-]{1,63})"
@@ -38,7 +34,6 @@ _PATH = re.compile(
     re.ASCII,
 )
 METHODS = {"invocations": "POST", "ping": "GET"}
-GONE = 499  # the caller left before the answer; nginx counts it so
 
 
 class NotReady(Unavailable):
@@ -57,29 +52,14 @@ def match(path: str) -> re.Match[str] | None:
     return _PATH.fullmatch(path)
 
 
-class Proxy:
-    """One per process; it belongs to the event loop in which it was made."""
+class Proxy(Work):
+    """One per web process."""
 
     def __init__(self, books: Books) -> None:
+        super().__init__(books)
         self.loop = asyncio.get_running_loop()
         self.people = People(books.by_token, books.by_session)
-        self.table, self.rates, self.loads = Table(books.routes), Rates(), Loads()
-        self.meter = Meter(books.store)
-        self.keeper = Keeper(books.keep)
-        self.pulse = Pulse(self.rates, self.loads, self.meter, self.keeper, books)
-        self._books = books
-        self._session = new_session()
-        self._caller = Caller(self._session, self.loads)
-        self._follows = self.loop.create_task(self.table.follow())
-        self._beats = self.loop.create_task(self.pulse.beat())
-
-    async def close(self) -> None:
-        self._follows.cancel()
-        self.pulse.end()
-        await asyncio.gather(self._follows, self._beats, return_exceptions=True)
-        self.table.close()
-        await self._session.close()
-        await self.pulse.last()
+        self._may_be_kept_with = books.may_be_kept_with
 
     async def answer(
         self, scope: Mapping[str, Any], receive: Receive, send: Send, path: re.Match[str]
@@ -134,14 +114,14 @@ class Proxy:
             await replying.pass_on(call, response, route.timeout_s, limit)
 
         async with WhileCallerStays(call.receive, body):
-            await self._caller.call(route, version, body, headers, deliver)
+            await self.caller.call(route, version, body, headers, deliver)
 
     async def _kept(self, call: Call, headers: dict[bytes, bytes]) -> Kept | None:
         """Where the copies go: the model may ask for them, or the caller by naming a subject."""
         subject = headers.get(b"x-labportal-subject", b"").decode("latin-1")
         if not subject and not call.route.stores_bodies:
             return None
-        if subject and not await in_pool(self._books.may_be_kept_with, call.person.id, subject):
+        if subject and not await in_pool(self._may_be_kept_with, call.person.id, subject):
             raise NotFound("There is no such thing to keep the answer with.", code="no-subject")
         return Kept(
             model_id=call.route.id,

@@ -8,21 +8,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 import aiohttp
 
 from labportal.common.errors import DomainError
 from mlmodels.proxy import headers as header_rules
-from mlmodels.proxy.body import Body
 from mlmodels.proxy.load import Load, Loads
 from mlmodels.proxy.table import Route, Target, Version
 
 CONNECT_S = 0.25
 KEPT_ALIVE_S = 1.5  # less than the servers of models do (gunicorn: 2 s), so that none closes first
 TRIES = 2
+GONE = 499  # whoever called left before the answer; nginx counts it so
 _SKIPPED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 #: What is no answer to a call: redirects, and what would make callers sign in again.
 _STRANGE = frozenset({401, 407})
+
+
+class Sent(Protocol):
+    """A body to send: `whole` where it is there and small, else its pieces."""
+
+    error: BaseException | None
+
+    @property
+    def whole(self) -> bytes | None: ...
+
+    @property
+    def length(self) -> int | None: ...
+
+    def pieces(self) -> AsyncIterator[bytes]: ...
+
 
 Deliver = Callable[[aiohttp.ClientResponse, Target, asyncio.Timeout], Awaitable[None]]
 
@@ -68,7 +84,7 @@ class Caller:
         self,
         route: Route,
         version: Version,
-        body: Body,
+        body: Sent,
         given: dict[bytes, bytes],
         deliver: Deliver,
     ) -> None:
@@ -91,7 +107,7 @@ class Caller:
         route: Route,
         target: Target,
         load: Load,
-        body: Body,
+        body: Sent,
         given: dict[bytes, bytes],
         deliver: Deliver,
     ) -> None:
@@ -135,7 +151,7 @@ def _check(response: aiohttp.ClientResponse, target: Target) -> None:
         )
 
 
-async def _pushed(body: Body, limit: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
+async def _pushed(body: Sent, limit: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
     """The model's time begins anew with each piece, so that a slow line is not held against it."""
     loop = asyncio.get_running_loop()
     async for piece in body.pieces():

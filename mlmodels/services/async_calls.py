@@ -66,9 +66,11 @@ def ask(
     require(user, Can.CALL_MODEL)
     if not 1 <= timeout_s <= LONGEST_S:
         raise InvalidInput(f"Give a time from 1 to {LONGEST_S} s.", field="timeout_s")
-    for field, text in (("content_type", content_type), ("accept", accept)):
-        if len(text) > 100:
-            raise InvalidInput("At most 100 characters.", field=field)
+    texts = {"content_type": content_type, "accept": accept, "inference_id": inference_id}
+    for field, text in {**texts, "custom_attributes": custom_attributes}.items():
+        longest = AsyncInvocation._meta.get_field(field).max_length
+        if len(text) > longest or not (text.isascii() and text.isprintable()):
+            raise InvalidInput(f"At most {longest} plain ASCII characters.", field=field)
     judged = version or model.serving or model.current
     check_type(content_type, tuple(judged.accepts) if judged else ())
     if AsyncInvocation.objects.filter(user=user, state__in=ASYNC_OPEN).count() >= MOST_OPEN:
@@ -82,8 +84,8 @@ def ask(
         user=user,
         content_type=content_type,
         accept=accept,
-        inference_id=inference_id[:64],
-        custom_attributes=custom_attributes[:1024],
+        inference_id=inference_id,
+        custom_attributes=custom_attributes,
         timeout_s=timeout_s,
         notifies=notifies,
     )

@@ -74,6 +74,7 @@ def inspect(stream: BinaryIO, bounds: Bounds = Bounds()) -> Contents:
 
 def _walk(stream: BinaryIO, bounds: Bounds, folder: Path | None) -> Contents:
     files, size = 0, 0
+    names = _Names()
     with _named_problems(), gzip.GzipFile(fileobj=stream) as packed:
         guarded = _Guarded(packed, stream, bounds)
         with tarfile.open(fileobj=guarded, mode="r|", errorlevel=2) as archive:
@@ -84,6 +85,7 @@ def _walk(stream: BinaryIO, bounds: Bounds, folder: Path | None) -> Contents:
                 if size + member.size > bounds.most_bytes:
                     raise _bad(f"more than {bounds.most_bytes // MIB:,} MiB")
                 files, size = files + 1, size + member.size
+                names.add(parts, folder=member.isdir())
                 if member.isdir():
                     if folder is not None:
                         _folder(folder, parts)
@@ -126,16 +128,32 @@ def _checked(member: tarfile.TarInfo) -> tuple[str, ...]:
     return parts
 
 
+class _Names:
+    """What has come so far: each file once, and nothing below a file."""
+
+    def __init__(self) -> None:
+        self.files: set[tuple[str, ...]] = set()
+        self.folders: set[tuple[str, ...]] = set()
+
+    def add(self, parts: tuple[str, ...], *, folder: bool) -> None:
+        """Raises RuntimeFailed."""
+        shown = repr("/".join(parts)[:120])
+        above = [parts[:count] for count in range(1, len(parts) + folder)]
+        if not folder and parts in self.files:
+            raise _bad(f"{shown} twice")
+        if not self.files.isdisjoint(above) or (not folder and parts in self.folders):
+            raise _bad(f"{shown} as a file and as a folder")
+        self.folders.update(above)
+        if not folder:
+            self.files.add(parts)
+
+
 def _folder(root: Path, parts: tuple[str, ...]) -> Path:
     path = root
     for part in parts:
         path = path / part
-        try:
-            path.mkdir(mode=0o755)
-        except FileExistsError:
-            if not path.is_dir():
-                raise _bad(f"{'/'.join(parts)[:120]!r} as a file and as a folder") from None
-        else:
+        if not path.is_dir():
+            path.mkdir()
             path.chmod(0o755)  # whatever the umask; a container's program may be another user
     return path
 
@@ -155,11 +173,7 @@ def _copy(
         return
     path = _folder(folder, parts[:-1]) / parts[-1]
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        raise _bad(f"{'/'.join(parts)[:120]!r} twice") from None
-    with os.fdopen(descriptor, "wb") as target:
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as target:
         while True:
             chunk = source.read(CHUNK)
             if not chunk:

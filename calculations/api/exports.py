@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -26,20 +21,9 @@ from calculations.report import json as report_json
 from calculations.report import pdf as report_pdf
 from calculations.report.gather import gather
 from labportal.common.errors import WrongMoment
+from labportal.common.negotiation import AsItIs
 
 CSV, HTML = "text/csv; charset=utf-8", "text/html; charset=utf-8"
-
-
-class AsItIs(BaseContentNegotiation):
-    """The address says the form, whatever the caller would accept."""
-
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        return parsers[0]
-
-    def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
 
 
 class ExportView(APIView):

@@ -15,7 +15,6 @@ from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from calculations.api.exports import AsItIs
 from calculations.api.serializers import CalculationSerializer
 from calculations.models import Run, Structure
 from calculations.services import structures as service
@@ -25,6 +24,7 @@ from calculations.structures.reading import MAX_BYTES
 from calculations.views.molecules import attached
 from labportal.accounts.models import Project
 from labportal.common.errors import InvalidInput
+from labportal.common.negotiation import AsItIs
 
 FILTERS = [
     OpenApiParameter(name, OpenApiTypes.STR, description="narrows the list")

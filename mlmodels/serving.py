@@ -20,6 +20,7 @@ from clusters.serving import Served
 from labportal.common.clock import now
 from mlmodels import hearing, traffic
 from mlmodels.models import RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.services import contracts, events, replicas
 from mlmodels.services.specs import spec_of
 from mlmodels.services.tending import tend
@@ -99,13 +100,15 @@ def _has_replicas(cluster: Cluster) -> bool:
 
 def _rows(cluster: Cluster) -> list[Replica]:
     rows = Replica.objects.filter(cluster=cluster, removed_at=None)
-    return list(rows.select_related("version__model").order_by("pk"))
+    rows = rows.select_related("version__model").defer(*without_heavy("version"))
+    return list(rows.order_by("pk"))
 
 
 def _lock_models(ids: Iterable[int]) -> dict[int, RegisteredModel]:
     """In order, so that two exchanges never wait in turns."""
     rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-    rows = rows.select_related("current", "serving", "created_by").filter(pk__in=ids)
+    rows = rows.select_related("current", "serving", "created_by")
+    rows = rows.defer(*without_heavy("current", "serving")).filter(pk__in=ids)
     return {model.pk: model for model in rows.order_by("pk")}
 
 

@@ -9,6 +9,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+#: Long columns, which nobody needs who looks after replicas.
+HEAVY = ("example", "input_schema", "output_schema", "sealed_secrets")
+
+
+def without_heavy(*paths: str) -> list[str]:
+    """For `defer`: the long columns of the versions at these paths."""
+    return [f"{path}__{name}" for path in paths for name in HEAVY]
+
 
 class ModelVersion(models.Model):
     """`folder` and `command`: for the process runtime, a folder on the node and what is started in

@@ -23,7 +23,7 @@ from mlmodels.policy import require_change
 from mlmodels.services import events
 from mlmodels.services.locking import lock
 from mlmodels.services.operation import check_approved
-from mlmodels.services.tending import rooms_of
+from mlmodels.services.tending import lock_placement, rooms_of
 from mlmodels.states import Purpose, ReplicaWanted
 
 BEYOND_STARTUP = timedelta(minutes=15)  # preparing, and the test itself
@@ -46,6 +46,7 @@ def check(version: ModelVersion, *, actor: User, cluster: Cluster | None = None)
     running = version.contract_checks.filter(ended_at=None).first()
     if running is not None:
         return running
+    lock_placement()
     rooms = rooms_of(version, moment=now())
     if cluster is not None:
         rooms = [room for room in rooms if room.key == cluster.pk]

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from clusters.agent.runtimes.base import RuntimeFailed
 from clusters.agent.runtimes.model_files import inspect
-from labportal.common.errors import InvalidInput, TooLarge
+from labportal.common.errors import InvalidInput, NotFound, TooLarge
 from labportal.common.storage import open_in_bucket, storage
 from mlmodels.models import ModelVersion
 
@@ -84,7 +84,10 @@ def _fetched(url: str) -> tuple[str, BinaryIO]:
             f"Models may come from {known}." if known else "No bucket is named in MODEL_BUCKETS.",
             field="files_url",
         )
-    return key, open_in_bucket(bucket, key)
+    try:
+        return key, open_in_bucket(bucket, key)
+    except NotFound:
+        raise InvalidInput(f"The bucket {bucket} holds no such file.", field="files_url") from None
 
 
 def _look_through(key: str, field: str) -> None:

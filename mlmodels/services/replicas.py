@@ -72,9 +72,11 @@ def report_failures(replica_id: UUID | str, failed: int, why: str = "") -> None:
 
 
 def announce_given_up(replica: Replica) -> None:
-    """Tell the model's creator and the admins, once for each generation, with the log's end."""
+    """Tell the model's creator, and the admins who want to hear of all, once for each generation,
+    with the log's end.
+    """
     model = replica.version.model
-    admins = User.objects.filter(role=Role.ADMIN, is_active=True)
+    admins = User.objects.filter(role=Role.ADMIN, notify_about_all=True, is_active=True)
     people = {person.pk: person for person in [model.created_by, *admins]}
     notify(
         people.values(),

@@ -20,6 +20,7 @@ from labportal.common.clock import now
 from labportal.common.wake import redis_client
 from mlmodels import traffic
 from mlmodels.models import ModelVersion, RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.placement import Room, choose, rooms_for, sentence, why_unable
 from mlmodels.planning import Plan, Standing, Wanted, plan
 from mlmodels.services import events, model_files, replicas
@@ -53,7 +54,8 @@ def tend_all() -> int:
         try:
             with transaction.atomic():
                 rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-                tend(rows.select_related("current", "serving").get(pk=model_id))
+                rows = rows.select_related("current", "serving")
+                tend(rows.defer(*without_heavy("current", "serving")).get(pk=model_id))
             done += 1
         except Exception:  # one that cannot be tended must not keep the others from it
             log.exception("model %s could not be tended", model_id)
@@ -151,8 +153,7 @@ class _Tender:
         """Find places for what is missing; stopped replicas that are not needed go."""
         spare = [self.there[replica_id] for replica_id in made.spare]
         if made.missing:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLACEMENT_LOCK])
+            lock_placement()
             rooms = rooms_of(version, moment=self.moment)
             chosen = choose(rooms, version, made.missing)
             for room in chosen:
@@ -213,9 +214,16 @@ class _Tender:
             events.tell(self.model)
 
 
+def lock_placement() -> None:
+    """Two who look for places take turns, until the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLACEMENT_LOCK])
+
+
 def rooms_of(version: ModelVersion, *, moment: datetime) -> list[Room]:
     """Every cluster as this version sees it now."""
     there = Replica.objects.filter(removed_at=None).select_related("version")
+    there = there.defer(*without_heavy("version"))
     allowed = set(version.model.clusters.values_list("pk", flat=True))
     return rooms_for(version, Cluster.objects.all(), there, allowed=allowed, moment=moment)
 
@@ -245,7 +253,7 @@ def _redis_answers() -> bool:
 
 def _replicas(model: RegisteredModel) -> list[Replica]:
     rows = Replica.objects.filter(version__model=model, purpose=Purpose.SERVE, removed_at=None)
-    return list(rows.select_related("version", "cluster"))
+    return list(rows.select_related("version", "cluster").defer(*without_heavy("version")))
 
 
 def _wanted(model: RegisteredModel) -> Wanted:

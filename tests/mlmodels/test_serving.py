@@ -12,12 +12,14 @@ import pytest
 
 from clusters.models import Cluster
 from labportal.common.clock import now
+from labportal.notifications.models import Notification
 from mlmodels import traffic
 from mlmodels.models import ModelVersion, RegisteredModel, Replica
 from mlmodels.services import models, operation
 from mlmodels.services.tending import tend_all
 from mlmodels.serving import take
 from tests.clusters import factories as clusters
+from tests.factories import UserFactory
 from tests.mlmodels import factories
 from tests.mlmodels.factories import Agent
 
@@ -240,6 +242,9 @@ def test_an_odd_state_of_a_known_replica_changes_nothing(ready: Replica, agent: 
 def test_giving_up_is_told_once_with_the_end_of_the_log(
     ready: Replica, agent: Agent, root: Any
 ) -> None:
+    root.notify_about_all = True
+    root.save()
+    UserFactory(role="admin")  # one who did not ask
     for _ in range(2):
         agent.tell(
             ready,
@@ -251,6 +256,7 @@ def test_giving_up_is_told_once_with_the_end_of_the_log(
         agent.exchange()
     model = RegisteredModel.objects.get()
     assert (model.state, model.why) == ("given_up", "metis: it ended 6 times in a row")
+    assert Notification.objects.count() == 2
     for person in (model.created_by, root):
         told = person.notifications.get()
         assert told.subject == "Model redshift: metis gave up v1"

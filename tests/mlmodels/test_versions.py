@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from labportal.common.errors import InvalidInput, TooLarge
 from labportal.common.storage import storage
@@ -185,6 +188,34 @@ def test_files_come_from_buckets_that_were_named(
 ) -> None:
     settings.MODEL_BUCKETS = ["weights"]
     assert "files_url" in refused(model, files_url=url)
+
+
+@pytest.fixture
+def s3(settings: Any) -> Iterator[Any]:
+    """The bucket that the portal keeps its files in, and one that models may come from."""
+    settings.S3_BUCKET, settings.MODEL_BUCKETS = "portal", ["weights"]
+    settings.S3_ACCESS_KEY_ID, settings.S3_SECRET_ACCESS_KEY = "key", "secret"
+    storage.cache_clear()
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1")
+        for bucket in ("portal", "weights", "private"):
+            client.create_bucket(Bucket=bucket)
+        yield client
+    storage.cache_clear()
+
+
+def test_files_are_taken_from_a_bucket_into_ours(model: RegisteredModel, s3: Any) -> None:
+    content = packed(weights="0.5").getvalue()
+    s3.put_object(Bucket="weights", Key="a/redshift.tar.gz", Body=content)
+    version = factories.version(model, files_url="s3://weights/a/redshift.tar.gz")
+    assert (version.files_name, version.files_size) == ("redshift.tar.gz", len(content))
+    assert s3.get_object(Bucket="portal", Key=version.files_key)["Body"].read() == content
+    assert storage().open(version.files_key, offset=9).read() == content[9:]
+
+
+def test_a_file_that_is_not_in_its_bucket_is_none(model: RegisteredModel, s3: Any) -> None:
+    assert "no such file" in refused(model, files_url="s3://weights/absent")["files_url"]
+    assert "may come from weights" in refused(model, files_url="s3://private/x")["files_url"]
 
 
 def test_files_of_a_version_may_be_taken_over(model: RegisteredModel) -> None:

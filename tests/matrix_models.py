@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from labportal.accounts.roles import Can
-from mlmodels.models import ModelVersion, Prediction, Replica
-from tests.matrix import SIGNED_IN, Rules, World, may
+from mlmodels.models import AsyncInvocation, ModelVersion, Prediction, Replica
+from tests.matrix import OWNER, SIGNED_IN, Rules, World, may
 from tests.mlmodels import factories
 
 WHO_REGISTERED_IT = frozenset({"ada", "max", "root"})
@@ -55,6 +55,15 @@ MODELS: dict[str, Rules] = {
     "api-model-replicas": SIGNED_IN,
     "api-model-replica-restart": WHO_REGISTERED_IT,
     "api-model-logs": SIGNED_IN,
+    "api-model-input": SIGNED_IN,
+    "api-model-async-calls": {"GET": SIGNED_IN, "POST": may(Can.CALL_MODEL)},
+    "api-model-async-call": OWNER | may(Can.VIEW_USAGE),
+    "api-model-async-cancel": OWNER | may(Can.MANAGE_MODELS),
+    "api-model-async-result": OWNER | may(Can.VIEW_USAGE),
+    "api-model-predictions": SIGNED_IN,
+    "api-model-predictions-export": SIGNED_IN,
+    "api-model-prediction": {"GET": SIGNED_IN, "DELETE": WHO_REGISTERED_IT},
+    "api-model-prediction-body": SIGNED_IN,
 }
 
 
@@ -86,6 +95,15 @@ def prediction(world: World) -> Prediction:
     )
 
 
+def call(world: World) -> AsyncInvocation:
+    """A call that takes long, of ada's."""
+    values = {"model": version(world).model, "user": world.people["ada"]}
+    return world.thing(
+        "async call",
+        lambda _: AsyncInvocation.objects.create(content_type="application/json", **values),
+    )
+
+
 def name(world: World) -> str:
     return version(world).model.name
 
@@ -93,8 +111,10 @@ def name(world: World) -> str:
 MODEL_VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("model-detail", "tab", lambda _: "versions"),
     ("model-chart", "chart", lambda _: "rate"),
+    ("api-model-async-*", "call_id", lambda world: call(world).pk),
+    ("api-model-prediction*", "number", lambda world: prediction(world).pk),
     ("model-prediction*", "prediction_id", lambda world: prediction(world).pk),
-    ("model-prediction-body", "part", lambda _: "input"),
+    ("*model-prediction-body", "part", lambda _: "input"),
     ("*model-*", "name", name),
     ("*model-version*", "number", lambda world: version(world).number),
     ("*model-replica-*", "replica", lambda world: replica(world).pk),

@@ -26,10 +26,11 @@ class Panel:
     Places: "top" (top line), "banner" (between it and each page; it must cost no query where it has
     nothing to say), "dashboard.needs" (chips of what needs the person), "dashboard.main",
     "dashboard.side", "settings" (cards below the form of settings), "project.main" and
-    "project.side" (subject `project`), "profile.side", "cluster.main" (subject `cluster`). On the pages of one calculation, with it as
-    subject `calculation`: "calculation.where" (beside it), "calculation.files" (tab Files), and
-    with a `run` too (None before there are runs): "calculation.overview", "calculation.log" (tab
-    Log), "calculation.use" (tab Use).
+    "project.side" (subject `project`), "profile.side", "cluster.main" (subject `cluster`),
+    "structure.side" (subject `structure`). On the pages of one calculation, with it as subject
+    `calculation`: "calculation.where" (beside it), "calculation.files" (tab Files), and with a
+    `run` too (None before there are runs): "calculation.overview", "calculation.log" (tab Log),
+    "calculation.use" (tab Use).
     """
 
     place: str

@@ -2,17 +2,11 @@
 // drawn. The form without this calls in the background. In the page: form[data-try] with data-document (where the
 // filled form becomes a body; empty: the text or the file is the body), data-invoke, data-answer, data-type.
 
-import { token } from "./requests.js";
+import { ask, call as send, draw, note } from "./calls.js";
 
 const form = document.querySelector("form[data-try]");
 const find = (name) => document.querySelector(`[data-try-${name}]`);
-const bytes = (count) => (count < 1000 ? `${count} B` : count < 1e6 ? `${(count / 1000).toPrecision(3)} kB` : `${(count / 1e6).toPrecision(3)} MB`);
 let running = null;
-let made = null;
-
-function ask(url, options) {
-  return fetch(url, { credentials: "same-origin", ...options, headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch", ...options.headers } });
-}
 
 function clear() {
   for (const words of form.querySelectorAll("[data-field] > .field-error")) words.remove();
@@ -66,42 +60,6 @@ async function body(signal) {
   return said.body;
 }
 
-async function refusal(response) {
-  const text = await response.text();
-  let said = {};
-  try {
-    said = JSON.parse(text);
-  } catch {
-    said = { detail: text.slice(0, 500) };
-  }
-  const later = response.headers.get("Retry-After");
-  const words = said.detail || said.title || "The model gave no reason.";
-  note("is-bad", `${words}${later ? ` Try again in ${later} s.` : ""}${response.status === 504 ? " Calls that take longer go in the background." : ""}`);
-}
-
-function note(kind, words) {
-  const line = document.createElement("p");
-  line.className = `note ${kind}`;
-  line.textContent = words;
-  find("answer").replaceChildren(line);
-}
-
-async function draw(blob, type) {
-  if (made) URL.revokeObjectURL(made);
-  made = URL.createObjectURL(blob);
-  const link = find("download");
-  link.href = made;
-  link.download = `${form.dataset.name}-answer.${{ "application/json": "json", "text/csv": "csv", "image/png": "png", "image/jpeg": "jpg", "application/x-npy": "npy" }[type] ?? "bin"}`;
-  link.hidden = false;
-  if (blob.size > Number(form.dataset.most)) return note("", "The answer is too large to be drawn; download it.");
-  const url = `${form.dataset.answer}&type=${encodeURIComponent(type)}`;
-  const response = await ask(url, { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } });
-  if (!response.ok) return note("is-bad", "The answer came, but could not be drawn; download it.");
-  const box = find("answer");
-  box.innerHTML = await response.text();
-  box.dispatchEvent(new CustomEvent("live:swapped", { bubbles: true }));
-}
-
 function wait(on) {
   find("call").hidden = on;
   find("stop").hidden = !on;
@@ -119,22 +77,13 @@ async function call() {
     if (sent === null) return;
     find("words").textContent = "waits for the model …";
     find("download").hidden = true;
-    const began = performance.now();
-    const headers = { "Content-Type": form.dataset.type };
-    if (form.dataset.subject) headers["X-Labportal-Subject"] = form.dataset.subject;
-    const response = await ask(form.dataset.invoke, { method: "POST", body: sent, headers, signal });
-    if (!response.ok) {
-      find("words").textContent = `refused, ${response.status}`;
-      return await refusal(response);
-    }
-    const blob = await response.blob();
-    const took = performance.now() - began;
-    const type = (response.headers.get("Content-Type") ?? "").split(";")[0];
-    find("words").textContent = `after ${took < 1000 ? `${took.toPrecision(3)} ms` : `${(took / 1000).toPrecision(3)} s`}, ${bytes(blob.size)}${type ? ` of ${type}` : ""}`;
-    await draw(blob, type);
+    const answer = await send(form.dataset.invoke, sent, form.dataset.type, { subject: form.dataset.subject, signal });
+    find("words").textContent = answer.words;
+    if (answer.refused) return note(find("answer"), "is-bad", answer.refused);
+    await draw(find("answer"), answer, { url: form.dataset.answer, most: Number(form.dataset.most), name: form.dataset.name, link: find("download") });
   } catch (error) {
     find("words").textContent = "";
-    note("is-bad", error.name === "AbortError" ? "You stopped waiting. The model may still work on it." : "The portal does not answer. What you entered is still here.");
+    note(find("answer"), "is-bad", error.name === "AbortError" ? "You stopped waiting. The model may still work on it." : "The portal does not answer. What you entered is still here.");
   } finally {
     wait(false);
     running = null;

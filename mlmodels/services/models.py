@@ -130,7 +130,8 @@ def _set(model: RegisteredModel, settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         setattr(model, name, value.strip() if isinstance(value, str) else value)
     try:
-        model.full_clean(exclude=["created_by", "current", "serving", "previous"])
+        excluded = ["created_by", "current", "serving", "previous"]
+        model.full_clean(exclude=excluded, validate_unique=False)  # a race is told the same way
     except ValidationError as error:
         errors = {name: " ".join(texts) for name, texts in error.message_dict.items()}
         raise InvalidInput(errors=errors) from None

@@ -83,7 +83,7 @@ class StagedFile:
 @dataclass(frozen=True)
 class Resources:
     """What one run asks for, in the words of Slurm. Cores, memory, tasks and GPUs are totals over
-    all nodes; `tasks` 0: as many as the program wants, one a core with MPI, else one.
+    all nodes; `tasks` 0: as many as the program wants, one a core with MPI, else one a node.
 
     `licences`  names of the site's or the lab's licences with counts, such as "matlab:1"
     """

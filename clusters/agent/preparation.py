@@ -77,7 +77,8 @@ class Preparation:
     def job(self, spec: RunSpec) -> Job:
         """Return the job of a folder that is ready."""
         plugin = self.software(spec.software)
-        tasks = spec.resources.tasks or (spec.resources.cores if plugin.mpi else 1)
+        nodes = max(1, spec.resources.nodes)  # each gets a task, else schedulers leave it out
+        tasks = spec.resources.tasks or (spec.resources.cores if plugin.mpi else nodes)
         site = self._site(plugin, tasks)
         resources = replace(spec.resources, tasks=tasks)
         command = plugin.command(spec.parameters, resources, site)

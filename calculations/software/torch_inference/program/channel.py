@@ -23,7 +23,8 @@ FRAME = struct.Struct("<Q")
 MAX_FRAME = 512 * 2**20
 HELLO = len(MAGIC) + NONCE
 GREETING = NONCE + TAG
-HANDSHAKE_S = 10.0
+HANDSHAKE_S = 10.0  # for a caller to prove itself
+ANSWER_S = 3600.0  # for the coordinator, which may be busy with the data, to answer
 BLOCK = 256 * 1024
 
 Message = dict[str, Any]
@@ -149,6 +150,7 @@ class Connection:
         self._lock = threading.Lock()
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.settimeout(ANSWER_S)
             self._shake_hands(token)
         except BaseException:
             self._socket.close()

@@ -112,9 +112,8 @@ def _tensors(source: Any, names: list[str]) -> dict[str, Any]:
         found = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         words = next((line for line in str(error).splitlines() if "GLOBAL" in line), "")
-        raise NotPlain(
-            f"holds more than tensors, and is not unpickled. {words.strip()}"[:400]
-        ) from None
+        asks = words.strip().rstrip(".")
+        raise NotPlain(f"holds more than tensors, and is not unpickled: {asks}"[:400]) from None
     if isinstance(found, torch.utils.data.TensorDataset):
         found = found.tensors
     if isinstance(found, (list, tuple)):

@@ -50,6 +50,7 @@ class Execution:
         self._lost: dict[int, dict[str, Any]] = {}  # by pid
         self._samples = 0
         self._said = 0.0
+        self._closing = False
         self._started: hosting.Started | None = None
 
     def clock(self) -> float:
@@ -179,6 +180,8 @@ class Execution:
 
     def _heard(self, caller: Caller, message: Message, body: bytes) -> None:
         kind = message.get("t")
+        if self._closing:
+            return
         if kind == "hello":
             self._hello(caller, message)
         elif kind == "store":
@@ -226,6 +229,8 @@ class Execution:
 
     def _gone(self, caller: Caller, why: str) -> None:
         role = caller.about.get("role")
+        if self._closing:
+            return
         if role == "host" and (self.coordinator is None or not self.coordinator.done):
             self._host_gone(caller, why)
         elif self.coordinator is not None and self.ranks.get(caller.about.get("rank")) is caller:
@@ -289,6 +294,7 @@ class Execution:
 
     def close(self) -> None:
         """Let everything go that was started."""
+        self._closing = True
         for host in list(self.hosts.values()):
             self.hub.send(host, {"t": "leave"})
         hosting.forget_rendezvous(self.folder)

@@ -192,7 +192,12 @@ def work_of(document: Message) -> Work:
 
 
 def about_machine() -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": socket.gethostname(), "machine": measuring.system()}
+    return {"pid": os.getpid(), "host": name_of_node(), "machine": measuring.system()}
+
+
+def name_of_node() -> str:
+    """As the scheduler calls it, where there is one."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def _gpus() -> dict[str, Any]:

@@ -28,7 +28,7 @@ HOST_MODULE = "calculations.software.torch_inference.program.main"
 LOCALHOST = "127.0.0.1"
 ROOT = str(Path(__file__).resolve().parents[4])
 SRUN = (
-    "srun --nodes={nodes} --ntasks={tasks} --cpu-bind=none --kill-on-bad-exit=0 "
+    "srun --quiet --nodes={nodes} --ntasks={tasks} --cpu-bind=none --kill-on-bad-exit=0 "
     "--cpus-per-task={cores}"
 )
 

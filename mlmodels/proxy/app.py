@@ -30,9 +30,12 @@ from mlmodels.proxy.work import Work
 
 _PATH = re.compile(
     r"/api/v1/models/(?P<name>[a-z0-9-]{1,63})"
-    r"(?:/versions/(?P<version>[0-9]{1,9}))?/(?P<what>invocations|ping)/?",
+    r"(?:/versions/(?P<version>[0-9]{1,9}))?/(?P<what>invocations|ping)/?"
+    # What boto3's client `sagemaker-runtime` calls; the token comes as its session's.
+    r"|/endpoints/(?P<endpoint>[a-z0-9-]{1,63})/invocations",
     re.ASCII,
 )
+SESSION_TOKEN = b"x-amz-security-token"
 METHODS = {"invocations": "POST", "ping": "GET"}
 
 
@@ -78,11 +81,13 @@ class Proxy(Work):
             self._note(call)
 
     async def _answer(self, call: Call, path: re.Match[str]) -> None:
-        name, number, what = path["name"], path["version"], path["what"]
+        name, number = path["name"] or path["endpoint"], path["version"]
+        what = path["what"] or "invocations"
         if call.scope["method"] != METHODS[what]:
             raise WrongMethod(f"Send it by {METHODS[what]}.")
         headers = header_rules.read(call.scope["headers"])
-        person = await self.people.who(call.scope, headers)
+        token = headers.get(SESSION_TOKEN, b"").decode("latin-1") if path["endpoint"] else ""
+        person = await self.people.who(call.scope, headers, token)
         route, version = await self.table.find(name, int(number) if number else None)
         if route is None:
             raise NotFound(f"There is no model called {name}.")

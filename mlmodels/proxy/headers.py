@@ -46,7 +46,16 @@ _LONGEST = {
     b"x-labportal-subject": MOST_SUBJECT,
 }
 # These decide whom the call is from, how long it is and what it means: one each, or none.
-_ONCE = frozenset({b"authorization", b"content-length", b"content-encoding", b"cookie", *_LONGEST})
+_ONCE = frozenset(
+    {
+        b"authorization",
+        b"x-amz-security-token",
+        b"content-length",
+        b"content-encoding",
+        b"cookie",
+        *_LONGEST,
+    }
+)
 _PLAIN = re.compile(rb"[\x20-\x7e]*")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 

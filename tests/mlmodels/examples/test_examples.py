@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +13,15 @@ import jsonschema
 import pytest
 
 from clusters.agent.contract import TITLES, Subject, run_contract
-from clusters.agent.contract_command import PORT, started
+from clusters.agent.contract_command import started
 from mlmodels.examples import __main__ as command
 from mlmodels.examples.bundle import EXAMPLES, HERE, bundle, describe
 from mlmodels.models import ModelVersion
 from mlmodels.models.registered import MODEL_NAME
 from tests.containers import CONTAINERS, Containers
 from tests.mlmodels.examples.bundles import BREAKS, bad_echo
+from tests.mlmodels.examples.containers import OWN_PACKAGES, THEIR_PACKAGES, build, libraries, run
 from tests.mlmodels.examples.running import PROCESS, running, terms_of
-
-#: What an example needs beyond the standard library, as folders of site-packages.
-PACKAGES: dict[str, tuple[str, ...]] = {"echo": (), "gait": ("numpy",)}
-OWN_PACKAGES = Path(sysconfig.get_path("purelib"))
-THEIR_PACKAGES = Path(sys.base_prefix) / OWN_PACKAGES.relative_to(sys.prefix)
 
 
 def outcome(name: str, subject: Subject) -> dict[str, bool | None]:
@@ -125,25 +118,3 @@ class TestInContainers:
         with started(run(image, f"--env={BREAKS}={rule}")) as subject:
             checks = run_contract(subject, terms)
         assert [check["name"] for check in checks if check["ok"] is False] == [rule]
-
-
-def build(name: str, folder: Path, containers: Containers) -> str:
-    packages = PACKAGES[name]
-    base = containers.python_with(*packages) if packages else containers.python()
-    return containers.build(f"localhost/{name}:1", folder, BASE=base, INSTALL="true")
-
-
-def libraries(folder: Path) -> list[str]:
-    """Return the machine's libraries that those of a folder need."""
-    found = subprocess.run(
-        ["ldd", *map(str, folder.glob("*.so"))], capture_output=True, text=True, check=False
-    )
-    paths = set(re.findall(r"=> (/\S+) \(0x", found.stdout))
-    return sorted(path for path in paths if not path.startswith(str(OWN_PACKAGES)))
-
-
-def run(image: str, *options: str) -> list[str]:
-    """The contract's own command but for `serve`, which who starts it adds."""
-    name = f"--publish=127.0.0.1:{PORT}:8080"
-    limits = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=bridge")
-    return ["podman", "run", "--rm", name, *limits, *options, image]

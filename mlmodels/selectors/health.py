@@ -6,6 +6,7 @@ answer /ping for long after its model is dead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -169,7 +170,8 @@ def _list(told: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if good else None
 
 
 def _ahead(value: Any) -> datetime | None:

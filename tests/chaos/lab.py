@@ -16,9 +16,10 @@ from bench.sites import KINDS, Site
 from bench.stack import PASSWORD, PERSON, Stack
 from tests.chaos.book import Book, Work, until
 from tests.chaos.proxy import Proxy
+from tests.chaos.serving_site import Serving
 from tests.chaos.small_disk import SmallDisk
 
-SITES = {**KINDS, SmallDisk.kind: SmallDisk}
+SITES = {**KINDS, SmallDisk.kind: SmallDisk, Serving.kind: Serving}
 OFFERS = """
     SELECT 1 FROM clusters_cluster
     WHERE name = %s AND capacity->'software'->'chaos'->>'ok' = 'true'

@@ -31,7 +31,7 @@ class Scenario:
 #: from their end comes 30 times as early: what is delayed by 12 s there is delayed by 6 minutes.
 LABS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     COMMON: (
-        ("process", "small disk", "fake-slurm", "fake-pbs", "slurm", "ssh", "queue"),
+        ("process", "small disk", "fake-slurm", "fake-pbs", "slurm", "ssh", "queue", "models"),
         {"LABPORTAL_LEASE_S": "60"},
     ),
     BRIEF: (("process", "process"), {"LABPORTAL_LEASE_S": "10"}),

@@ -5,7 +5,7 @@ Short ones are played by `make test`, all of them by `make chaos`.
 
 from __future__ import annotations
 
-from tests.chaos import away, leftovers, machines, network, parts
+from tests.chaos import away, leftovers, machines, network, parts, serving
 from tests.chaos.playing import BRIEF, Scenario
 from tests.chaos.scenarios_of_sites import OF_SITES
 from tests.chaos.stages import STAGES
@@ -267,4 +267,33 @@ OF_PORTAL: tuple[Scenario, ...] = (
     ),
 )
 
-SCENARIOS = (*OF_PORTAL, *OF_SITES)
+# At a site that serves models; each row is (name, what is broken, when, play, short).
+OF_MODELS = tuple(
+    Scenario(name, breaks, stage, play, site="models", short=short)
+    for name, breaks, stage, play, short in (
+        ("kill server", "kill -9 of a server", "ready", serving.server_killed, True),
+        ("kill agent of models", "kill -9 of agent", "ready", serving.agent_killed, True),
+        (
+            "kill agent, server starts",
+            "kill -9 of agent",
+            "starting",
+            serving.agent_killed_while_it_starts,
+            False,
+        ),
+        ("server crashes", "crash loop", "starting", serving.crashes_in_a_row, True),
+        ("kill all of models", "kill -9 of all", "ready", serving.all_killed, False),
+        ("stop, agent away", "kill -9 of agent", "ready", serving.stopped_agent_away, False),
+        ("remove, agent away", "kill -9 of agent", "ready", serving.removed_agent_away, False),
+        ("server hangs", "SIGSTOP of a server", "ready", serving.server_hangs, False),
+        ("start, replies lost", "replies lost", "starting", serving.replies_lost, False),
+        (
+            "update in traffic",
+            "kill -9 of agent",
+            "new version",
+            serving.updated_in_traffic,
+            True,
+        ),
+    )
+)
+
+SCENARIOS = (*OF_PORTAL, *OF_SITES, *OF_MODELS)

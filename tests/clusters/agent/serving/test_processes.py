@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -18,32 +20,14 @@ from tests.clusters.agent.fake_portal import FakePortal
 from tests.clusters.agent.serving.conftest import FIRST_PORT
 from tests.clusters.agent.serving.fakes import make_spec
 
-# Prints its number, answers /ping and tells who it is; `crash` in its folder ends it at once.
-SERVER = """
-import http.server, os, pathlib, signal, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = b"" if self.path == "/ping" else str(os.getpid()).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-print("argument", sys.argv[1:], "secret", os.environ.get("TOKEN"), flush=True)
-if pathlib.Path("crash").exists():
-    sys.exit("no weights here")
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
+SERVER = Path(__file__).with_name("server.py")
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "models" / "echo"
     folder.mkdir(parents=True)
-    (folder / "server.py").write_text(SERVER)
+    shutil.copy(SERVER, folder)
     return folder
 
 
@@ -73,8 +57,9 @@ def server(model: Path, **details: Any) -> dict[str, Any]:
 
 
 def process_of(entry: dict[str, Any]) -> int:
-    with urllib.request.urlopen(f"http://{entry['address']}/", timeout=5) as answer:
-        return int(answer.read())
+    url = f"http://{entry['address']}/invocations"
+    with urllib.request.urlopen(url, data=b"{}", timeout=5) as answer:
+        return int(json.load(answer)["process"])
 
 
 def test_a_server_outlives_its_agent_and_a_killed_one_is_started_again(

@@ -13,12 +13,14 @@ from bench import (
     array,
     exchange,
     export,
+    inference,
     lifecycle,
     matrix_live,
     metrics,
     pages,
     parse,
     placement,
+    ranks,
     records,
     results,
     search,
@@ -42,6 +44,8 @@ BENCHMARKS = {
         sweep,
         matrix_live,
         metrics,
+        inference,
+        ranks,
     )
 }
 

@@ -21,6 +21,8 @@ import uvicorn
 from aiohttp import web
 from django.db import connection
 
+from clusters.agent.protocol import EXCHANGE_PATH
+from clusters.transports.https import exchange_app
 from mlmodels.proxy import app, pool
 from mlmodels.proxy.books import Books
 
@@ -149,7 +151,9 @@ class Door:
         async def serve() -> str:
             site = web.Application(client_max_size=1 << 30)
             site.router.add_route("*", "/{path:.*}", made.take)
-            runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.1)
+            runner = web.AppRunner(
+                site, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+            )
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             self._behind.append(runner.cleanup)
@@ -243,6 +247,9 @@ def _complete(answer: bytes) -> bool:
 
 async def _site(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """As labportal/asgi.py does, without Django behind it."""
+    if scope["path"] == EXCHANGE_PATH:
+        await exchange_app(scope, receive, send)
+        return
     path = app.match(scope["path"])
     if path is None:
         await send({"type": "http.response.start", "status": 404, "headers": []})

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from mlmodels.views import detail, listing, logs, prediction, registering, trying, using, verbs
+from mlmodels.views import (
+    background,
+    detail,
+    listing,
+    logs,
+    prediction,
+    registering,
+    trying,
+    using,
+    verbs,
+)
 
 urlpatterns = [
     path("models/", listing.model_list, name="model-list"),
@@ -18,10 +28,12 @@ urlpatterns = [
         prediction.prediction_detail,
         name="model-prediction",
     ),
+    path("models/<slug:name>/queue/", background.model_queue, name="model-queue"),
+    path("models/<slug:name>/calls/<uuid:call_id>/", background.call_detail, name="model-call"),
     path(
-        "models/<slug:name>/predictions/<int:prediction_id>/<slug:part>/",
-        prediction.prediction_body,
-        name="model-prediction-body",
+        "models/<slug:name>/calls/<uuid:call_id>/cancel/",
+        background.call_cancel,
+        name="model-call-cancel",
     ),
     path("models/<slug:name>/start/", verbs.start, name="model-start"),
     path("models/<slug:name>/stop/", verbs.stop, name="model-stop"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -105,6 +106,10 @@ class AsyncInvocation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} call of {self.model_id}"
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.ended_at - self.started_at if self.ended_at and self.started_at else None
 
 
 class Prediction(models.Model):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -18,10 +17,7 @@ from mlmodels.answers.parts import Drawn
 from mlmodels.models import Prediction
 from mlmodels.predictions.searching import find
 from mlmodels.selectors.finding import find as find_model
-from mlmodels.snippets import suffix_of
 from mlmodels.views import detail
-
-PARTS = ("input", "output")
 
 
 @require_safe
@@ -54,31 +50,3 @@ def _drawn(prediction: Prediction, part: str, schema: Any) -> Drawn:
             return drawn(stream.read(), kind, schema)
     except NotFound as error:
         return Drawn(kind, 0, note=error.message)
-
-
-@require_safe
-@needs()
-def prediction_body(
-    request: HttpRequest, name: str, prediction_id: int, part: str
-) -> HttpResponseBase:
-    """What was asked or answered, as a file."""
-    model = find_model(request.user, name)
-    found = find(request.user, model, prediction_id)
-    if part not in PARTS:
-        raise NotFound
-    kind = getattr(found, f"{part}_type") or "application/octet-stream"
-    file = f"{model.name}-{found.pk}-{part}.{suffix_of(kind.partition(';')[0])}"
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-    key = getattr(found, f"{part}_key")
-    if not key:
-        headers["Content-Disposition"] = f'attachment; filename="{file}"'
-        return HttpResponse(getattr(found, f"{part}_text"), content_type=kind, headers=headers)
-    url = storage().presigned_url(key, filename=file)
-    if url:
-        return HttpResponseRedirect(url)
-    return FileResponse(
-        storage().open(key), as_attachment=True, filename=file, content_type=kind, headers=headers
-    )

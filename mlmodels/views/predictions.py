@@ -10,12 +10,13 @@ from django.http import HttpRequest
 from labportal.accounts.paging import page_of
 from labportal.common.sending import named
 from mlmodels.answers.brief import brief
-from mlmodels.models import Prediction, RegisteredModel
+from mlmodels.models import AsyncInvocation, Prediction, RegisteredModel
 from mlmodels.policy import may_change
 from mlmodels.predictions.exporting import FORMATS
 from mlmodels.predictions.searching import Wanted, search
 
 MOST_VERSIONS = 50
+MOST_CALLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def row_of(prediction: Prediction) -> Row:
 def predictions(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     wanted = Wanted.read(request.GET.dict())
     page = page_of(search(request.user, model, wanted), request)
+    calls = AsyncInvocation.objects.visible_to(request.user).filter(model=model)
+    calls = calls.select_related("user", "version")
     query = request.GET.copy()
     query.pop("after", None)
     return {
@@ -64,4 +67,5 @@ def predictions(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
         "formats": FORMATS.values(),
         "query": query.urlencode(),
         "may_change": may_change(request.user, model),
+        "calls": list(calls[:MOST_CALLS]),
     }

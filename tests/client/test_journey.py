@@ -333,3 +333,31 @@ def test_a_refresh_token_is_taken_from_standard_input(
     monkeypatch.setenv("LABPORTAL_CONFIG", str(tmp_path / "elsewhere"))
     signed_in("login", "--url", stack.url, "--token", said=f"{refresh}\n")
     assert document(signed_in("whoami", "--json"))["username"] == PERSON
+
+
+MODEL = """
+import json, os
+from labportal.accounts.models import User
+from mlmodels.services import models, versions
+person = User.objects.get(username=os.environ["BENCH_PERSON"])
+admin = User.objects.get(username="admin")
+model = models.register(name="echo", description="Says it back.", actor=person)
+runs = {"runtime": "container", "image": "lab/echo:1", "gpus": 64}
+version = versions.add_version(model, actor=person, **runs)
+versions.approve(version, actor=admin)
+print(json.dumps(None))
+"""
+
+
+def test_a_model_is_looked_at_started_and_stopped(signed_in: Call, stack: Stack) -> None:
+    stack.python(MODEL)
+    (row,) = document(signed_in("models", "list", "--json"))
+    assert (row["name"], row["state"]) == ("echo", "stopped")
+    assert "echo: waiting" in signed_in("models", "start", "echo").stderr
+    shown = signed_in("models", "show", "echo", "--versions", "--events").stdout
+    for words in ("echo: waiting", "Says it back.", "lab/echo:1", "start v1"):
+        assert words in shown
+    assert "echo: stopped" in signed_in("models", "stop", "echo", "-m", "no GPUs").stderr
+    assert signed_in("models", "logs", "echo").stdout == ""
+    signed_in("models", "roll-back", "echo", code=5)
+    signed_in("models", "show", "nothing", code=4)

@@ -28,6 +28,7 @@ from mlmodels.states import Purpose, ReplicaWanted
 
 Entry = Mapping[str, Any]
 
+LATEST = ("pinged_at", "answered_at")
 TAKEN = ("cores", "memory_mib", "gpus", "gpu_type")
 #: What a change of makes the model look at its replicas again; the rest is only shown.
 WEIGHTY = frozenset({"state", "why", "address", "told_generation", "removed_at", "generation"})
@@ -127,6 +128,9 @@ def _news(one: Replica, entry: Entry | None, moment: datetime) -> dict[str, Any]
         columns = hearing.heard(entry, state=one.state, moment=moment)
     except hearing.BadEntry:
         return {}
+    for name in LATEST:  # proxies write them too: the later one counts
+        if (before := getattr(one, name)) is not None and before > columns.get(name, before):
+            del columns[name]
     return {name: value for name, value in columns.items() if getattr(one, name) != value}
 
 

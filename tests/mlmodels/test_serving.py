@@ -284,6 +284,16 @@ def test_the_agent_hears_of_the_calls_that_its_replica_answers(
     assert 3 < told["traffic"]["answered_s"] < 60
 
 
+def test_an_older_check_does_not_hide_a_later_answer(ready: Replica, agent: Agent) -> None:
+    moment = now()
+    Replica.objects.update(answered_at=moment)
+    for at in (moment - timedelta(hours=1), moment):
+        agent.tell(ready, "ready", check={"ok": True, "at": at.isoformat()})
+        agent.exchange()
+        ready.refresh_from_db()
+        assert ready.answered_at == moment
+
+
 def test_an_agent_is_called_when_something_is_wanted_of_it(
     version: ModelVersion, ada: Any, django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusters.agent.allotment import Held
 from clusters.agent.carriage import OpenCarriage
@@ -22,6 +22,7 @@ from clusters.agent.lifecycle import Lifecycle
 from clusters.agent.loop import EventLoop
 from clusters.agent.protocol import ReplicaState
 from clusters.agent.runtimes.base import Runtime
+from clusters.agent.serving_address import NoAddress, own_address
 from clusters.agent.serving_contract import Contracts
 from clusters.agent.serving_endings import Endings
 from clusters.agent.serving_health import Health
@@ -45,6 +46,14 @@ TAKEN = (
 )
 
 
+class Survey(NamedTuple):
+    """What each runtime said of itself, where models listen, or why they cannot."""
+
+    known: dict[str, dict[str, Any]] | None
+    host: str
+    problem: str
+
+
 class Serving:
     """All replicas of one agent, beside its runs, with which they share the machine."""
 
@@ -66,6 +75,7 @@ class Serving:
         self.replicas: dict[str, Replica] = {}
         self.runtimes: Mapping[str, Runtime] = {}
         self.known: dict[str, dict[str, Any]] | None = None  # what each runtime said of itself
+        self.host, self.no_address = "", ""  # where models listen, or why they cannot
         self.busy: set[str] = set()
         self.preparation = ServingPreparation(config, open_carriage)
         self.launches = Launches(self)
@@ -104,46 +114,53 @@ class Serving:
         return self.preparing.active + self.acting.active if self._standing else 0
 
     def _survey(self) -> None:
-        """Ask the runtimes what they can do here."""
+        """Ask the runtimes what they can do here, and where the portal reaches this node."""
 
-        def surveyed(found: dict[str, dict[str, Any]] | None, error: Exception | None) -> None:
-            if error is not None:
+        def surveyed(found: Survey | None, error: Exception | None) -> None:
+            if error is not None or found is None:
                 log.error("the runtimes for models cannot be asked", exc_info=error)
-            changed = found is not None and found != self.known
-            first, self.known = self.known is None, found or self.known or {}
+                found = Survey(self.known or {}, self.host, self.no_address)
+            before = Survey(self.known, self.host, self.no_address)
+            self.known, self.host, self.no_address = found
             self.loop.later(SURVEY_S, self._survey)
-            if changed:
+            if found != before:
                 self.news(0.0)
-            if first:
+            if found.problem and found != before:
+                log.error("no model can be served here: %s", found.problem)
+            if before.known is None:
                 self._clear_strays()
                 for one in list(self.replicas.values()):
                     self.advance(one)
 
-        def survey() -> dict[str, dict[str, Any]]:
-            return {
+        def survey() -> Survey:
+            known = {
                 kind: about
                 for kind, runtime in self.runtimes.items()
                 if (about := runtime.about()) is not None
             }
+            try:
+                return Survey(known, own_address(self.config), "")
+            except NoAddress as error:
+                return Survey(known, self.host, "" if self.host else str(error))
 
         self.acting.submit(survey, surveyed)
 
     # What the portal hears
 
     def report(self) -> list[dict[str, Any]]:
-        host = self.config.serving.host
-        return [one.entry(host) for one in self.replicas.values()]
+        return [one.entry() for one in self.replicas.values()]
 
     def capacity(self) -> dict[str, Any]:
         """Return the part of the exchange's capacity that says which models are welcome here."""
-        if not self._standing or self.config.serving.refusal or not self.known:
+        refused = self.config.serving.refusal or self.no_address
+        if not self._standing or refused or not self.known:
             return {}
         runs = self.lifecycle.records.values()
         free = self.rations.capacity(runs, self.lifecycle.busy).get("free", {})
         return {
             "serving": {
                 "runtimes": self.known,
-                "host": self.config.serving.host,
+                "host": self.host,
                 "free": {name: free.get(name) for name in ("cores", "memory_mib", "gpus")},
             }
         }

@@ -15,14 +15,15 @@ MOST_PORTS = 20_000
 
 @dataclass(frozen=True)
 class ServingConfig:
-    """`host`: the address at which the portal reaches models, `ports`: first and last of those that
+    """`host`: the address at which the portal reaches models, "" for the one that this machine has
+    towards the portal; `ports`: first and last of those that
     they get; `runtimes` in the order of preference; `folders`: roots under which the folder of a
     process model must lie; `backoff_s`: the first pause before a restart. `refusal`: why nothing is
     served here, empty where models are welcome.
     """
 
     refusal: str = ""
-    host: str = "127.0.0.1"
+    host: str = ""
     ports: tuple[int, int] = (40_000, 40_999)
     runtimes: tuple[str, ...] = ENGINES
     folders: tuple[Path, ...] = ()
@@ -38,7 +39,7 @@ def read(parser: configparser.ConfigParser, *, scheduler: str, standing: bool) -
     runtimes = _runtimes(found.get("runtimes", "auto"))
     return ServingConfig(
         refusal=_refusal(found, runtimes, scheduler=scheduler, standing=standing),
-        host=_host(found.get("host", "127.0.0.1")),
+        host=_host(found.get("host", "auto")),
         ports=_ports(found.get("ports", "40000-40999")),
         runtimes=runtimes,
         folders=_folders(found.get("folders", "")),
@@ -74,11 +75,13 @@ def _yes_or_no(text: str) -> bool | None:
 
 def _host(text: str) -> str:
     """Loopback or an address of the lab's own network; never every address at once."""
+    if text.strip().lower() in ("", "auto"):
+        return ""
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
         raise ValueError(
-            f"[serving] host {text!r:.60}: use an IP address of this machine, such as 10.0.0.7"
+            f"[serving] host {text!r:.60}: use auto or an IP address of this machine"
         ) from None
     if address.is_unspecified or address.is_multicast or address.is_global:
         raise ValueError(

@@ -50,7 +50,7 @@ class Contracts:
             return self._over.get(name)
 
         terminate = partial(runtime.signal, handle)
-        subject = Subject(serving.config.serving.host, one.port, ended, terminate)
+        subject = Subject(one.host, one.port, ended, terminate)
         terms = Terms.of(one.serving_spec())
 
         def tested(checks: list[dict[str, Any]] | None, error: Exception | None) -> None:

@@ -99,7 +99,7 @@ class Health:
     def _ping(self, one: Replica, watch: Watch) -> None:
         watch.probing = True
         timeout_s = float(one.spec.get("ping_timeout_s") or 2.0)
-        task = partial(ping, self.serving.config.serving.host, one.port, timeout_s)
+        task = partial(ping, one.host, one.port, timeout_s)
         self.serving.probing.submit(task, partial(self._pinged, one, watch))
 
     def _pinged(
@@ -171,8 +171,7 @@ class Health:
         watch.probing = True
         told = one.spec["check"]
         body = str(told["body"]).encode()
-        host = self.serving.config.serving.host
-        task = partial(example, host, one.port, str(told["content_type"]), body)
+        task = partial(example, one.host, one.port, str(told["content_type"]), body)
         self.serving.probing.submit(task, partial(self._checked, one, watch))
 
     def _checked(

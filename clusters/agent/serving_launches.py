@@ -83,6 +83,9 @@ class Launches:
             return
         if self.serving.known is None:
             return  # the survey of the runtimes calls again
+        if self.serving.no_address:
+            self.serving.endings.fail(one, self.serving.no_address)
+            return
         kind = self._kind(spec.runtime)
         if kind is None:
             self.serving.endings.fail(one, self._no_runtime(spec.runtime))
@@ -160,7 +163,8 @@ class Launches:
             first, last = serving.config.serving.ports
             self._later(one, f"no port from {first} to {last} is free")
             return
-        one.launch, one.begun, one.port, one.gpus = one.launch + 1, True, port, gpus
+        one.launch, one.begun, one.gpus = one.launch + 1, True, gpus
+        one.host, one.port = serving.host, port
         one.handle = one.started_at = one.ready_at = one.again_at = None
         one.restarts += 1 if one.failures else 0
         one.log_offset, one.check = 0, None
@@ -181,7 +185,7 @@ class Launches:
             folder=preparation.folder(one.replica),
             model_dir=prepared.model_dir,
             log=preparation.log_file(one.replica, one.launch),
-            host=self.serving.config.serving.host,
+            host=one.host,
             port=one.port,
             gpus=one.gpus,
             environment={**seen, **prepared.environment},
@@ -229,18 +233,17 @@ class Launches:
 
     def _free_port(self, one: Replica) -> int | None:
         """Return a port that nobody listens on, the one that it had if that may be."""
-        settings = self.serving.config.serving
-        first, last = settings.ports
+        host, (first, last) = self.serving.host, self.serving.config.serving.ports
         taken = {other.port for other in self.serving.replicas.values() if other.begun}
         usual = [one.port] if first <= one.port <= last else []
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         for port in [*usual, *range(first, last + 1)]:
             if port in taken:
                 continue
             with socket.socket(family, socket.SOCK_STREAM) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    sock.bind((settings.host, port))
+                    sock.bind((host, port))
                 except OSError:
                     continue
                 return port

@@ -94,6 +94,7 @@ class Replica:
     launch: int = 0
     begun: bool = False
     handle: dict[str, Any] | None = None
+    host: str = "127.0.0.1"
     port: int = 0
     gpus: tuple[int, ...] = ()
     restarts: int = 0
@@ -150,7 +151,7 @@ class Replica:
         renews = self.begun and self.ending is Ending.RENEWED
         return ReplicaState.STOPPING if leaves or renews else self.state
 
-    def entry(self, host: str) -> dict[str, Any]:
+    def entry(self) -> dict[str, Any]:
         """Return this replica as the exchange lists it."""
         entry: dict[str, Any] = {
             "replica": self.replica,
@@ -158,7 +159,7 @@ class Replica:
             "state": self.told_state.value,
             "why": self.why,
             "since": timestamp(self.since),
-            "address": address(host, self.port) if self.begun and self.port else "",
+            "address": address(self.host, self.port) if self.begun and self.port else "",
             "runtime": self.runtime,
             "launch": self.launch,
             "restarts": self.restarts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters.agent import config
+from clusters.agent import config, serving_address
 from clusters.agent.config import BadConfig
 from clusters.agent.protocol import ReplicaState
+from clusters.agent.serving_address import NoAddress, own_address
 from clusters.agent.serving_instructions import read_instructions, read_spec
 from clusters.agent.serving_records import (
     LONGEST_PAUSE_S,
@@ -106,6 +108,28 @@ def test_old_words_of_traffic_excuse_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert not Traffic(0, None, moment).busy
 
 
+def test_models_listen_where_this_machine_speaks_to_the_portal(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(url: str, lines: str = "") -> config.Config:
+        text = f"[portal]\nurl = {url}\nkey = k\n[agent]\nwork = /x\n{lines}"
+        return config.parse(text, tmp_path / "agent.ini")
+
+    def towards(address: str) -> None:
+        found = ipaddress.ip_address(address)
+        monkeypatch.setattr(serving_address, "_address_towards", lambda *_: found)
+
+    assert own_address(of("http://localhost:8000")) == "127.0.0.1"
+    towards("10.1.2.3")
+    assert own_address(of("https://portal.lab")) == "10.1.2.3"
+    assert own_address(of("https://portal.lab", "[serving]\nhost = 10.9.9.9")) == "10.9.9.9"
+    towards("127.0.1.1")
+    assert own_address(of("https://portal.lab")) == "127.0.0.1"
+    towards("8.8.8.8")
+    with pytest.raises(NoAddress, match=r"public address 8\.8\.8\.8"):
+        own_address(of("https://portal.lab"))
+
+
 BASE = "[portal]\nurl = http://127.0.0.1\nkey = k\n[agent]\nwork = /x\n"
 
 
@@ -114,7 +138,7 @@ BASE = "[portal]\nurl = http://127.0.0.1\nkey = k\n[agent]\nwork = /x\n"
     [
         ("host = 0.0.0.0", "127.0.0.1 or on this machine's private address"),
         ("host = 8.8.8.8", "127.0.0.1 or on this machine's private address"),
-        ("host = node7", "use an IP address"),
+        ("host = node7", "use auto or an IP address"),
         ("ports = 80-90", "use a range such as 40000-40999"),
         ("ports = 41000-40000", "use a range such as 40000-40999"),
         ("runtimes = podman, lxc", "'lxc' is unknown"),

@@ -34,7 +34,15 @@ STILL = """() => Promise.all(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
   .map((one) => one.finished.catch(() => null))).then(() => true)"""
 TABS = ("results", "inputs", "log", "timeline", "files", "use")
-MODEL_TABS = ("health", "versions", "contract", "timeline", "settings")
+MODEL_TABS = (
+    "health",
+    "versions",
+    "use",
+    "predictions",
+    "contract",
+    "timeline",
+    "settings",
+)
 STATES = ("running", "not_valid", "failed", "in_review", "queued", "cancelled")
 FOUND = ("chain", "bands", "relaxation", "doubtful", "grid", "cube")
 
@@ -78,6 +86,9 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("model-detail", "tab", tuple(lambda _, tab=tab: tab for tab in MODEL_TABS)),
     ("model-version*", "number", (lambda things: things["version"],)),
     ("model-replica-*", "replica", (lambda things: things["replica"],)),
+    ("model-chart", "chart", (lambda _: "rate",)),
+    ("model-prediction", "prediction_id", (lambda things: things["prediction"],)),
+    ("model-call*", "call_id", (lambda things: things["call"],)),
     ("model-*", "name", (lambda things: things["model"],)),
     ("export-*", "export_id", (lambda _: "00000000-0000-4000-8000-000000000001",)),
 )

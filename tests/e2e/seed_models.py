@@ -10,9 +10,17 @@ from typing import Any
 from clusters.models import Cluster, LogLine
 from labportal.accounts.models import User
 from labportal.common.clock import now
-from mlmodels.models import ContractCheck, Invocation, ModelVersion, RegisteredModel, Replica
+from mlmodels.models import (
+    AsyncInvocation,
+    ContractCheck,
+    Invocation,
+    ModelVersion,
+    Prediction,
+    RegisteredModel,
+    Replica,
+)
 from mlmodels.services import events
-from mlmodels.states import Desired, ModelState
+from mlmodels.states import AsyncState, Desired, ModelState
 from tests.mlmodels import factories
 
 INPUT = {
@@ -62,7 +70,13 @@ def models(people: dict[str, User]) -> dict[str, Any]:
     _waiting(people["mia"])
     _stopped(ada)
     replica = Replica.objects.filter(version__model=redshift).order_by("created_at").first()
-    return {"model": redshift.name, "replica": str(replica.pk), "version": 2}
+    return {
+        "model": redshift.name,
+        "replica": str(replica.pk),
+        "version": 2,
+        "prediction": _prediction(redshift, ada).pk,
+        "call": str(_call(redshift, ada).pk),
+    }
 
 
 def _site(name: str) -> Cluster:
@@ -136,6 +150,37 @@ def _redshift(ada: User, moderator: User, tesla: Cluster, atlas: Cluster) -> Reg
     ]
     Invocation.objects.bulk_create(calls)
     return model
+
+
+def _prediction(model: RegisteredModel, by: User) -> Prediction:
+    return Prediction.objects.create(
+        model=model,
+        version=model.current,
+        user=by,
+        ms=6.5,
+        input_type="application/json",
+        input_text=EXAMPLE,
+        output_type="application/json",
+        output_text='{"redshift": 0.117, "density": [0.1, 0.4, 0.9, 0.5, 0.2, 0.1]}',
+    )
+
+
+def _call(model: RegisteredModel, by: User) -> AsyncInvocation:
+    """One that waits, for as long as no worker looks for it."""
+    call = AsyncInvocation.objects.create(
+        model=model, user=by, content_type="application/json", due_at=now() + timedelta(days=1)
+    )
+    AsyncInvocation.objects.create(
+        model=model,
+        user=by,
+        content_type="application/json",
+        state=AsyncState.FAILED,
+        why="It did not answer within 15 min.",
+        started_at=now() - timedelta(minutes=15),
+        ended_at=now(),
+        told=True,
+    )
+    return call
 
 
 def _check(

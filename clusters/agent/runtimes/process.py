@@ -223,8 +223,8 @@ class Processes(Runtime):
 
     def _status(self, reference: str, session: Session, kills: int | None) -> Status:
         """`kills`: the kernel's count before anything was looked at."""
-        members = session.members()
-        if session.code is None and members:
+        members = session.members() if session.code is None else []
+        if members:
             used = round(sum(stat.rss for stat in members) * procfs.PAGE_KIB / 1024, 1)
             if kills is not None:
                 self._oom_kills[reference] = kills
@@ -233,8 +233,7 @@ class Processes(Runtime):
                 cpu_s=sum(stat.ticks for stat in members) / procfs.TICKS_PER_S,
                 memory_mib=self._within_limit(session, members, used),
             )
-        if members:  # of a program that has ended
-            session.kill()
+        session.kill()  # what a program that has ended left running
         code = session.code
         before = self._oom_kills.get(reference, session.number(KILLS) or 0)
         now = cgroup.oom_kills() or 0

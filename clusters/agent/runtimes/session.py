@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +95,11 @@ class Session:
             return None
 
     def write(self, name: str, text: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # the launch was deleted meanwhile
-            (self.control / name).write_text(text, encoding="utf-8")
+        """Write a mark, so that others see it whole. One that was deleted meanwhile stays so."""
+        new = self.control / f"{name}.{threading.get_ident()}"
+        with contextlib.suppress(FileNotFoundError):
+            new.write_text(text, encoding="utf-8")
+            new.replace(self.control / name)
 
     def members(self) -> list[procfs.Stat]:
         found = self.identity

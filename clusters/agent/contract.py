@@ -201,7 +201,7 @@ class _Contract:
             reply = self._invoke(content_type, body)
             if reply.status == 415:
                 raise _Failed(f"{content_type} is registered, and refused by 415")
-            said.append(f"{content_type} {reply.status}")
+            said.append(f"{content_type} {reply.status if content_type in known else 'taken'}")
         return ", ".join(said)
 
     def _headers(self) -> str:

@@ -39,6 +39,10 @@ class GaitModel(Model):
         told = Path(os.environ.get("MODEL_DIR", "/opt/ml/model")) / WEIGHTS
         path = told if told.is_file() else HERE / WEIGHTS
         self.classifier = Classifier.load(path)
+        # One walk before anybody asks: weights that do not fit are seen now, and the first caller
+        # does not wait until numpy has found its parts.
+        example = (HERE / "example.json").read_bytes()
+        self.answer(Call(example, self.accepts[0], self.gives[0]))
         print(f"weights: {path}", flush=True)
 
     def answer(self, call: Call) -> Answer:

@@ -42,6 +42,8 @@ class Redshift(Model):
         parameters = sum(parameter.numel() for parameter in made.parameters())
         if parameters != network.PARAMETERS:
             raise ValueError(f"the network has {parameters} parameters, not {network.PARAMETERS}")
+        example = (Path(__file__).resolve().parent / "example.json").read_bytes()
+        self.answer(Call(example, self.accepts[0], self.gives[0]))  # the first pass is the slowest
         print(f"{parameters:,} parameters, weights: {self.weights}, on {self.device}", flush=True)
 
     def answer(self, call: Call) -> Answer:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -147,9 +148,9 @@ class Containers:
 
 
 @pytest.fixture(scope="session")
-def container_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """One store for all tests of this process."""
-    store = Containers(tmp_path_factory.mktemp("containers"))
+def container_store() -> Iterator[Containers]:
+    """One store for all tests of this process; podman allows its path 50 characters."""
+    store = Containers(Path(tempfile.mkdtemp(prefix="containers-")))
     yield store
     store.close()
 

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from calculations.models import OrphanResult, Run
 from calculations.software.registry import all_software
 from calculations.states import LEASED_RUNS, RunState
+from clusters import serving
 from clusters.intake import percent
 from clusters.models import Cluster, Metrics
 from clusters.selectors.states import standing_of
@@ -90,13 +91,18 @@ def cards(rows: Iterable[Cluster]) -> list[Card]:
     found = list(rows)
     heartbeats = Metrics.objects.in_bulk([row.latest for row in found if row.latest])
     moment = now()
-    return [_card(row, heartbeats.get(row.latest), moment) for row in found]
+    leaving = any(row.draining or not row.enabled for row in found)
+    served = serving.held() if leaving else {}
+    return [
+        _card(row, heartbeats.get(row.latest), moment, served=len(served.get(row.pk, ())))
+        for row in found
+    ]
 
 
-def _card(cluster: Cluster, heartbeat: Metrics | None, moment: datetime) -> Card:
+def _card(cluster: Cluster, heartbeat: Metrics | None, moment: datetime, *, served: int) -> Card:
     if cluster.is_silent(moment):
         heartbeat = None
-    standing = standing_of(cluster, cluster.leased, moment)
+    standing = standing_of(cluster, cluster.leased, moment, served=served)
     gpus = parts(cluster.capacity.get("gpus"))
     used = [number(gpu.get("utilisation_percent")) for gpu in parts(heartbeat and heartbeat.gpus)]
     known = [value for value in used if value is not None]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from clusters.abilities import plural
 from clusters.models import Cluster
 
 
@@ -23,13 +24,16 @@ class Standing:
 ORDER = ("online", "draining", "drained", "held", "silent", "disabled")
 
 
-def standing_of(cluster: Cluster, leased: int, moment: datetime) -> Standing:
-    """What people decided comes before what is heard; a machine that rests may be switched off."""
+def standing_of(cluster: Cluster, leased: int, moment: datetime, *, served: int = 0) -> Standing:
+    """What people decided comes before what is heard; a machine that rests may be switched off.
+
+    `leased`: its runs, `served`: the servers of models on it.
+    """
     note = cluster.maintenance_note
-    ends = f"{leased} run{'' if leased == 1 else 's'} still end{'s' if leased == 1 else ''}"
+    ends = _ends(leased, served)
     if not cluster.enabled:
-        return Standing("disabled", "Disabled", _joined(ends if leased else "", note))
-    if cluster.draining and not leased:
+        return Standing("disabled", "Disabled", _joined(ends, note))
+    if cluster.draining and not ends:
         return Standing("drained", "Drained", note or "nothing new goes there")
     if cluster.last_exchange_at is None:
         return Standing("disabled", "Never heard", "waits for its agent")
@@ -42,6 +46,14 @@ def standing_of(cluster: Cluster, leased: int, moment: datetime) -> Standing:
     if cluster.on_trial:
         return Standing("online", "Online", "on trial: one run goes first")
     return Standing("online", "Online")
+
+
+def _ends(leased: int, served: int) -> str:
+    parts = [(leased, "run"), (served, "server of models")]
+    words = [f"{count} {plural(what, count)}" for count, what in parts if count]
+    if not words:
+        return ""
+    return f"{' and '.join(words)} still end{'s' if leased + served == 1 else ''}"
 
 
 def _joined(*parts: str) -> str:

@@ -93,7 +93,9 @@ def delete(cluster: Cluster, *, actor: User) -> None:
     try:
         cluster.delete()
     except ProtectedError:
-        raise WrongMoment(f"Something began to use {name} just now; look again.") from None
+        raise WrongMoment(
+            f"Models run on {name}, or ran there, and keep its name: disable it."
+        ) from None
     record(actor, "cluster.delete", target=name)
 
 

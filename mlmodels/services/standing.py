@@ -10,6 +10,7 @@ from clusters.agent.protocol import ReplicaState
 from labportal.common.clock import now
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.services import events
+from mlmodels.services.replicas import FAILED_TOLD
 from mlmodels.states import Desired, ModelState
 
 MOST_WHY = 500
@@ -57,7 +58,7 @@ def derive(
         if old:
             return _updating(model, mine, ready, waits)
     if len(ready) >= model.replicas_wanted:
-        return ModelState.READY, ""
+        return ModelState.READY, _doubt(ready)
     if ready:
         words = f"{len(ready)} of {model.replicas_wanted} replicas answer"
         return ModelState.DEGRADED, _and(words, waits or _trouble(mine))
@@ -97,6 +98,16 @@ def _trouble(mine: Sequence[Replica]) -> str:
             return f"{one.cluster.name} is silent"
         if one.why:
             return f"{one.cluster.name}: {one.why}"
+    return ""
+
+
+def _doubt(ready: Sequence[Replica]) -> str:
+    """What speaks against an agent's word that a replica is ready."""
+    for one in ready:
+        if one.cluster.is_silent():
+            return f"{one.cluster.name} is silent: nobody knows whether its replica still answers"
+        if one.failed_calls >= FAILED_TOLD:
+            return f"{one.cluster.name}: the last {one.failed_calls} calls failed"
     return ""
 
 

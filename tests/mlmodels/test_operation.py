@@ -9,6 +9,9 @@ import pytest
 from django.test import override_settings
 
 from clusters.models import Cluster
+from clusters.selectors.clusters import cards, clusters
+from clusters.services.clusters import delete
+from clusters.services.operation import drain
 from labportal.audit.models import AuditEntry
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput, NotAllowed, NotFound, WrongMoment
@@ -283,6 +286,37 @@ def test_calls_that_fail_are_noted_and_told_once(metis: Cluster, ada: Any) -> No
         ("calls_fail", "3 calls in a row failed: no connection within 250 ms"),
         ("calls_answered", "calls are answered again"),
     ]
+
+
+def test_what_speaks_against_a_ready_model_is_said(metis: Cluster, ada: Any) -> None:
+    one = factories.running(ada)
+    model = one.version.model
+    replicas.report_failures(one.pk, 3, "no connection")
+    tend_all()
+    model.refresh_from_db()
+    assert (model.state, model.why) == ("ready", "metis: the last 3 calls failed")
+    Cluster.objects.update(last_exchange_at=now() - timedelta(minutes=4))
+    tend_all()
+    model.refresh_from_db()
+    assert (model.state, model.why.partition(":")[0]) == ("ready", "metis is silent")
+
+
+def test_a_cluster_that_served_models_keeps_its_name(metis: Cluster, ada: Any, root: Any) -> None:
+    models.remove(factories.running(ada).version.model, actor=ada)
+    with pytest.raises(WrongMoment, match="Models run on metis"):
+        delete(metis, actor=root)
+
+
+def test_a_cluster_is_drained_when_no_model_is_served_there(
+    metis: Cluster, ada: Any, root: Any
+) -> None:
+    one = factories.running(ada)
+    drain(metis, actor=root)
+    (card,) = cards(clusters(root))
+    assert (card.label, card.why) == ("Draining", "1 server of models still ends")
+    operation.stop(one.version.model, actor=ada)
+    (card,) = cards(clusters(root))
+    assert card.label == "Drained"
 
 
 def test_without_redis_nobody_is_cut_off(metis: Cluster, ada: Any, monkeypatch: Any) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from django.db.models import F, Func, IntegerField
 from django.urls import reverse
 
-from calculations.models import Calculation, Dataset, Quantity, Run, Structure
+from calculations.models import Calculation, Dataset, Quantity, Structure
 from calculations.services.structures import GEOMETRY, atoms_of, final_geometry
 from calculations.software.structure import Structure as Atoms
 from calculations.states import RunState
@@ -20,8 +21,9 @@ from calculations.structures.writing import formats_of, write
 from labportal.accounts.models import User
 from labportal.common.sending import Subject, register_subject
 
-MOST_QUANTITIES = 20_000
-MOST_DATASETS = 40
+MOST_QUANTITIES = 5_000
+MOST_DATASETS = 20
+MOST_STORED = 64 * 1024  # bytes of a dataset as the database keeps it
 #: Other names by which models ask for the same.
 ALIASES = {
     "species": "symbols",
@@ -149,31 +151,36 @@ def _atoms(row: Calculation) -> Atoms | None:
 
 
 def _quantities(row: Calculation) -> dict[str, Any]:
-    """By name: of one run its values, of several a list over the valid runs in their order; what
-    was computed over all of them stands for itself.
+    """By name: of one run its values, of several a list over the valid runs in their order, unless
+    they are too many; what was computed over all of them stands for itself.
     """
     rows = Quantity.objects.filter(calculation=row).order_by("run__index", "pk")
-    rows = rows.filter(run__state=RunState.VALID) | rows.filter(run=None)
-    across: dict[str, Any] = {}
+    columns = ("name", "number", "text", "truth")
+    across = rows.filter(run=None).values_list(*columns)
+    found = {name: _value(values) for name, *values in across[:MOST_QUANTITIES]}
+    each = list(rows.filter(run__state=RunState.VALID).values_list(*columns)[: MOST_QUANTITIES + 1])
+    if len(each) > MOST_QUANTITIES:
+        return found
     by_run: dict[str, list[Any]] = {}
-    for one in rows.only("name", "number", "text", "truth", "run")[:MOST_QUANTITIES]:
-        if one.run_id is None:
-            across[one.name] = one.value
-        else:
-            by_run.setdefault(one.name, []).append(one.value)
+    for name, *values in each:
+        by_run.setdefault(name, []).append(_value(values))
     single = row.run_count == 1
-    own = {name: values[-1] if single else values for name, values in by_run.items()}
-    return {**own, **across}
+    return {name: values[-1] if single else values for name, values in by_run.items()} | found
+
+
+def _value(columns: list[Any]) -> Any:
+    return next((value for value in columns if value is not None), None)
 
 
 def _datasets(row: Calculation) -> dict[str, dict[str, Any]]:
-    """Those of the calculation, and of its one run."""
-    run: Run | None = row.runs.first() if row.run_count == 1 else None
-    rows = Dataset.objects.filter(calculation=row, run__in=[run]) if run else Dataset.objects.none()
-    rows = rows | Dataset.objects.filter(calculation=row, run=None)
+    """Those of the calculation, and of its one run; large ones are left to programs."""
+    rows = Dataset.objects.filter(calculation=row).exclude(name=GEOMETRY)
+    rows = rows if row.run_count == 1 else rows.filter(run=None)
+    size = Func(F("columns"), function="pg_column_size", output_field=IntegerField())
+    small = rows.annotate(size=size).filter(size__lte=MOST_STORED).order_by("pk")
     return {
         one.name: {column["name"]: column["values"] for column in one.columns}
-        for one in rows.exclude(name=GEOMETRY).order_by("pk")[:MOST_DATASETS]
+        for one in small[:MOST_DATASETS]
     }
 
 

@@ -159,6 +159,7 @@ def test_the_models_work_ends_when_the_caller_leaves(
     wire = door.line("Content-Length: 0")
     door.until(lambda: door.proxy.loads.of("1-0").in_flight)
     wire.close()
+    door.run(asyncio.wait_for(ended.wait(), 10))
     door.until(lambda: not door.proxy.loads.of("1-0").in_flight)
     door.beat()
     assert (shelf.rows[0]["status"], shelf.rows[0]["error"]) == (499, "caller-gone")

@@ -20,6 +20,7 @@ from bench import (
     pages,
     parse,
     placement,
+    proxy,
     ranks,
     records,
     results,
@@ -46,6 +47,7 @@ BENCHMARKS = {
         metrics,
         inference,
         ranks,
+        proxy,
     )
 }
 

@@ -185,6 +185,7 @@ class Serving:
             known = self.replicas.setdefault(name, copy)
             for field in TAKEN:
                 setattr(known, field, getattr(copy, field))
+            self.launches.hurry(known)
             self.advance(known)
         return bool(changed)
 

@@ -61,6 +61,10 @@ class Launches:
     def postpone(self, one: Replica, seconds: float = RETRY_S) -> None:
         self._not_before[one.replica] = time.monotonic() + seconds
 
+    def hurry(self, one: Replica) -> None:
+        """Something else is wanted: what was put off is not any more."""
+        self._not_before.pop(one.replica, None)
+
     def forget(self, one: Replica) -> None:
         self._prepared.pop(one.replica, None)
         self._not_before.pop(one.replica, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 
 import pytest
@@ -13,6 +14,16 @@ from clusters.agent.runtimes.base import RuntimeFailed, Status
 from tests.clusters.agent.fake_portal import FakePortal
 from tests.clusters.agent.serving.conftest import Node
 from tests.clusters.agent.serving.fakes import World, make_spec
+
+
+def make_archive(files: dict[str, bytes]) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return archive.getvalue()
 
 
 def test_a_model_is_started_and_ready_once_ping_answers_200(
@@ -139,12 +150,7 @@ def test_a_stopped_model_starts_again_by_a_higher_generation(
 def test_files_and_secrets_are_fetched_and_handed_over(
     node: Node, portal: FakePortal, world: World
 ) -> None:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        info = tarfile.TarInfo("weights.bin")
-        info.size = 3
-        tar.addfile(info, io.BytesIO(b"abc"))
-    content = archive.getvalue()
+    content = make_archive({"weights.bin": b"abc"})
     portal.files["model.tar.gz"] = content
     files = {
         "name": "model.tar.gz",
@@ -215,3 +221,63 @@ def test_a_refused_start_says_why_and_is_tried_again(
     node.serving["backoff_s"] = "0.05"
     portal.want_model(spec, generation=2)
     portal.until_model(replica, "ready")
+
+
+def test_what_a_transfer_has_brought_is_not_sent_again(
+    node: Node, portal: FakePortal, world: World
+) -> None:
+    content = make_archive({"weights.bin": os.urandom(50_000)})
+    portal.files["model.tar.gz"] = content[:30_000]  # it breaks off
+    digest = hashlib.sha256(content).hexdigest()
+    files = {"name": "model.tar.gz", "size": len(content), "sha256": digest}
+    replica = portal.want_model(make_spec(files=files))
+    node.start()
+    why = f"model.tar.gz broke off after 30,000 of {len(content):,} bytes"
+    portal.until_model(replica, "preparing", why=why)
+    portal.files["model.tar.gz"] = bytes(30_000) + content[30_000:]  # the rest alone is right
+    portal.want_model(make_spec(replica=replica, files=files), generation=2)
+    portal.until_model(replica, "ready", 20, generation=2)
+    model_dir = world.of(replica)[0].launch.model_dir
+    assert model_dir is not None
+    assert len((model_dir / "weights.bin").read_bytes()) == 50_000
+
+
+def test_while_the_portal_is_away_a_model_is_started_again_with_its_secrets(
+    node: Node, portal: FakePortal, world: World
+) -> None:
+    spec = make_spec(secrets=True)
+    portal.secrets[spec["replica"]] = {"TOKEN": "t0p"}
+    replica = portal.want_model(spec)
+    node.start()
+    portal.until_model(replica, "ready")
+    portal.down = True
+    world.end(world.of(replica)[0], Status(False, code=1))
+    portal.until(lambda: len(world.alive(replica)) == 1)
+    assert world.of(replica)[1].launch.environment["TOKEN"] == "t0p"
+    portal.down = False
+    portal.until_model(replica, "ready", launch=2)
+
+
+@pytest.mark.parametrize("runtime", ["container", "unheard-of"])
+def test_a_model_of_a_runtime_that_is_not_here_says_so(
+    node: Node, portal: FakePortal, runtime: str
+) -> None:
+    node.serving["backoff_s"] = "60"
+    replica = portal.want_model(make_spec(runtime=runtime))
+    node.start()
+    entry = portal.until_model(replica, "backing_off")
+    assert "neither podman nor docker can be used" in entry["why"]
+
+
+def test_an_agent_that_serves_no_models_refuses_them_and_forgets_them(
+    node: Node, portal: FakePortal, world: World
+) -> None:
+    node.serving = {"enabled": "no"}
+    replica = portal.want_model(make_spec())
+    node.start()
+    entry = portal.until_model(replica, "given_up")
+    assert "this agent's settings say that it serves no models" in entry["why"]
+    assert "serving" not in portal.requests[-1]["capacity"]
+    portal.tell_model(replica, ServingVerb.REMOVE)
+    portal.until(lambda: not portal.model(replica))
+    assert not world.of(replica)

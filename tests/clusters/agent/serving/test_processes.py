@@ -115,3 +115,29 @@ def test_a_folder_outside_of_what_the_settings_allow_is_refused(
     agent.start()
     entry = portal.until_model(replica, "given_up")
     assert "do not let models run from" in entry["why"]
+
+
+def test_a_version_under_test_is_started_tested_and_ended(
+    agent: AgentProcess, portal: FakePortal, model: Path
+) -> None:
+    check = {"content_type": "application/json", "body": "{}"}
+    spec = server(model, purpose="contract", check=check, accepts=["application/json"])
+    replica = portal.want_model(spec)
+    agent.start()
+    entry = portal.until_model(replica, "stopped", 40)
+    made = {one["name"]: one["ok"] for one in entry["contract"]}
+    assert {name for name, ok in made.items() if ok is False} == {"unsupported", "oversized"}
+    assert made["serve"] and made["invocations"] and made["sigterm"]
+    assert entry["launch"] == 1
+    assert portal.until_model(replica, "stopped")["exit"]["code"] == 0
+
+
+def test_a_test_that_nobody_wants_any_more_ends_with_its_server(
+    agent: AgentProcess, portal: FakePortal, model: Path
+) -> None:
+    (model / "loading").touch()
+    replica = portal.want_model(server(model, purpose="contract"))
+    agent.start()
+    portal.until_model(replica, "starting")
+    portal.tell_model(replica, ServingVerb.REMOVE)
+    portal.until(lambda: not portal.model(replica))

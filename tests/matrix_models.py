@@ -121,4 +121,5 @@ MODEL_VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("*model-*", "name", name),
     ("*model-version*", "number", lambda world: version(world).number),
     ("*model-replica-*", "replica", lambda world: replica(world).pk),
+    ("api-agent-model-*", "replica", lambda world: replica(world).pk),
 )

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 pairs.append((bare_rate, through(client, watcher, asked, resources)))
         swept = sweep(data, options, resources) if options.sweep else None
     bare_rates, rates = [p[0] for p in pairs], [p[1]["samples_per_s"] for p in pairs]
-    ratio = statistics.median(rate / other for other, rate in pairs)
+    ratio = statistics.median(rate / other for rate, other in zip(rates, bare_rates, strict=True))
     return {
         "name": "inference",
         "device": options.device,

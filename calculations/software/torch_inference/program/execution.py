@@ -60,6 +60,12 @@ class Execution:
     def run(self) -> None:
         """Raises Problem."""
         work = self.work
+        if work.device == "cuda" and not work.gpus:
+            raise Problem(
+                "no_gpu",
+                "The device is a GPU, and the run asks for none.",
+                "Ask for as many GPUs as ranks in the resources, or choose the device CPU.",
+            )
         nodes = hosting.hosts_of(work)
         self.hub = Hub(hosting.address_of(work), self.token, self._heard, self._gone)
         try:

@@ -37,7 +37,9 @@ def _named(part: Part) -> str:
         return part.title
     if isinstance(part, Table) and part.title:
         return f"{part.title}: {len(part.rows) + part.more} rows"
-    return "a picture" if isinstance(part, Picture) else ""
+    if isinstance(part, Picture):
+        return f"{part.title} {part.note.partition(',')[0]}".strip() or "a picture"
+    return ""
 
 
 def _cut(text: str) -> str:

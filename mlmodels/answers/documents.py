@@ -38,6 +38,7 @@ MOST_PARTS = 24
 FEW = 4  # numbers that are read, not drawn
 LONG = 160  # characters
 LEAST_MAP = 12
+LONGEST_MAP = 4  # times the shorter side; what is longer are records
 MOST_CLASSES = 60
 CLASS_NAMES = ("labels", "classes", "class_names", "names", "categories")
 SCORES = ("scores", "probabilities", "probs", "confidences", "confidence", "logits")
@@ -183,7 +184,8 @@ class Drawing:
 
     def _rectangle(self, rows: list[list[Any]], title: str) -> None:
         width = len(rows[0])
-        if min(len(rows), width) >= LEAST_MAP:
+        short, long = sorted((len(rows), width))
+        if short >= LEAST_MAP and long <= LONGEST_MAP * short:
             picture = number_map(title, rows)
             if picture is not None:
                 self._parts.append(picture)

@@ -1,6 +1,6 @@
 // Sends a structure or a result to a model in one click: in a region [data-sending="structure:12"] the buttons
 // [data-send] (the call's address) with data-send-input (where its body is made). The answer is kept with it, and the
-// region fetched anew until it is there.
+// list of answers in it ([data-live-url]) fetched anew until it is there.
 
 import { ask, call } from "./calls.js";
 import { refresh } from "./regions.js";
@@ -23,11 +23,12 @@ async function send(button, region) {
     const answer = await call(button.dataset.send, input.body, input.content_type, { subject });
     if (answer.refused) return say(answer.refused, true);
     say(`Answered ${answer.words}.`);
-    const known = newest(region);
+    const list = region.querySelector("[data-live-url]");
+    const known = newest(list);
     for (const after of LOOK_AGAIN_MS) {
       await new Promise((done) => setTimeout(done, after));
-      await refresh(region);
-      if (newest(region) !== known) return;
+      await refresh(list);
+      if (newest(list) !== known) return;
     }
   } catch {
     say("The portal does not answer.", true);
@@ -36,7 +37,7 @@ async function send(button, region) {
   }
 }
 
-const newest = (region) => region.querySelector("[data-key-of]")?.dataset.keyOf;
+const newest = (list) => list.querySelector("[data-key-of]")?.dataset.keyOf;
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-send]");

@@ -30,7 +30,7 @@ def test_a_structure_holds_its_atoms_by_the_names_that_models_use(ada: Any) -> N
     row = kept(ada)
     found = find_subject(ada, f"structure:{row.pk}")
     assert found.values["symbols"] == ["O", "H", "H"]
-    assert found.values["numbers"] == [8, 1, 1]
+    assert found.values["atomic_numbers"] == [8, 1, 1]
     assert found.values["positions"][1] == [0.757, 0.586, 0.0]
     assert "cell" not in found.values
     assert found.texts["chemical/x-xyz"]().startswith("3\n")

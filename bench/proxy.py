@@ -122,6 +122,8 @@ def _told(options: argparse.Namespace, rounds: list[dict[str, Any]]) -> dict[str
         "per_s": of("portal", "many", "per_s"),
         "p50_ms": of("portal", "many", "p50_ms"),
         "p99_ms": of("portal", "many", "p99_ms"),
+        "cpu_us": of("portal", "many", "cpu_us"),
+        "nginx_cpu_us": of("nginx", "many", "cpu_us"),
         "direct_per_s": of("direct", "many", "per_s"),
         "nginx_per_s": of("nginx", "many", "per_s"),
         "goal": {"added_ms_p50": 1.0, "per_s": 2000},
@@ -145,12 +147,22 @@ def _both(
         for how, connections in (("alone", 1), ("many", options.connections)):
             document = json.dumps({**asked, "connections": connections})
             command = _command("calls", document)
+            before = _busy_s(stack, process)
             made = subprocess.run(  # noqa: S603
                 command, cwd=ROOT, check=True, stdout=subprocess.PIPE, preexec_fn=_at(rest)
             )
             found[how] = json.loads(made.stdout)
+            busy = _busy_s(stack, process) - before
+            found[how]["cpu_us"] = round(1e6 * busy / found[how]["n"], 1)
             print(f"{name} {how}: {found[how]}", file=sys.stderr)
     return found
+
+
+def _busy_s(stack: Stack, name: str) -> float:
+    """Processor time so far, which does not depend on what else the machine does."""
+    process = psutil.Process(stack.processes[name].pid)
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def _slow(stack: Stack, token: str, count: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from mlmodels.policy import require_change
 from mlmodels.services import events
 from mlmodels.services.locking import lock
 from mlmodels.services.operation import check_approved
-from mlmodels.services.tending import lock_placement, rooms_of
+from mlmodels.services.tending import is_lost, lock_placement, rooms_of
 from mlmodels.states import Purpose, ReplicaWanted
 
 BEYOND_STARTUP = timedelta(minutes=15)  # preparing, and the test itself
@@ -86,7 +86,18 @@ def expire() -> int:
             lock(one.version.model)
             _close(one, [], why="the node did not say how it went")
             ended += 1
+    _forget_lost()
     return ended
+
+
+def _forget_lost() -> None:
+    """Nobody is left to say that they are gone; an agent that comes back is told to remove them."""
+    moment = now()
+    tested = Replica.objects.filter(
+        purpose=Purpose.CONTRACT, wanted=ReplicaWanted.REMOVE, removed_at=None
+    )
+    lost = [one.pk for one in tested.select_related("cluster") if is_lost(one.cluster, moment)]
+    tested.filter(pk__in=lost).update(removed_at=moment)
 
 
 def _end(replica: Replica, checks: list[dict[str, Any]], *, why: str = "") -> None:

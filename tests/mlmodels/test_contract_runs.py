@@ -108,7 +108,11 @@ def test_a_node_that_falls_silent_ends_the_test(check: ContractCheck) -> None:
     assert contracts.expire() == 1
     check.refresh_from_db()
     assert (check.passed, check.why) == (False, "the node did not say how it went")
-    assert Replica.objects.get().wanted == "remove"
+    replica = Replica.objects.get()
+    assert (replica.wanted, replica.removed_at) == ("remove", None)
+    Cluster.objects.update(last_exchange_at=now() - timedelta(hours=1))
+    contracts.expire()
+    assert Replica.objects.get().removed_at is not None
 
 
 def test_a_test_needs_a_place(ada: Any, version: ModelVersion) -> None:

@@ -33,6 +33,9 @@ from mlmodels.states import Desired, ModelState, Purpose, ReplicaWanted
 from mlmodels.timetable import Timetable
 
 RECENT = timedelta(minutes=15)
+MOVING = frozenset(
+    {ModelState.STARTING, ModelState.UPDATING, ModelState.STOPPING, ModelState.WAITING}
+)
 TROUBLE_FIRST = (
     ModelState.GIVEN_UP,
     ModelState.DEGRADED,
@@ -88,6 +91,11 @@ class Card:
     def others(self) -> list[Replica]:
         """Those of another version: on their way out, or beside it until it is ready."""
         return [r for r in self.replicas if r.version_id != self.model.current_id]
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is on its way to another state by itself."""
+        return self.model.state in MOVING
 
     @property
     def url(self) -> str:

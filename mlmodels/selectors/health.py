@@ -151,6 +151,8 @@ def _answer(replica: Replica, told: Mapping[str, Any]) -> Sign:
     if replica.answered_at is None:
         return Sign(name, OPEN, "None yet", "neither a call nor its example")
     how = "its example was answered" if check.get("ok") else "a call was answered"
+    if replica.state not in RUNS:
+        return Sign(name, OPEN, "Answered", how, replica.answered_at)
     return Sign(name, OK, "Answers", how, replica.answered_at)
 
 

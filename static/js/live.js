@@ -1,7 +1,7 @@
 // The one socket of a page. It subscribes to what [data-topic] names, tells the page what comes ("live:event" on
 // document, detail {topic, event}), says how fresh the page is, and has regions fetched anew (regions.js).
 
-import { refreshAll, refreshTopic } from "./regions.js";
+import { refreshAll, refreshMoving, refreshTopic } from "./regions.js";
 import { toast } from "./toasts.js";
 
 const FIRST_RETRY_MS = 500;
@@ -13,6 +13,7 @@ let socket = null;
 let retry = FIRST_RETRY_MS;
 let lostAt = 0;
 let everOpen = false;
+let heard = false;
 let refused = false;
 
 function topics() {
@@ -66,6 +67,10 @@ function stale() {
 }
 
 function receive(message) {
+  if (message.subscribed && !heard) {
+    heard = true;
+    refreshMoving();
+  }
   for (const event of message.events ?? []) {
     document.dispatchEvent(new CustomEvent("live:event", { detail: { topic: message.topic, event } }));
     if (event.type === "notification") announce(event);

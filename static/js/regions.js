@@ -21,6 +21,11 @@ export function refreshTopic(topic, type) {
   }
 }
 
+// What moved while the page was on its way was told to nobody: [data-live-moving] is fetched once the page hears.
+export function refreshMoving() {
+  document.querySelectorAll("[data-live-url][data-live-moving]").forEach((region) => refreshSoon(region));
+}
+
 export function refreshAll() {
   document.querySelectorAll("[data-live-url]").forEach((region) => refreshSoon(region));
 }

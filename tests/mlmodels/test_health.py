@@ -40,6 +40,7 @@ def labels(health: Health) -> list[str]:
         ("ready", {"failed_calls": 1}, ["Runs", "Ready", "Calls fail"]),
         ("ready", {"report": {"check": {"ok": False}}}, ["Runs", "Ready", "Example fails"]),
         ("unhealthy", {"answered_at": now()}, ["Runs", "Fails", "Answers"]),
+        ("stopping", {"answered_at": now()}, ["Stopping", "Not ready", "Answered"]),
         ("backing_off", {}, ["Ended", "Not ready", "None yet"]),
         ("given_up", {}, ["Given up", "Not ready", "None yet"]),
         ("stopped", {}, ["Stopped", "Not ready", "None yet"]),

@@ -267,6 +267,10 @@ EVENT_WORDS = {
     "stop": "stopped",
     "restart": "restarted",
     "check_contract": "contract test asked for",
+    "place": "replica placed",
+    "switch": "takes the calls",
+    "calls_fail": "calls fail",
+    "calls_answered": "calls are answered again",
     "delete": "deleted",
 }
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters.agent.protocol import ReplicaState, ServingVerb
@@ -92,6 +92,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from([*hearing.KEPT, *READY, "why", "started_at"]), ANYTHING))
 def test_whatever_comes_can_be_stored(entry: dict[str, Any]) -> None:
     told = heard(**{**entry, "state": "ready"})
@@ -101,6 +102,7 @@ def test_whatever_comes_can_be_stored(entry: dict[str, Any]) -> None:
     assert "\\u0000" not in json.dumps(one.report, allow_nan=False)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from([*hearing.KEPT, *READY]), ANYTHING))
 def test_the_same_entry_twice_changes_nothing(entry: dict[str, Any]) -> None:
     told = heard(**{**entry, "state": "ready"})

@@ -254,6 +254,16 @@ def test_fewer_replicas_are_fewer(metis: Cluster, ada: Any) -> None:
     assert event.evidence == ["replicas wanted: 3 → 1"]
 
 
+def test_what_was_put_by_and_is_needed_no_more_goes(metis: Cluster, ada: Any) -> None:
+    model = factories.registered(ada, replicas_wanted=2)
+    operation.start(factories.version(model).model, actor=ada)
+    operation.stop(model, actor=ada)
+    models.update(model, actor=ada, replicas_wanted=1)
+    assert Replica.objects.filter(wanted="stop").count() == 2
+    operation.start(model, actor=ada)
+    assert sorted(Replica.objects.values_list("wanted", flat=True)) == ["remove", "serve"]
+
+
 def test_replicas_leave_a_cluster_that_is_not_among_the_models_any_more(
     metis: Cluster, ada: Any
 ) -> None:

@@ -99,10 +99,10 @@ class Engine(Runtime):
         facts = self._known_facts(len(launch.gpus))
         spec = launch.spec
         image = check_image(spec.image)
-        for identity, document in self._of_launch(spec.replica, launch.number).items():
-            if document["State"].get("Running"):
+        for identity, document in self._of_replica(spec.replica).items():
+            if _number(document) == launch.number and _lives(document["State"]):
                 return self._handle(identity, document)
-            self._delete(identity)
+            self._delete(identity)  # of an earlier launch, or one that was never begun
         note = launch.folder / "container-id"
         with contextlib.suppress(FileNotFoundError):
             note.unlink()
@@ -123,8 +123,9 @@ class Engine(Runtime):
         return Handle(self.kind, identity, launch.port)
 
     def find(self, spec: ServingSpec, number: int) -> Handle | None:
-        for identity, document in self._of_launch(spec.replica, number).items():
-            return self._handle(identity, document)
+        for identity, document in self._of_replica(spec.replica).items():
+            if _number(document) == number:
+                return self._handle(identity, document)
         return None
 
     def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:
@@ -212,8 +213,8 @@ class Engine(Runtime):
         """`kills`: the kernel's count before and after the engine was asked."""
         state, labels = document["State"], _labels(document)
         if labels.get(f"{LABEL}log"):
-            self.follow(identity, Path(labels[f"{LABEL}log"]), running=bool(state.get("Running")))
-        if state.get("Running"):
+            self.follow(identity, Path(labels[f"{LABEL}log"]), running=_lives(state))
+        if _lives(state):
             cpu, memory = self._usage(identity, int(state.get("Pid") or 0), labels)
             if kills[0] is not None:
                 self._oom_kills[identity] = kills[0]
@@ -247,13 +248,11 @@ class Engine(Runtime):
             self._call("kill", "--signal=KILL", identity)
         return cpu, memory
 
-    def _of_launch(self, replica: str, number: int) -> dict[str, dict[str, Any]]:
-        named = self._labelled(f"{LABEL}replica={replica}")
+    def _of_replica(self, replica: str) -> dict[str, dict[str, Any]]:
         return {
             identity: document
-            for identity, document in named.items()
-            if _labels(document).get(f"{LABEL}launch") == str(number)
-            and _labels(document).get(f"{LABEL}agent") == self.agent
+            for identity, document in self._labelled(f"{LABEL}replica={replica}").items()
+            if _labels(document).get(f"{LABEL}agent") == self.agent
         }
 
     def _labelled(self, label: str) -> dict[str, dict[str, Any]]:
@@ -339,6 +338,15 @@ def _last_line(answer: Answer) -> str:
 
 def _labels(document: Mapping[str, Any]) -> Mapping[str, str]:
     return (document.get("Config") or {}).get("Labels") or {}
+
+
+def _number(document: Mapping[str, Any]) -> int:
+    return _digits(_labels(document).get(f"{LABEL}launch"))
+
+
+def _lives(state: Mapping[str, Any]) -> bool:
+    """Whether its processes are there, be they held or about to end."""
+    return bool(state.get("Running")) or state.get("Status") in ("paused", "stopping")
 
 
 def _json(text: str) -> list[dict[str, Any]] | None:

@@ -42,12 +42,13 @@ class Environments:
         """Return the environment of a model's folder, None where it asks for none. `in_use`: names
         of environments that must stay. Raises RuntimeFailed.
         """
-        text = _requirements(folder)
+        keep, text = set(in_use), _requirements(folder)
         if text is None:
-            self.clear(in_use)
+            self.clear(keep)
             return None
         check_requirements(text)
         place = self.root / _digest(folder, text)
+        self.clear(keep | {place.name})
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone(self.root / f"{place.name}.lock"):
             whole = place / WHOLE
@@ -59,7 +60,6 @@ class Environments:
                     shutil.rmtree(place, ignore_errors=True)
                     raise
             whole.touch()  # by which its last use is known
-        self.clear({*in_use, place.name})
         return place
 
     def _make(self, place: Path, folder: Path) -> None:

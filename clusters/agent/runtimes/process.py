@@ -88,8 +88,9 @@ class Processes(Runtime):
         known = session.identity
         if known is not None and (known.alive() or session.members()):
             return self._handle(session)
-        if known is not None:
-            self._delete(session)
+        for other in self._sessions(spec.replica):  # of an earlier launch, or ended
+            if other.control != session.control or known is not None:
+                self._delete(other)
         place = self._folder(spec)
         made = self.environments.make(place, self._environments_in_use())
         command = program_of(spec, place, made)
@@ -198,8 +199,8 @@ class Processes(Runtime):
     def _session(self, replica: str, number: int) -> Session:
         return Session(self.root / check_part(replica) / str(int(number)))
 
-    def _sessions(self) -> Iterator[Session]:
-        for control in sorted(self.root.glob("*/*")):
+    def _sessions(self, replica: str = "*") -> Iterator[Session]:
+        for control in sorted(self.root.glob(f"{replica}/*")):
             if control.name.isdigit():
                 yield Session(control)
 

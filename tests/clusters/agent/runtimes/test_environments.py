@@ -53,13 +53,13 @@ def test_a_model_runs_with_what_its_requirements_name_made_once(
     _pretend_unused(place)
     Environments(place.parent).make(_plain(tmp_path), processes._environments_in_use())
     assert place.exists(), "a launch that is there needs it"
-    processes.remove(handle)
 
     (folder / "requirements.txt").write_text("--no-index\nlabmodel==2.0\n")
     with pytest.raises(RuntimeFailed, match=r"labmodel==2\.0") as caught:
         processes.prepare(spec, tmp_path)
     assert caught.value.code == "install"
     assert [path for path in place.parent.iterdir() if path.is_dir()] == [place]
+    processes.remove(handle)
 
 
 def _plain(tmp_path: Path) -> Path:

@@ -87,7 +87,10 @@ def test_a_restarted_agent_finds_what_runs_and_how_it_ended(
     again.signal(handle, kill=True)
     found = ended(again, handle)
     assert (found.signal, found.out_of_memory) == (9, False)
-    again.remove(handle)
+    next_one = again.start(launch_of(launch.spec, tmp_path / "replicas", 2))
+    assert again.find(launch.spec, 1) is None
+    assert again.strays([]) == [next_one]
+    again.remove(next_one)
 
 
 def test_a_killed_program_tells_its_signal(processes: Processes, folder: Path) -> None:

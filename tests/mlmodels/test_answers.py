@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.template.loader import render_to_string
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlmodels.answers.drawing import drawn
@@ -120,6 +120,8 @@ def test_a_long_table_says_how_much_is_not_shown() -> None:
     assert (len(table.rows), table.more) == (200, 100)
 
 
+#: Machines that are busy draw slowly.
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
     lambda inner: (
@@ -132,12 +134,14 @@ JSON = st.recursive(
 )
 
 
+@QUICK
 @given(JSON, JSON)
 def test_every_document_can_be_shown(value: Any, schema: Any) -> None:
     page = render_to_string("mlmodels/_answer.html", {"drawn": answer(value, schema)})
     page.encode()
 
 
+@QUICK
 @given(st.binary(max_size=60), st.sampled_from(["text/csv", "application/json", "text/html", ""]))
 def test_all_bytes_can_be_shown(body: bytes, kind: str) -> None:
     page = render_to_string("mlmodels/_answer.html", {"drawn": drawn(body, kind)})

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlmodels.inputs.fields import Field, Kind, group_of
@@ -256,6 +256,8 @@ def test_a_document_with_more_than_the_form_knows_does_not_fit() -> None:
     assert not fits(group_of(REDSHIFT), {"magnitudes": [], "other": 1})
 
 
+#: Machines that are busy draw slowly.
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = [
     "type",
     "properties",
@@ -287,6 +289,7 @@ JSON = st.recursive(
 )
 
 
+@QUICK
 @given(JSON, st.text(max_size=12))
 def test_no_schema_breaks_the_form(schema: Any, text: str) -> None:
     group = group_of(schema)
@@ -312,6 +315,7 @@ VALUES: dict[str, tuple[dict[str, Any], st.SearchStrategy[Any]]] = {
 }
 
 
+@QUICK
 @given(
     st.fixed_dictionaries({}, optional={name: values for name, (_, values) in VALUES.items()}),
     WORD,

@@ -9,12 +9,14 @@ import types
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlmodels.snippets import LONGEST, snippets
 
 URL = "https://portal.example.org/api/v1/models/gait/invocations"
+#: Machines that are busy draw slowly.
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -40,6 +42,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "t0k3n")
 
 
+@QUICK
 @given(DOCUMENTS)
 def test_the_document_arrives_from_a_shell_and_from_python(document: Any) -> None:
     os.environ["TOKEN"] = "t0k3n"
@@ -50,6 +53,7 @@ def test_the_document_arrives_from_a_shell_and_from_python(document: Any) -> Non
     assert sent(python.text)["json"] == document
 
 
+@QUICK
 @given(st.text(min_size=1, max_size=40))
 def test_a_text_arrives_as_it_is(body: str) -> None:
     os.environ["TOKEN"] = "t0k3n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import time
@@ -30,6 +31,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Fields = list[tuple[bytes, bytes]]
 
+_PROCESS = uuid.uuid4().hex[:20]  # a random id for each call would be a tenth of its time
+_numbers = itertools.count(1)
 RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: 2}
 
 
@@ -40,7 +43,7 @@ class Call:
     scope: Mapping[str, Any]
     receive: Receive
     send: Send
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=lambda: f"{_PROCESS}{next(_numbers):012x}")
     began: float = field(default_factory=time.perf_counter)
     at: float = field(default_factory=time.time)
     person: Person | None = None

@@ -1,4 +1,6 @@
-"""Models that answer calls: list, show, start, stop, deploy, and what they print."""
+"""Models that answer calls: list, show, start, stop, deploy, what they print; invoking.py calls
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 import click
 
 from labportal.client.cli.base import App, cell, common, state_words
+from labportal.client.cli.invoking import calls, invoke
 from labportal.client.errors import NOT_VALID, VALID
 
 FOLLOW_S = 1.0
@@ -220,5 +223,8 @@ def _line(line: dict[str, Any]) -> str:
     level = "" if line["level"] == "INFO" else f"{line['level']} "
     return f"{level}{cell(line['text'])}"
 
+
+models.add_command(invoke)
+models.add_command(calls)
 
 GROUP = {"models": models}

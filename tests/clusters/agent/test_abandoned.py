@@ -1,4 +1,4 @@
-"""Attempts that the portal has given up: stopped, and only a result that is there already is told."""
+"""Attempts that the portal has given up: stopped, and told of only where a result is there."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,8 +38,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def processes(tmp_path: Path, folder: Path) -> Processes:
-    return Processes(tmp_path / "own", [tmp_path / "models"])
+def processes(tmp_path: Path, folder: Path) -> Iterator[Processes]:
+    processes = Processes(tmp_path / "own", [tmp_path / "models"])
+    yield processes
+    for handle in processes.strays([]):  # of a test that failed
+        processes.remove(handle)
 
 
 def launched(processes: Processes, folder: Path, *command: str, **named: object) -> Launch:

@@ -83,4 +83,4 @@ def test_a_structure_is_sent_by_one_click(
     page = open_page("ada", f"/molecules/{portal.things['structure']}/")
     panel = page.locator("#models-about")
     panel.get_by_role("button", name="Send to atoms").click()
-    expect(panel.locator("li").first).to_contain_text("Count 3")
+    expect(panel.locator("li").first).to_contain_text("Count 3", timeout=40_000)

@@ -20,6 +20,7 @@ RUNS = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.UNHEAL
 ENDED = frozenset({ReplicaState.STOPPING, ReplicaState.STOPPED})
 STATES = frozenset(state.value for state in ReplicaState)
 KEPT = (
+    "revision",
     "runtime",
     "launch",
     "again_at",
@@ -49,6 +50,14 @@ def generation_of(entry: Entry) -> int:
 def is_old(entry: Entry, generation: int) -> bool:
     """It tells of a server that is to be replaced: its state is not the replica's any more."""
     return generation_of(entry) < generation
+
+
+def is_late(entry: Entry, before: Mapping[str, Any]) -> bool:
+    """Whether it was overtaken on its way by `before`, what the agent said later: two exchanges of
+    one agent may be under way at once.
+    """
+    revision, known = entry.get("revision"), before.get("revision")
+    return isinstance(revision, int) and isinstance(known, int) and revision < known
 
 
 def heard(entry: Entry, *, state: str, moment: datetime) -> dict[str, Any]:

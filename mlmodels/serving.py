@@ -122,7 +122,7 @@ def _news(one: Replica, entry: Entry | None, moment: datetime) -> dict[str, Any]
     if given > one.generation:
         # The portal came back from an older copy of its database: what runs there is not known.
         return {"generation": given + 1, "told_generation": given}
-    if given < one.generation:
+    if given < one.generation or hearing.is_late(entry, one.report):
         return {}
     try:
         columns = hearing.heard(entry, state=one.state, moment=moment)

@@ -42,7 +42,7 @@ PREPARING, ACTING, PROBING = 2, 2, 4  # threads
 # What an instruction may change of a replica that is known.
 TAKEN = (
     *("generation", "spec", "wanted", "failures", "again_at", "contract", "check"),
-    *("ending", "state", "why", "since"),
+    *("ending", "state", "why", "since", "revision"),
 )
 
 
@@ -179,6 +179,7 @@ class Serving:
                 self.health.heard_of_traffic(known)
             wanted = self._change(known, one)
             if wanted is not None:
+                wanted.stepped()
                 changed[one.replica] = wanted
         self.journal.take_in(changed.values())
         for name, copy in changed.items():
@@ -306,6 +307,7 @@ class Serving:
         return self.save(one)
 
     def save(self, one: Replica) -> bool:
+        one.stepped()
         try:
             self.journal.save(one)
         except JournalFull:

@@ -111,6 +111,7 @@ class Replica:
     ending_why: str = ""
     kill_at: float | None = None  # SIGTERM was sent, SIGKILL follows then
     log_offset: int = 0
+    revision: int = 0  # grows with every step: of two entries the portal heeds the later one
 
     ping: Ping = field(default_factory=Ping)
     usage: dict[str, Any] = field(default_factory=dict)
@@ -156,6 +157,7 @@ class Replica:
         entry: dict[str, Any] = {
             "replica": self.replica,
             "generation": self.generation,
+            "revision": self.revision,
             "state": self.told_state.value,
             "why": self.why,
             "since": timestamp(self.since),
@@ -178,6 +180,10 @@ class Replica:
         if self.contract is not None:
             entry["contract"] = self.contract
         return entry
+
+    def stepped(self) -> None:
+        """Note that something about it has changed; also a journal that was lost goes on higher."""
+        self.revision = max(self.revision + 1, int(time.time() * 1000))
 
     def body(self) -> dict[str, Any]:
         """What the journal keeps but for the spec, which does not change with every step."""

@@ -110,6 +110,19 @@ def test_a_report_that_comes_twice_changes_nothing(ready: Replica, agent: Agent)
     assert (ready_again.since, model.events.count()) == (ready.since, events)
 
 
+def test_a_report_that_was_overtaken_changes_nothing(replica: Replica, agent: Agent) -> None:
+    """An agent speaks on two lines; which of its requests comes first, nobody knows."""
+    agent.exchange()
+    agent.tell(replica, "ready", revision=12)
+    agent.exchange()
+    agent.tell(replica, "starting", revision=11)
+    agent.exchange()
+    assert Replica.objects.get().state == "ready"
+    agent.tell(replica, "starting", revision=13)
+    agent.exchange()
+    assert Replica.objects.get().state == "starting"
+
+
 def test_a_restart_is_another_generation(ready: Replica, agent: Agent, ada: Any) -> None:
     model = ready.version.model
     operation.restart(model, actor=ada)

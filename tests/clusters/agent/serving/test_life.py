@@ -49,6 +49,20 @@ def test_a_model_is_started_and_ready_once_ping_answers_200(
     assert one.launch.host == "127.0.0.1"
 
 
+def test_each_step_is_told_with_a_higher_number(node: Node, portal: FakePortal) -> None:
+    replica = portal.want_model(make_spec())
+    node.start()
+    portal.until_model(replica, "ready")
+    portal.tell_model(replica, ServingVerb.STOP)
+    portal.until_model(replica, "stopped")
+    node.restart()
+    portal.want_model(portal.models[replica]["spec"], generation=2)
+    portal.until_model(replica, "ready", generation=2)
+    told = [(e["revision"], e["state"]) for r in portal.requests for e in r["serving"]]
+    assert told == sorted(told, key=lambda one: one[0])
+    assert len({state for _, state in told}) <= len({revision for revision, _ in told})
+
+
 def test_a_model_with_an_example_is_ready_once_that_is_answered(
     node: Node, portal: FakePortal, world: World
 ) -> None:

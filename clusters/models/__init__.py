@@ -3,6 +3,7 @@
 Services of this app write these rows.
 """
 
+from clusters.models.aws import AwsAccess, AwsExecution
 from clusters.models.cluster import HELD_AFTER, SILENT_AFTER, ApiKey, Cluster
 from clusters.models.logs import LogLine
 from clusters.models.metrics import Metrics, MetricsMark, MetricsSummary
@@ -14,6 +15,8 @@ __all__ = [
     "HELD_AFTER",
     "SILENT_AFTER",
     "ApiKey",
+    "AwsAccess",
+    "AwsExecution",
     "Cluster",
     "Licence",
     "LogLine",

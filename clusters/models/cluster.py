@@ -23,6 +23,7 @@ class Cluster(models.Model):
         HTTPS = "https", "Agent calls the portal (HTTPS)"
         SSH = "ssh", "Portal signs in (SSH)"
         QUEUE = "queue", "Node of the lab takes from a queue (Celery)"
+        AWS = "aws-stepfunctions", "Functions in the cloud (AWS Step Functions and Lambda)"
 
     name = models.CharField(
         max_length=60,
@@ -35,7 +36,7 @@ class Cluster(models.Model):
         ],
     )
     description = models.TextField(blank=True)
-    carrier = models.CharField(max_length=10, choices=Carrier.choices, default=Carrier.HTTPS)
+    carrier = models.CharField(max_length=20, choices=Carrier.choices, default=Carrier.HTTPS)
     enabled = models.BooleanField(default=True)
     draining = models.BooleanField(default=False)  # what runs there ends, nothing new goes there
     maintenance_note = models.CharField(max_length=300, blank=True)

@@ -16,46 +16,11 @@ from labportal.notifications.models import Notification
 from mlmodels import traffic
 from mlmodels.models import ModelVersion, RegisteredModel, Replica
 from mlmodels.services import models, operation
-from mlmodels.services.tending import tend_all
 from mlmodels.serving import take
 from tests.clusters import factories as clusters
 from tests.factories import UserFactory
 from tests.mlmodels import factories
 from tests.mlmodels.factories import Agent
-
-
-@pytest.fixture
-def metis(db: None) -> Cluster:
-    return factories.cluster("metis")
-
-
-@pytest.fixture
-def agent(metis: Cluster) -> Agent:
-    return Agent(metis)
-
-
-@pytest.fixture
-def version(metis: Cluster, ada: Any) -> ModelVersion:
-    return factories.version(factories.registered(ada, "redshift"))
-
-
-@pytest.fixture
-def model(version: ModelVersion, ada: Any) -> RegisteredModel:
-    return operation.start(version.model, actor=ada)
-
-
-@pytest.fixture
-def replica(model: RegisteredModel) -> Replica:
-    return Replica.objects.get(version__model=model)
-
-
-@pytest.fixture
-def ready(replica: Replica, agent: Agent) -> Replica:
-    agent.exchange()
-    agent.tell(replica, "ready")
-    agent.exchange()
-    replica.refresh_from_db()
-    return replica
 
 
 def standing(model: RegisteredModel) -> str:
@@ -108,19 +73,6 @@ def test_a_report_that_comes_twice_changes_nothing(ready: Replica, agent: Agent)
     agent.exchange()
     ready_again = Replica.objects.get()
     assert (ready_again.since, model.events.count()) == (ready.since, events)
-
-
-def test_a_report_that_was_overtaken_changes_nothing(replica: Replica, agent: Agent) -> None:
-    """An agent speaks on two lines; which of its requests comes first, nobody knows."""
-    agent.exchange()
-    agent.tell(replica, "ready", revision=12)
-    agent.exchange()
-    agent.tell(replica, "starting", revision=11)
-    agent.exchange()
-    assert Replica.objects.get().state == "ready"
-    agent.tell(replica, "starting", revision=13)
-    agent.exchange()
-    assert Replica.objects.get().state == "starting"
 
 
 def test_a_restart_is_another_generation(ready: Replica, agent: Agent, ada: Any) -> None:
@@ -361,53 +313,3 @@ def test_the_whole_exchange_carries_models(model: RegisteredModel, root: Any) ->
     assert told["verb"] == "serve" and answer.urgent
     agent.exchange(serving=[{**told, "state": "ready", "address": "127.0.0.1:40001"}])
     assert standing(model) == "ready"
-
-
-def test_a_silent_clusters_replica_is_replaced_elsewhere(
-    ready: Replica, metis: Cluster, agent: Agent
-) -> None:
-    iris = Agent(factories.cluster("iris"))
-    silent = now() - timedelta(minutes=10)
-    Cluster.objects.filter(pk=metis.pk).update(last_exchange_at=silent)
-    tend_all()
-    other = Replica.objects.get(cluster__name="iris")
-    model = RegisteredModel.objects.get()
-    assert model.state == "ready"  # it may answer still, though its agent does not
-    iris.exchange()
-    iris.tell(other, "ready")
-    iris.exchange()
-    ready.refresh_from_db()
-    assert ready.draining_at is not None
-    Replica.objects.filter(pk=ready.pk).update(draining_at=now() - timedelta(minutes=5))
-    tend_all()
-    ready.refresh_from_db()
-    assert ready.removed_at is not None  # nobody is left to say that it is gone
-    assert agent.exchange() == {str(ready.pk): "remove"}  # its agent comes back
-
-
-def test_a_cluster_that_is_drained_gives_its_replicas_to_others(
-    ready: Replica, metis: Cluster
-) -> None:
-    factories.cluster("iris")
-    Cluster.objects.filter(pk=metis.pk).update(draining=True)
-    tend_all()
-    assert Replica.objects.filter(cluster__name="iris").exists()
-
-
-def test_a_model_without_a_place_says_why(metis: Cluster, ada: Any) -> None:
-    model = factories.registered(ada)
-    factories.version(model, gpus=2)
-    operation.start(model, actor=ada)
-    assert model.state == "waiting"
-    assert model.why.endswith("metis has no GPU, and 2 are asked for.")
-
-
-def test_a_waiting_model_is_placed_once_there_is_room(metis: Cluster, ada: Any) -> None:
-    model = factories.registered(ada)
-    factories.version(model, cores=12)
-    operation.start(model, actor=ada)
-    assert not Replica.objects.exists()
-    metis.capacity["serving"]["free"]["cores"] = 16
-    metis.save()
-    assert tend_all() == 1
-    assert Replica.objects.count() == 1

@@ -269,6 +269,10 @@ SPECTACULAR_SETTINGS = {
         "RunStateEnum": "calculations.states.RunState",
         "AnnouncementLevelEnum": "labportal.notifications.models.Announcement.Level",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "mlmodels.api.native.describe",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -342,3 +342,20 @@ def test_calls_of_others_are_not_there(
     assert api.get(URL).json()["results"] == []
     client.force_login(max)
     assert client.post(f"{URL}/{call.pk}/cancel").json()["state"] == "cancelled"
+
+
+def test_calls_at_once_stand_in_the_description_of_the_interface(api: Client) -> None:
+    from mlmodels.proxy import app
+
+    document = api.get("/api/v1/schema/?format=json").json()
+    found = {path for path in document["paths"] if app.match(_filled(path))}
+    model = "/api/v1/models/{name}"
+    assert found == {
+        f"{model}/invocations",
+        f"{model}/versions/{{number}}/invocations",
+        f"{model}/ping",
+    }
+
+
+def _filled(path: str) -> str:
+    return path.replace("{name}", "slow").replace("{number}", "1")

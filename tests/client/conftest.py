@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.stack import PASSWORD, PERSON, Stack
 from labportal.client.cli import program
 
 Call = Callable[..., Result]
+PEOPLE = """
+import json, os
+from labportal.accounts.models import User
+for name, role in (("max", "moderator"), ("mia", "user"), ("root", "admin")):
+    User.objects.create_user(name, password=os.environ["BENCH_PASSWORD"], role=role)
+print(json.dumps(None))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +47,25 @@ def labportal() -> Call:
 
 def document(result: Result) -> Any:
     return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with Stack(durable=False) as stack:
+        stack.start_web()
+        stack.start_worker()
+        stack.start_agent(0, slots=2)
+        stack.wait_for_agent(0)
+        stack.python(PEOPLE)
+        yield stack
+
+
+def sign_in(labportal: Call, stack: Stack, person: str = PERSON, name: str = "") -> None:
+    which = ["--portal", name] if name else []
+    labportal("login", "--url", stack.url, *which, said=f"{person}\n{PASSWORD}\n")
+
+
+@pytest.fixture
+def signed_in(labportal: Call, stack: Stack) -> Call:
+    sign_in(labportal, stack)
+    return labportal

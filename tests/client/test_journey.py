@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ from bench.stack import PASSWORD, PERSON, Stack
 from labportal.client import Portal, live, transfer
 from labportal.client.errors import NotSignedIn
 from labportal.client.profiles import Profiles
-from tests.client.conftest import Call, document
+from tests.client.conftest import Call, document, sign_in
 
 pytest.importorskip("pyscf")
 pytestmark = [pytest.mark.xdist_group("client"), pytest.mark.timeout(180)]
 
 WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
-PEOPLE = """
-import json, os
-from labportal.accounts.models import User
-for name, role in (("max", "moderator"), ("mia", "user"), ("root", "admin")):
-    User.objects.create_user(name, password=os.environ["BENCH_PASSWORD"], role=role)
-print(json.dumps(None))
-"""
 JOB = """
 name = "Water in a field"
 software = "pyscf"
@@ -42,28 +34,6 @@ to = 0.02
 points = 3
 mode = "chain"
 """
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with Stack(durable=False) as stack:
-        stack.start_web()
-        stack.start_worker()
-        stack.start_agent(0, slots=2)
-        stack.wait_for_agent(0)
-        stack.python(PEOPLE)
-        yield stack
-
-
-def sign_in(labportal: Call, stack: Stack, person: str = PERSON, name: str = "") -> None:
-    which = ["--portal", name] if name else []
-    labportal("login", "--url", stack.url, *which, said=f"{person}\n{PASSWORD}\n")
-
-
-@pytest.fixture
-def signed_in(labportal: Call, stack: Stack) -> Call:
-    sign_in(labportal, stack)
-    return labportal
 
 
 def test_from_signing_in_to_the_files_on_ones_disk(

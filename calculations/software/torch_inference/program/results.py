@@ -74,8 +74,10 @@ def plan_document(
     }
 
 
-def write(execution: Execution) -> None:
-    """Write what an execution found. Raises Problem where the sums do not add up."""
+def write(execution: Execution, functions: Mapping[str, Any] | None = None) -> None:
+    """Write what an execution found; `functions`: what a cloud's functions have used, where ranks
+    were that. Raises Problem where the sums do not add up.
+    """
     coordinator, predictions = execution.coordinator, execution.predictions
     exact = sums.added([coordinator.found[index] for index in sorted(coordinator.found)])
     exact = exact or [0.0] * len(sums.NAMES)
@@ -121,6 +123,7 @@ def write(execution: Execution) -> None:
         "density": cells.to_json() if cells is not None else None,
         "truth_known": predictions.known,
         "deadline_kept": _deadline_kept(execution),
+        "functions": functions,
     }
     temporary = execution.folder / (RESULTS + ".new")
     temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")

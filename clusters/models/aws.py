@@ -50,11 +50,12 @@ class AwsAccess(models.Model):
     )
     # The portal's own books as this cluster's agent.
     agent_id = models.UUIDField(default=uuid.uuid4, editable=False)
-    busy_until = models.DateTimeField(null=True, blank=True)  # a worker is at it
     told = models.PositiveBigIntegerField(default=0)  # Cluster.desired as last heard
     seq = models.PositiveBigIntegerField(default=0)
     unsent = models.JSONField(default=list, blank=True)  # log lines that were not acknowledged yet
-    purged = models.JSONField(default=list, blank=True)  # what was deleted and not heard yet
+    purges = models.JSONField(default=list, blank=True)  # what is to be deleted
+    purged = models.JSONField(default=list, blank=True)  # what was, and was not heard yet
+    exchanged_at = models.DateTimeField(null=True, blank=True)
     last_try_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row
@@ -92,10 +93,13 @@ class AwsExecution(models.Model):
     since = models.DateTimeField(default=timezone.now)
     execution_arn = models.CharField(max_length=400, blank=True)
     plan_sha256 = models.CharField(max_length=64, blank=True)
+    functions = models.PositiveIntegerField(default=0)  # it has been given room for so many
+    busy_until = models.DateTimeField(null=True, blank=True)  # a worker is at it
     cancel_why = models.CharField(max_length=300, blank=True)
     abandoned = models.BooleanField(default=False)
     timed_out = models.BooleanField(default=False)
     why = models.CharField(max_length=300, blank=True)
+    waits_for = models.CharField(max_length=300, blank=True)
     progress = models.JSONField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True)
     looked_at = models.DateTimeField(null=True, blank=True)

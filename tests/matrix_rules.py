@@ -180,6 +180,8 @@ CALCULATIONS: dict[str, Rules] = {
     "api-calculation-files": MEMBERS,
     "api-calculation-analyses": MEMBERS,
     "api-calculation-charts": MEMBERS,
+    "api-calculation-scaling": MEMBERS,
+    "api-calculation-scaling-csv": MEMBERS,
     "api-calculation-report": MEMBERS,
     "api-calculation-report-pdf": MEMBERS,
     "api-calculation-report-html": MEMBERS,

@@ -2,7 +2,7 @@
 
 from rest_framework.routers import SimpleRouter
 
-from calculations.api import bulk, comparison, exports, preview, results, search
+from calculations.api import bulk, comparison, exports, preview, results, scaling, search
 from calculations.api.export_views import ExportViewSet
 from calculations.api.filters import FilterViewSet
 from calculations.api.pseudopotentials import PseudopotentialViewSet
@@ -27,5 +27,6 @@ urlpatterns = [
     *results.urlpatterns,
     *search.urlpatterns,
     *comparison.urlpatterns,
+    *scaling.urlpatterns,
     *router.urls,
 ]

@@ -166,6 +166,8 @@ class Software(ABC):
     `carry`       patterns of the files that a chained run takes from the run before
     `retrieve`    patterns of the files that are kept by the portal
     `main_result` name of the quantity that stands for the run in lists
+    `ranks`       name of the quantity that counts the ranks of a run, where samples, start_s,
+                  wall_s, reduced_s and total_s stand beside it; their scaling is then shown
     `plausible`   bounds beyond which a number is not believed
     `input_format` the structure format of a whole input file that `read_input` takes; none where ""
     `pseudo_formats` formats of pseudopotentials that it reads; none where it needs none
@@ -186,6 +188,7 @@ class Software(ABC):
     carry: tuple[str, ...] = ()
     retrieve: tuple[str, ...] = ()
     main_result: str = ""
+    ranks: str = ""
     plausible: tuple[Plausible, ...] = ()
     input_format: str = ""
     pseudo_formats: tuple[str, ...] = ()

@@ -12,16 +12,19 @@ from django.urls import reverse
 
 from calculations import overviews, policy, selectors
 from calculations.models import Calculation, Run
+from calculations.scaling.gathering import scales
 from calculations.services.retries import common_advice
 from calculations.states import RunState
 from calculations.views import tabs
 from calculations.views.finding import find
 from calculations.views.rows import rows_of, software_label
+from calculations.views.scaling import scaling
 from labportal.accounts.decorators import needs
 
 TABS: dict[str, tuple[str, Callable[[HttpRequest, Calculation], dict[str, Any]]]] = {
     "overview": ("Overview", tabs.overview),
     "results": ("Results", tabs.results),
+    "scaling": ("Scaling", scaling),
     "inputs": ("Inputs", tabs.inputs),
     "log": ("Log", tabs.log),
     "timeline": ("Timeline", tabs.timeline),
@@ -80,4 +83,5 @@ def _tabs(calculation: Calculation, now: str) -> list[dict[str, Any]]:
             "current": name == now,
         }
         for name, (label, _) in TABS.items()
+        if name != "scaling" or scales(calculation)
     ]

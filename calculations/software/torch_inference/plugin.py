@@ -25,17 +25,27 @@ INPUT, PLAN, PICTURE, PREDICTIONS = (
     "inference.png",
     "predictions.parquet",
 )
-FOLDER = "program"
-ENTRY = f"{FOLDER}/run.py"
-ENTRY_TEXT = '''"""Starts the program of this run."""
+PROGRAM = "program.py"
+PROGRAM_TEXT = """# The program of this run: its modules, laid out in the folder `program`, then started.
 
 import sys
+from pathlib import Path
 
-from calculations.software.torch_inference.program.main import main
+MODULES = {{
+{modules}
+}}
 
 if __name__ == "__main__":
+    folder = Path(__file__).resolve().parent / "program"
+    for name, text in MODULES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    from calculations.software.torch_inference.program.main import main
+
     sys.exit(main())
-'''
+"""
 PACKAGES = ("program", "networks")
 EMPTY = ("calculations", "calculations/software", "calculations/software/torch_inference")
 VERSION_SECONDS = 20
@@ -85,6 +95,7 @@ class TorchInference(Software):
         PICTURE,
     )
     main_result = "samples_per_s"
+    ranks = "ranks"
     plausible = (
         Plausible("samples_per_s", 0.0, 1e9, "1/s"),
         Plausible("mae", 0.0, 1e6),
@@ -101,7 +112,7 @@ class TorchInference(Software):
     def prepare(self, values: Mapping[str, Any], carried: Sequence[str] = ()) -> dict[str, str]:
         given = {**values, "files": list(parameters.files_of(values))}
         given["deadline"] = values["deadline"] or 0.0
-        return {**_program(), INPUT: json.dumps(given, indent=1) + "\n"}
+        return {INPUT: json.dumps(given, indent=1) + "\n", PROGRAM: _program()}
 
     def command(
         self, values: Mapping[str, Any], resources: Resources, site: Mapping[str, str]
@@ -110,7 +121,7 @@ class TorchInference(Software):
         words = [f"--{name.replace('_', '-')}={value}" for name, value in named.items() if value]
         return [
             site.get("python") or sys.executable,
-            ENTRY,
+            PROGRAM,
             "coordinate",
             *words,
             f"--nodes={resources.nodes}",
@@ -145,10 +156,12 @@ class TorchInference(Software):
 
 
 @lru_cache(maxsize=1)
-def _program() -> dict[str, str]:
-    """Return the program's files, also where the plug-in lies inside the agent file."""
+def program_files() -> dict[str, str]:
+    """Return the program's modules as {path: text}, also where the plug-in lies in the agent
+    file.
+    """
     root = __package__.replace(".", "/")
-    files = {f"{FOLDER}/{name}/__init__.py": "" for name in EMPTY}
+    files = {f"{name}/__init__.py": "" for name in EMPTY}
     for package in PACKAGES:
         name = f"{__package__}.{package}"
         found = import_module(name)
@@ -156,5 +169,12 @@ def _program() -> dict[str, str]:
             source = pkgutil.get_data(name, f"{module}.py")
             if source is None:
                 raise FileNotFoundError(f"{module}.py is missing beside the plug-in")
-            files[f"{FOLDER}/{root}/{package}/{module}.py"] = source.decode()
-    return {**files, ENTRY: ENTRY_TEXT}
+            files[f"{root}/{package}/{module}.py"] = source.decode()
+    return files
+
+
+@lru_cache(maxsize=1)
+def _program() -> str:
+    """Return the one file that travels with a run."""
+    modules = "\n".join(f"    {name!r}: {text!r}," for name, text in program_files().items())
+    return PROGRAM_TEXT.format(modules=modules)

@@ -29,6 +29,7 @@ COMMANDS = {
     "show": "looking",
     "results": "looking",
     "compare": "looking",
+    "scaling": "scaling",
     "search": "looking",
     "analyses": "looking",
     "clusters": "clusters",

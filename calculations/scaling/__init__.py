@@ -1,0 +1,1 @@
+"""The same work at several numbers of ranks: speed-up, start-up, stragglers and what each costs."""

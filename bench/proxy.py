@@ -101,6 +101,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 stack, client.token, options.body_mib
             )
             calls = sum(each["n"] for one in rounds for each in one["portal"].values())
+            calls += more["slow_answered"] + 1
         stack.stop("web")
         metered = stack.python(METERED)
     return _told(options, rounds) | more | {"calls": calls, "not_metered": calls - metered}

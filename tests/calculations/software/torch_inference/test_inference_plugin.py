@@ -120,25 +120,22 @@ def test_files_that_come_with_a_run_are_asked_for() -> None:
 
 def test_the_program_travels_whole_and_imports_nothing_else_of_the_portal() -> None:
     files = PLUGIN.prepare(PLUGIN.check({}))
-    carried = {
-        name[len("program/") : -3].replace("/", ".").removesuffix(".__init__")
-        for name in files
-        if name.endswith(".py")
-    }
-    for name, text in files.items():
-        if not name.endswith(".py"):
-            continue
+    assert list(files) == ["input.json", "program.py"]
+    tree = ast.parse(files["program.py"])
+    modules = next(ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign))
+    carried = {name[:-3].replace("/", ".").removesuffix(".__init__") for name in modules}
+    for name, text in modules.items():
         for node in ast.walk(ast.parse(text)):
-            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
-            modules += [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            assert {m for m in modules if m and m.startswith("calculations")} <= carried, name
+            used = [node.module] if isinstance(node, ast.ImportFrom) else []
+            used += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            assert {m for m in used if m and m.startswith("calculations")} <= carried, name
     assert files == PLUGIN.prepare(PLUGIN.check({}))
 
 
 def test_the_site_says_with_what_and_where() -> None:
     site = {"python": "/opt/py", "data_dir": "/data", "hosts": "a b", "launcher": "ssh {host}"}
     words = PLUGIN.command(PLUGIN.check({}), Resources(cores=8, nodes=2, gpus=4), site)
-    assert words[:3] == ["/opt/py", "program/run.py", "coordinate"]
+    assert words[:3] == ["/opt/py", "program.py", "coordinate"]
     assert {"--data-dir=/data", "--hosts=a b", "--nodes=2", "--cores=8", "--gpus=4"} <= {*words}
 
 

@@ -26,7 +26,7 @@ INPUT, PLAN, PICTURE, PREDICTIONS = (
     "predictions.parquet",
 )
 PROGRAM = "program.py"
-PROGRAM_TEXT = """# The program of this run: its modules, laid out in the folder `program`, then started.
+PROGRAM_TEXT = """# The program of this run: its modules, laid out in the folder `program`.
 
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import BinaryIO
 from uuid import UUID
@@ -72,6 +72,7 @@ class Later:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._work = Work(books)
         self._calls: dict[UUID, asyncio.Task[None]] = {}
+        self._answered: set[UUID] = set()  # what is being written down, which nothing breaks off
         self._woken = asyncio.Event()
         self._ending = False
 
@@ -97,8 +98,7 @@ class Later:
         """Break off what is under way and give it back, for another worker to begin anew."""
         self._ending = True
         self.wake()
-        for task in list(self._calls.values()):
-            task.cancel()
+        self._break_off(list(self._calls))
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
         await in_pool(running.give_back, self.name)
         await self._work.close()
@@ -115,14 +115,18 @@ class Later:
 
     def _ended(self, key: UUID) -> None:
         self._calls.pop(key, None)
+        self._answered.discard(key)
         self.wake()
 
     async def _renew(self) -> None:
         if not self._calls:
             return
-        for key in await in_pool(running.renew, self.name, list(self._calls)):
-            if (task := self._calls.get(key)) is not None:
-                task.cancel()
+        self._break_off(await in_pool(running.renew, self.name, list(self._calls)))
+
+    def _break_off(self, keys: Iterable[UUID]) -> None:
+        for key in keys:
+            if key in self._calls and key not in self._answered:
+                self._calls[key].cancel()
 
     async def _make(self, call: AsyncInvocation) -> None:
         """Make one call and write down what became of it, whatever that is."""
@@ -192,6 +196,7 @@ class Later:
             metered |= {"model": route.id, "version": version.id, "person": call.user_id}
             ms = round((time.perf_counter() - began) * 1000, 3)
             self._work.meter.note({**metered, "at": at, "ms": ms})
+        self._answered.add(call.pk)
         result.seek(0)
         status = int(str(metered["status"]))
         await in_pool(_answered, call, result, status, kind, version.id)

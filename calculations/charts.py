@@ -55,6 +55,7 @@ class ChartDocument(TypedDict):
     x: Series
     y: list[Series]
     y_label: NotRequired[str]  # where the series are runs, what they show
+    from_zero: NotRequired[bool]  # whether the axis of y begins there
     ticks: NotRequired[list[tuple[float, str]]]  # named places on x instead of numbers
     points: NotRequired[dict[str, list[str]]]  # of single points: "names", and "links" to them
 

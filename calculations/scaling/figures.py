@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from calculations.charts import ChartDocument
@@ -11,6 +12,7 @@ from calculations.scaling.prices import SIZES, functions
 from calculations.scaling.study import Part, Row, Study
 
 RANKS = "Ranks"
+ROOM = 8  # so many names stand beside each other
 
 
 def charts(study: Study) -> list[ChartDocument]:
@@ -28,7 +30,14 @@ def charts(study: Study) -> list[ChartDocument]:
 
 
 def _chart(
-    name: str, title: str, y: list[Line], *, y_label: str = "", note: str = "", x: str = RANKS
+    name: str,
+    title: str,
+    y: list[Line],
+    *,
+    y_label: str = "",
+    note: str = "",
+    x: str = RANKS,
+    from_zero: bool = True,
 ) -> ChartDocument:
     document: ChartDocument = {
         "id": f"scaling-{name}",
@@ -40,12 +49,24 @@ def _chart(
         "analysis": "",
         "run_index": None,
         "dataset": None,
-        "x": {"label": x, "unit": "MB" if x != RANKS else "", "values": y[0].get("x", [])},
+        "x": {"label": x, "unit": "GB" if x != RANKS else "", "values": y[0].get("x", [])},
         "y": y,
+        "from_zero": from_zero,
     }
+    if x == RANKS and (named := _ticks(y)):
+        document["ticks"] = named
     if y_label:
         document["y_label"] = y_label
     return document
+
+
+def _ticks(y: list[Line]) -> list[tuple[float, str]]:
+    """Each number of ranks by its name, where there is room for the names."""
+    places = sorted({n for line in y if line.get("style") != "line" for n in line.get("x", [])})
+    gaps = [after - before for before, after in pairwise(places)]
+    if not gaps or (places[-1] - places[0]) > ROOM * min(gaps):
+        return []
+    return [(n, f"N = {n}") for n in places]
 
 
 def _line(label: str, unit: str, x: list[Any], values: list[Any], style: str = "") -> Line:
@@ -113,7 +134,9 @@ def _stragglers(parts: list[Part]) -> ChartDocument:
         known = [(run.ranks, run.straggling) for run in runs if run.straggling is not None]
         label = f"runs, {part.series.label}" if part.series.label else "runs"
         y.append(_line(label, "", [n for n, _ in known], [s for _, s in known], "markers"))
-    return _chart("stragglers", "Stragglers", y, y_label="Slowest rank / median rank")
+    return _chart(
+        "stragglers", "Stragglers", y, y_label="Slowest rank / median rank", from_zero=False
+    )
 
 
 def _costs(study: Study, parts: list[Part]) -> ChartDocument:
@@ -131,7 +154,7 @@ def _by_memory(part: Part, take: Callable[[Any], float]) -> list[Line]:
         priced = [(size, functions(part.series, row.point, size)) for size in SIZES]
         fitting = [(size, one) for size, one in priced if not one.why_not]
         if fitting:
-            x, values = [size for size, _ in fitting], [take(one) for _, one in fitting]
+            x, values = [size / 1024 for size, _ in fitting], [take(one) for _, one in fitting]
             found.append(_line(f"N = {row.point.ranks}", "", x, values))
     return found or [_line("none", "", [], [])]
 
@@ -142,7 +165,7 @@ def _memory_time(part: Part) -> ChartDocument:
         "Memory against time",
         _by_memory(part, lambda one: one.billed_s),
         y_label="Billed time of a function / s",
-        note="estimated for Lambda, whose cores come with memory",
+        note="estimated: cores come with memory",
         x="Memory of a function",
     )
 
@@ -153,6 +176,6 @@ def _memory_cost(part: Part) -> ChartDocument:
         "Memory against cost",
         _by_memory(part, lambda one: one.price * 100),
         y_label="Cost of all functions / US cents",
-        note="estimated for Lambda",
+        note="estimated, as Lambda bills",
         x="Memory of a function",
     )

@@ -1,7 +1,7 @@
 // Result figures by Plotly, for pages that load it (window.Plotly). In the page:
 //   <script type="application/json" id="data-dipole">…</script><div data-plot="data-dipole"></div>
 // The data are those of calculations/charts.py: {"name", "title", "style", "log_y", "x": {"label", "unit", "values"},
-// "y": [{"label", "unit", "values", "style" where it differs, "x" where it has places of its own}], "y_label" where the series are runs, "ticks": [[x, name]]}. When a live region
+// "y": [{"label", "unit", "values", "style" where it differs, "x" where it has places of its own}], "y_label" where the series are runs, "ticks": [[x, name]], "from_zero": where y begins there}. When a live region
 // brings new data, the figure is drawn anew. Buttons [data-save="svg" | "png"] in the same [data-figure] save the figure
 // in the light scheme, as it stands in a paper, [data-save="csv"] its numbers; [data-log-axis] switches the axis.
 
@@ -109,7 +109,7 @@ function layout(figure, palette, small) {
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
     xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure, palette) },
-    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}), ...around(figure) },
+    yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.from_zero ? { rangemode: "tozero" } : {}), ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}), ...around(figure) },
     shapes: references(figure, palette),
     hovermode: small || figure.points ? "closest" : "x",
     bargap: 0.06,

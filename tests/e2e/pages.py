@@ -110,6 +110,7 @@ MORE: tuple[tuple[str, str, Value], ...] = (
         )
         for name in FOUND
     ),
+    ("scaling", "calculation-detail", lambda things: [things["calculations"]["scaled"], "scaling"]),
     ("molecule-relaxed", "molecule-detail", lambda things: [things["relaxed"]]),
     *(
         (f"model-{name}", "model-detail", lambda _, n=name: [n, "health"])

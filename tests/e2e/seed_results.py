@@ -16,6 +16,7 @@ from clusters.models import Cluster
 from labportal.accounts.models import Project, User
 from tests.calculations.outcomes import begin, end
 from tests.calculations.report.siesta import relaxed_water, silicon_bands, water_in_fields
+from tests.calculations.scaling.runs import calculation
 from tests.clusters.factories import cluster
 
 GRID = {
@@ -60,6 +61,7 @@ def found(people: dict[str, User], project: Project) -> dict[str, Calculation]:
         "relaxation": relaxed_water(ada),
         "grid": _grid(ada, project, site, "Field and mesh cutoff", GRID),
         "cube": _grid(ada, project, site, "Field, mesh cutoff and angle", CUBE, ended=19),
+        "scaled": calculation(ada, {1: 20.0, 2: 11.2, 4: 7.1, 8: 5.9}, name="Redshift over ranks"),
     }
     standing.check([one.pk for one in made.values()])
     standing.validate(made["chain"], actor=max_, note="Agrees with the measured polarizability.")

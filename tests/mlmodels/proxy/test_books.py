@@ -36,7 +36,7 @@ from tests.mlmodels.proxy.door import Door, Model
         {"draining_at": timezone.now()},
         {"removed_at": timezone.now()},
     ],
-    ids=str,
+    ids=lambda state: "-".join(state),
 )
 @pytest.mark.django_db
 def test_only_replicas_that_are_ready_are_called(ada: Any, state: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from calculations.software.base import Software
 from calculations.states import RunState
 from calculations.wording import software_of
 from labportal.accounts.models import User
-from labportal.common.errors import InvalidInput, NotFound
+from labportal.common.errors import InvalidInput
 
 MOST_RUNS = 600
 #: Whoever names its ranks gives these, too; the others may be missing.
@@ -40,14 +40,16 @@ def scales(calculation: Calculation) -> Software | None:
 
 
 def with_others(calculation: Calculation, said: str, user: User) -> list[Calculation]:
-    """The calculation and those named beside it. Raises InvalidInput naming the field `with`."""
+    """The calculation and those named beside it. Raises InvalidInput naming the field `with`, and
+    NotFound where the person does not see one of them.
+    """
     if not said.strip():
         return [calculation]
     try:
         asked = asking.read([str(calculation.pk), said[:400]], {})
-        found = asking.calculations_of(asked, user)
-    except (InvalidInput, NotFound) as error:
+    except InvalidInput as error:
         raise InvalidInput(error.message, field="with") from None
+    found = asking.calculations_of(asked, user)
     for one in found:
         if scales(one) is None:
             words = f"{one.number} has no ranks: its software does not tell of any."

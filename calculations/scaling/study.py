@@ -48,6 +48,12 @@ class Part:
     def quickest(self) -> Row:
         return min(self.rows, key=lambda row: row.point.reduced_s.median)
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether repeated runs leave it open that the quickest is quicker than the first."""
+        first, best = self.series.base.reduced_s, self.quickest.point.reduced_s
+        return best is not first and best.high >= first.low
+
 
 @dataclass(frozen=True, slots=True)
 class Study:

@@ -18,7 +18,7 @@ from calculations.scaling.measured import work_words
 from calculations.scaling.prices import Prices
 from calculations.scaling.study import Study, study
 from calculations.views.figures import figures
-from labportal.common.errors import InvalidInput
+from labportal.common.errors import InvalidInput, NotFound
 
 
 def _text(label: str, unit: str, help_text: str = "", placeholder: str = "") -> forms.CharField:
@@ -85,6 +85,8 @@ def _found(
         calculations = with_others(calculation, query.get("with", ""), request.user)
     except InvalidInput as error:
         errors |= error.errors
+    except NotFound as error:
+        errors["with"] = error.message
     try:
         return study(calculations, query), errors
     except InvalidInput as error:

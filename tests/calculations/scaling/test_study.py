@@ -94,6 +94,14 @@ def test_the_better_law_is_taken_and_stays_between_its_points(points: dict[int, 
     assert all(map(math.isfinite, values))
 
 
+def test_spreads_that_overlap_are_told() -> None:
+    apart = series(measured(1, 20.0), measured(1, 22.0), measured(2, 11.0), measured(2, 19.0))
+    assert not part_of(apart, NONE).overlaps
+    noisy = series(measured(1, 18.0), measured(1, 40.0), measured(2, 11.0), measured(2, 19.0))
+    assert part_of(noisy, NONE).overlaps
+    assert not part_of(series(measured(1, 20.0)), NONE).overlaps
+
+
 def only(**more: object) -> tuple[Series, Point]:
     found = series(measured(4, 10.0, **more))
     return found, found.base

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from clusters.agent.contract import passed
 from clusters.agent.protocol import ReplicaState
 from clusters.calling import call
 from clusters.models import Cluster
@@ -110,10 +111,11 @@ def _end(replica: Replica, checks: list[dict[str, Any]], *, why: str = "") -> No
 def _close(one: ContractCheck, checks: list[dict[str, Any]], *, why: str) -> None:
     """Keep the result, and have the replica removed."""
     moment, version = now(), one.version
-    failed = [check["title"] for check in checks if not check["ok"]]
+    failed = [check["title"] for check in checks if check["ok"] is False]
     one.checks, one.ended_at = checks, moment
-    one.passed = bool(checks) and not failed
-    one.why = (why or "; ".join(failed))[:500]
+    one.passed = passed(checks)
+    unanswered = "" if one.passed else "the example was not answered"
+    one.why = (why or "; ".join(failed) or unanswered)[:500]
     one.save(update_fields=["checks", "ended_at", "passed", "why"])
     ModelVersion.objects.filter(pk=version.pk).update(
         contract_passed_at=moment if one.passed else None
@@ -138,6 +140,6 @@ def _plain(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "title": str(check.get("title") or name)[:200],
-        "ok": check.get("ok") is True,
+        "ok": check.get("ok") if check.get("ok") in (True, False) else None,
         "detail": str(check.get("detail") or "")[:MOST_DETAIL],
     }

@@ -15,8 +15,12 @@ from mlmodels.services import contracts, operation
 from tests.mlmodels import factories
 from tests.mlmodels.factories import Agent
 
-PASSED = [{"name": "ping", "title": "/ping answers within 2 s", "ok": True, "detail": "in 3 ms"}]
+PING = {"name": "ping", "title": "/ping answers within 2 s", "ok": True, "detail": "in 3 ms"}
+ANSWERED = {"name": "invocations", "title": "answers its example", "ok": True, "detail": "by 200"}
+NOT_MADE = {"name": "loading", "title": "503 while loading", "ok": None, "detail": "it was quick"}
+PASSED = [PING, ANSWERED, NOT_MADE]
 FAILED = [*PASSED, {"name": "sigterm", "title": "ends by SIGTERM", "ok": False, "detail": "31 s"}]
+NOT_ANSWERED = "the example was not answered"
 
 
 @pytest.fixture
@@ -52,7 +56,12 @@ def test_a_test_has_a_replica_of_its_own(check: ContractCheck, agent: Agent) -> 
 
 @pytest.mark.parametrize(
     ("checks", "passed", "why"),
-    [(PASSED, True, ""), (FAILED, False, "ends by SIGTERM"), ([], False, "")],
+    [
+        (PASSED, True, ""),
+        (FAILED, False, "ends by SIGTERM"),
+        ([], False, NOT_ANSWERED),
+        ([PING], False, NOT_ANSWERED),
+    ],
 )
 def test_its_outcome_is_kept(
     check: ContractCheck, agent: Agent, checks: list[Any], passed: bool, why: str

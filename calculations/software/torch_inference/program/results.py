@@ -1,7 +1,7 @@
 """plan.json before the ranks begin; results.json, predictions.parquet and inference.png after.
 
 results.json is one superset of what the published runs write in six shapes: wall and processor time
-told apart, memory as the kernel counts it, each phase of each rank. `published.py` names theirs.
+told apart, memory as the kernel counts it, each phase of each rank.
 """
 
 from __future__ import annotations

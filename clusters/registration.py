@@ -14,6 +14,7 @@ from clusters.calling import call, register_caller
 from clusters.models import Cluster
 from clusters.retention import withdraw
 from clusters.tasks import want_place
+from clusters.transports.aws.tasks import want_exchange as want_aws_exchange
 from clusters.transports.queue import wake_node
 from clusters.transports.ssh.tasks import want_exchange
 from labportal.accounts.models import Project, User
@@ -67,6 +68,7 @@ def register() -> None:
     signals.cancel_requested.connect(_call, dispatch_uid="clusters.cancel")
     register_caller(Cluster.Carrier.SSH, want_exchange)
     register_caller(Cluster.Carrier.QUEUE, wake_node)
+    register_caller(Cluster.Carrier.AWS, want_aws_exchange)
 
 
 def _may_hear_cluster(user: User, key: str) -> bool:

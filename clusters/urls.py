@@ -4,7 +4,7 @@ from django.urls import path
 
 from clusters import agent_download
 from clusters.agent.protocol import DOWNLOAD_PATH
-from clusters.views import agent, clusters, logs, metrics, operation, queue, ssh, storage
+from clusters.views import agent, aws, clusters, logs, metrics, operation, queue, ssh, storage
 
 AGENT_FILE = DOWNLOAD_PATH.removeprefix("/")
 
@@ -47,6 +47,9 @@ urlpatterns = [
     path("clusters/<str:name>/access/confirm/", ssh.ssh_confirm, name="cluster-ssh-confirm"),
     path("clusters/<str:name>/access/test/", ssh.ssh_test, name="cluster-ssh-test"),
     path("clusters/<str:name>/access/resume/", ssh.ssh_resume, name="cluster-ssh-resume"),
+    path("clusters/<str:name>/aws/", aws.aws_edit, name="cluster-aws-edit"),
+    path("clusters/<str:name>/aws/test/", aws.aws_test, name="cluster-aws-test"),
+    path("clusters/<str:name>/aws/resume/", aws.aws_resume, name="cluster-aws-resume"),
     path(
         "clusters/<str:name>/orphans/<int:orphan_id>/adopt/",
         agent.orphan_adopt,

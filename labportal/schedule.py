@@ -32,6 +32,7 @@ class Periodic:
 SCHEDULE = (
     Periodic("place queued runs", "clusters.tasks.explain_queue", 10),
     Periodic("sign in where it is time", "clusters.transports.ssh.tasks.exchange_due", 5),
+    Periodic("tend executions in AWS", "clusters.transports.aws.tasks.tend", 5),
     Periodic("expire leases", "clusters.tasks.expire_leases", LEASE_WATCH_S),
     Periodic("send e-mails", "notifications.sweep", 30),
     Periodic("announce what ended", "calculations.tasks.sweep_unannounced", 60),

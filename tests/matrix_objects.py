@@ -24,7 +24,7 @@ from calculations.services import drafts, pseudopotentials, structures, template
 from calculations.software.structure import WATER
 from clusters import keys, node_wheel
 from clusters.models import Cluster, Licence, LogLine
-from clusters.services import ssh
+from clusters.services import aws, ssh
 from labportal.accounts.models import BrowserSession, Project, RefreshGrant, User
 from labportal.common.clock import now
 from labportal.common.storage import storage
@@ -184,6 +184,19 @@ def ssh_site(world: World) -> Cluster:
     return world.thing("ssh site", make)
 
 
+def aws_site(world: World) -> Cluster:
+    """A cluster that is a state machine."""
+
+    def make(_: World) -> Cluster:
+        found = cluster("cloud", carrier=Cluster.Carrier.AWS)
+        arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:labportal"
+        place = {"region": "eu-central-1", "bucket": "lab-bucket"}
+        aws.set_up(found, state_machine_arn=arn, **place, actor=world.people["root"])
+        return found
+
+    return world.thing("aws site", make)
+
+
 def key_prefix(world: World) -> str:
     key, _ = world.thing("key", lambda _: keys.issue(site(world), actor=world.people["root"]))
     return key.prefix
@@ -276,6 +289,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("calculation-figure", "scope", always("0")),
     ("calculation-figure", "dataset", always("progress")),
     ("calculation-figure", "number", always(0)),
+    ("cluster-aws-*", "name", lambda world: aws_site(world).name),
     ("cluster-ssh-*", "name", lambda world: ssh_site(world).name),
     ("cluster-*", "name", lambda world: site(world).name),
     ("cluster-metrics", "chart", always("cpu")),
@@ -284,6 +298,7 @@ VALUES: tuple[tuple[str, str, Callable[[World], Any]], ...] = (
     ("node-wheel", "name", lambda _: node_wheel.file_name()),
     ("cluster-key-revoke", "prefix", key_prefix),
     ("cluster-orphan-adopt", "orphan_id", pk(orphan)),
+    ("api-cluster-aws*", "name", lambda world: aws_site(world).name),
     ("api-cluster-ssh*", "name", lambda world: ssh_site(world).name),
     ("api-cluster-*", "name", lambda world: site(world).name),
     ("api-cluster-key-revoke", "prefix", key_prefix),

@@ -7,7 +7,7 @@ served natively by ASGI (clusters/transports/https.py).
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from clusters.api import ssh
+from clusters.api import aws, ssh
 from clusters.api.agent_files import RetrievedFileView, StagedFileView
 from clusters.api.clusters import ClusterViewSet, KeyRevokeView, KeysView
 from clusters.api.logs import LineView, LogCountView, LogsView
@@ -24,6 +24,7 @@ router.register("orphans", OrphanViewSet, basename="api-orphan")
 
 KEYS = rf"^clusters/(?P<name>{ClusterViewSet.lookup_value_regex})/keys"
 ACCESS = KEYS.removesuffix("keys") + "access"
+AWS = KEYS.removesuffix("keys") + "aws"
 
 urlpatterns = [
     path(
@@ -54,6 +55,9 @@ urlpatterns = [
     re_path(rf"{ACCESS}/confirm/?$", ssh.ConfirmView.as_view(), name="api-cluster-ssh-confirm"),
     re_path(rf"{ACCESS}/test/?$", ssh.TestView.as_view(), name="api-cluster-ssh-test"),
     re_path(rf"{ACCESS}/resume/?$", ssh.ResumeView.as_view(), name="api-cluster-ssh-resume"),
+    re_path(rf"{AWS}/?$", aws.AwsAccessView.as_view(), name="api-cluster-aws"),
+    re_path(rf"{AWS}/test/?$", aws.AwsTestView.as_view(), name="api-cluster-aws-test"),
+    re_path(rf"{AWS}/resume/?$", aws.AwsResumeView.as_view(), name="api-cluster-aws-resume"),
     re_path(
         r"^runs/(?P<pk>[0-9a-f-]{36})/cluster-metrics/?$",
         RunMetricsView.as_view(),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from clusters import updates
 from clusters.agent import __version__ as PORTALS_VERSION
 from clusters.models import HELD_AFTER, ApiKey, Cluster
+from clusters.selectors.aws import aws_checks
 from clusters.selectors.check import BAD, GOOD, UNKNOWN, WARN, Check
 from clusters.selectors.clusters import number, software
 from clusters.selectors.machine import machine_checks
@@ -30,6 +31,9 @@ def checks(cluster: Cluster, keys: Sequence[ApiKey]) -> list[Check]:
     """`keys`: all of the cluster's."""
     moment = now()
     heard = cluster.last_exchange_at is not None
+    if cluster.carrier == Cluster.Carrier.AWS:
+        programs = _software(cluster) if heard else ()
+        return [*_breaker(cluster), _heard(cluster, moment), *aws_checks(cluster), *programs]
     by_ssh = cluster.carrier == Cluster.Carrier.SSH
     found = [_heard(cluster, moment), *(ssh_checks(cluster) if by_ssh else [_key(keys, moment)])]
     if heard:
@@ -57,7 +61,8 @@ def _breaker(cluster: Cluster) -> Iterator[Check]:
 
 
 def _heard(cluster: Cluster, moment: datetime) -> Check:
-    if cluster.last_exchange_at is None and cluster.carrier == Cluster.Carrier.SSH:
+    reached = cluster.carrier in (Cluster.Carrier.SSH, Cluster.Carrier.AWS)
+    if cluster.last_exchange_at is None and reached:
         remedy = "Follow the steps on the tab “Access”."
         return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
     if cluster.last_exchange_at is None:
@@ -65,6 +70,9 @@ def _heard(cluster: Cluster, moment: datetime) -> Check:
         return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
     if cluster.is_silent(moment) and cluster.carrier == Cluster.Carrier.SSH:
         remedy = "The portal does not get there: see SSH below."
+        return Check("Agent", BAD, "Silent", "last heard", remedy, cluster.last_exchange_at)
+    if cluster.is_silent(moment) and cluster.carrier == Cluster.Carrier.AWS:
+        remedy = "The portal itself speaks for it: see whether its worker “carriers” runs."
         return Check("Agent", BAD, "Silent", "last heard", remedy, cluster.last_exchange_at)
     if cluster.is_silent(moment):
         remedy = (

@@ -22,6 +22,7 @@ from clusters.models import Cluster
 from clusters.node.settings import bare
 from clusters.selectors import clusters as selectors
 from clusters.selectors.health import is_valid
+from clusters.views.aws import aws_page
 from clusters.views.clusters import card_of
 from clusters.views.ssh import ssh_page
 from labportal.accounts.decorators import needs
@@ -77,6 +78,8 @@ def _page(
     card = card_of(request, name)
     if card.cluster.carrier == Cluster.Carrier.SSH:
         return ssh_page(request, name)
+    if card.cluster.carrier == Cluster.Carrier.AWS:
+        return aws_page(request, name)
     may_manage = can(request.user, Can.MANAGE_CLUSTERS)
     rows = key_rows(card.cluster) if may_manage else []
     context = {

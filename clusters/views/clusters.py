@@ -121,6 +121,10 @@ def _registered(request: HttpRequest, cluster: Cluster) -> HttpResponse:
     if cluster.carrier == Cluster.Carrier.SSH:
         messages.success(request, f"{cluster.name} is registered. Now say where to sign in.")
         return redirect("cluster-ssh-edit", cluster.name)
+    if cluster.carrier == Cluster.Carrier.AWS:
+        words = f"{cluster.name} is registered. Now say where its state machine is."
+        messages.success(request, words)
+        return redirect("cluster-aws-edit", cluster.name)
     messages.success(request, f"{cluster.name} is registered. Now its agent needs a key.")
     return redirect("cluster-agent", cluster.name)
 

@@ -61,6 +61,7 @@ VALUES: tuple[tuple[str, str, tuple[Value, ...]], ...] = (
     ("calculation-detail", "tab", tuple(lambda _, tab=tab: tab for tab in TABS)),
     ("calculation-*-file", "file_id", (lambda things: things["file"],)),
     ("calculation-figure", "*", (lambda _: 0,)),
+    ("cluster-aws-*", "name", (lambda things: things["aws"],)),
     ("cluster-ssh-*", "name", (lambda things: things["ssh"],)),
     ("cluster-*", "name", (lambda things: things["cluster"],)),
     ("cluster-metrics", "chart", (lambda _: "cpu",)),
@@ -120,6 +121,7 @@ MORE: tuple[tuple[str, str, Value], ...] = (
     ("cluster-silent", "cluster-detail", lambda things: [things["silent"]]),
     ("cluster-by-ssh", "cluster-detail", lambda things: [things["ssh"]]),
     ("cluster-access", "cluster-agent", lambda things: [things["ssh"]]),
+    ("cluster-in-aws", "cluster-agent", lambda things: [things["aws"]]),
 )
 
 

@@ -5,6 +5,7 @@ Runs inside the portal's Django (portal.py), through the services that pages and
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from calculations.models import Calculation, OrphanResult, Run
 from calculations.services import drafts, lifecycle, pseudopotentials, submission, templates
 from calculations.services.drafts import DraftSpec
-from clusters.models import Cluster, LogLine, Metrics, SshSession
-from clusters.services import clusters, ssh
+from clusters.models import AwsExecution, Cluster, LogLine, Metrics, SshSession
+from clusters.services import aws, clusters, ssh
+from clusters.transports.aws import trial as aws_trial
 from clusters.transports.ssh.trial import NAMES
 from labportal.accounts.models import Level, Project, User
 from labportal.accounts.roles import Role
@@ -61,6 +63,7 @@ def seed() -> dict[str, Any]:
         "cluster": live.name,
         "silent": silent.name,
         "ssh": _ssh(people["root"]).name,
+        "aws": _aws(people["root"]).name,
         "structure": made["valid"].structure_id,
         "relaxed": made["doubtful"].structure_id,
         "pseudopotential": pseudopotential,
@@ -191,6 +194,30 @@ def _history(cluster: Cluster) -> None:
             url="/",
             key="welcome",
         )
+
+
+def _aws(root: User) -> Cluster:
+    """A cluster that is a state machine; its test failed at the bucket, an execution goes on."""
+    cloud = clusters.register(name="cloud", carrier=Cluster.Carrier.AWS, actor=root)
+    arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:labportal"
+    place = {"region": "eu-central-1", "bucket": "lab-bucket", "memory_mib": 3538}
+    access = aws.set_up(cloud, state_machine_arn=arn, **place, actor=root)
+    done = [{"name": n, "ok": True, "found": "good", "remedy": ""} for n in aws_trial.NAMES[:2]]
+    remedy = "Enter the bucket's name."
+    words = {"found": "There is no such bucket.", "remedy": remedy}
+    access.test_steps = [*done, {"name": aws_trial.NAMES[2], "ok": False, **words}]
+    access.test_began_at = access.test_ended_at = now()
+    access.not_before = now() + timedelta(days=1)
+    access.save()
+    AwsExecution.objects.create(
+        cluster=cloud,
+        run=uuid.UUID(int=7),
+        attempt=1,
+        state="running",
+        looked_at=now() + timedelta(days=1),
+        progress={"done": 3, "of": 8, "what": "ranks"},
+    )
+    return cloud
 
 
 def _ssh(root: User) -> Cluster:

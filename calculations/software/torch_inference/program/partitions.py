@@ -105,25 +105,33 @@ def _named(work: Work, folder: Path) -> list[Path]:
 
 def _found(work: Work) -> list[Path]:
     folder = below(work.site.data_dir, work.folder)
-    best: dict[str, str] = {}
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                stem = PurePath(entry.name).stem
-                if _suffix(entry.name) < 0 or not entry.is_file():
-                    continue
-                known = best.get(stem)
-                if known is None or _suffix(entry.name) < _suffix(known):
-                    best[stem] = entry.name
+            names = [
+                entry.name for entry in entries if _suffix(entry.name) >= 0 and entry.is_file()
+            ]
     except OSError as error:
         raise _no_data(
             f"The folder {work.folder!r:.200} cannot be read: {error.strerror}."
         ) from None
-    if not best:
-        raise _no_data(f"The folder {work.folder!r:.200} holds no partitions.")
-    _refuse_gaps(best)
-    inside = [str(Path(work.folder) / best[stem]) for stem in in_order(best)]
+    inside = [str(Path(work.folder) / name) for name in chosen(names, work.folder)]
     return [below(work.site.data_dir, name) for name in inside]
+
+
+def chosen(names: Iterable[str], folder: str) -> list[str]:
+    """Return the partitions among the names in `folder`, in order, each in the form that is read
+    best. Raises Problem where there is none, or where one is missing.
+    """
+    best: dict[str, str] = {}
+    for name in names:
+        stem = PurePath(name).stem
+        known = best.get(stem)
+        if _suffix(name) >= 0 and (known is None or _suffix(name) < _suffix(known)):
+            best[stem] = name
+    if not best:
+        raise _no_data(f"The folder {folder!r:.200} holds no partitions.")
+    _refuse_gaps(best)
+    return [best[stem] for stem in in_order(best)]
 
 
 def _suffix(name: str) -> int:

@@ -1,0 +1,76 @@
+"""The tab “Access” of a cluster in AWS: its form, the test, what runs there."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from clusters.aws_form import AwsForm
+from clusters.models import Cluster
+from clusters.selectors.aws import aws_way_of
+from clusters.services import aws
+from clusters.views.clusters import card_of
+from labportal.accounts.decorators import needs
+from labportal.accounts.roles import Can, can
+from labportal.accounts.views import submit
+from labportal.common.errors import NotFound, WrongMoment
+
+
+def aws_page(request: HttpRequest, name: str) -> HttpResponse:
+    """What the tab shows instead of an agent to install."""
+    card = card_of(request, name)
+    context = {
+        "card": card,
+        "cluster": card.cluster,
+        "tab": "agent",
+        "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
+        "way": aws_way_of(card.cluster),
+    }
+    return render(request, "clusters/cluster_aws.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs(Can.MANAGE_CLUSTERS)
+def aws_edit(request: HttpRequest, name: str) -> HttpResponse:
+    cluster = _cluster(request, name)
+    access = aws_way_of(cluster).access
+    initial = {field: getattr(access, field) for field in aws.FIELDS} if access else {}
+    form = AwsForm(request.POST or None, initial=initial)
+    if request.method == "POST" and submit(
+        form, lambda data: aws.set_up(cluster, **data, actor=request.user)
+    ):
+        messages.success(request, "Saved.")
+        return redirect("cluster-agent", name)
+    context = {"form": form, "cluster": cluster, "access": access}
+    status = 400 if request.method == "POST" else 200
+    return render(request, "clusters/aws_form.html", context, status=status)
+
+
+@require_POST
+@needs(Can.MANAGE_CLUSTERS)
+def aws_test(request: HttpRequest, name: str) -> HttpResponse:
+    try:
+        aws.test(_cluster(request, name), actor=request.user)
+    except WrongMoment as problem:
+        messages.error(request, problem.message)
+    return redirect("cluster-agent", name)
+
+
+@require_POST
+@needs(Can.MANAGE_CLUSTERS)
+def aws_resume(request: HttpRequest, name: str) -> HttpResponse:
+    aws.resume(_cluster(request, name), actor=request.user)
+    messages.success(request, "The portal tries again.")
+    return redirect("cluster-agent", name)
+
+
+def _cluster(request: HttpRequest, name: str) -> Cluster:
+    """Only clusters in AWS have this tab."""
+    cluster = card_of(request, name).cluster
+    if cluster.carrier != Cluster.Carrier.AWS:
+        raise NotFound
+    return cluster

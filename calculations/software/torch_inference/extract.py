@@ -38,6 +38,14 @@ NUMBERS = (
     ("precision", "Precision, 1.48 × median deviation", "", "quality"),
     ("r2", "R²", "", "quality"),
 )
+BILLED = (
+    ("function_memory_mib", "memory_mib", "Memory of a function", MIB),
+    ("billed_s", "billed_s", "Billed time of all functions", SECONDS),
+    ("billed_gb_s", "gb_s", "Billed memory × time", "GB s"),
+    ("function_requests", "requests", "Requests of functions", ""),
+    ("transitions", "transitions", "Transitions of the state machine", ""),
+    ("function_price", "price", "Price of the functions", ""),
+)
 RANK_COLUMNS = (
     ("rank", "Rank", ""),
     ("node", "Node", ""),
@@ -135,9 +143,20 @@ def _found(document: Mapping[str, Any]) -> Iterator[Quantity]:
     yield Quantity("moved_partitions", "Partitions moved", int(course["moved_partitions"]))
     if document.get("deadline_kept") is not None:
         yield Quantity("deadline_kept", "Deadline kept", bool(document["deadline_kept"]))
+    yield from _billed(document.get("functions"))
     version = next((host.get("torch") for host in document["hosts"] if host.get("torch")), None)
     if version:
         yield Quantity("program_version", "Program", f"torch {version}")
+
+
+def _billed(functions: Any) -> Iterator[Quantity]:
+    """What a cloud's functions have used, where ranks were that."""
+    if not isinstance(functions, Mapping):
+        return
+    for name, key, label, unit in BILLED:
+        value = functions.get(key)
+        if is_number(value):
+            yield Quantity(name, label, value, unit)
 
 
 def _datasets(document: Mapping[str, Any]) -> Iterator[Dataset]:

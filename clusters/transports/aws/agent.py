@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SLOTS = 10  # executions at once; their functions are counted apart
 HOST = "AWS"
+NEWS = frozenset({Verb.EXECUTE.value, Verb.CLOSE.value})  # the others are said until they are done
 
 
 def exchange(cluster_id: int) -> bool:
@@ -57,7 +58,7 @@ def _exchange(cluster_id: int) -> bool | None:
     document = _document(access, executions)
     answer = handle_known(cluster_id, storable(document))
     _take_in(access, executions, answer.document)
-    return any(item["verb"] != Verb.KEEP.value for item in answer.document["runs"])
+    return any(item["verb"] in NEWS for item in answer.document["runs"])
 
 
 def _document(access: AwsAccess, executions: Sequence[AwsExecution]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every test may use: the personas, a clean Redis, answers to what this machine has."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,12 @@ PROGRAMS = {
     "ssh": ("ssh", "sftp", "/usr/sbin/sshd"),
     "browser": ("chromium",),
 }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: tests mostly wait for servers, agents and browsers."""
+    return min(2 * len(os.sched_getaffinity(0)), 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,6 +22,7 @@ SETTINGS = (
 MARKS = (pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(180))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker has the only Slurm; what has waited long enough meanwhile comes last."""
     ours = [item for item in items if Path(__file__).parent in item.path.parents]

@@ -12,10 +12,10 @@ from clusters.aws_form import AwsForm
 from clusters.models import Cluster
 from clusters.selectors.aws import aws_way_of
 from clusters.services import aws
+from clusters.views.access import edit_access
 from clusters.views.clusters import card_of
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
-from labportal.accounts.views import submit
 from labportal.common.errors import NotFound, WrongMoment
 
 
@@ -37,17 +37,14 @@ def aws_page(request: HttpRequest, name: str) -> HttpResponse:
 @needs(Can.MANAGE_CLUSTERS)
 def aws_edit(request: HttpRequest, name: str) -> HttpResponse:
     cluster = _cluster(request, name)
-    access = aws_way_of(cluster).access
-    initial = {field: getattr(access, field) for field in aws.FIELDS} if access else {}
-    form = AwsForm(request.POST or None, initial=initial)
-    if request.method == "POST" and submit(
-        form, lambda data: aws.set_up(cluster, **data, actor=request.user)
-    ):
-        messages.success(request, "Saved.")
-        return redirect("cluster-agent", name)
-    context = {"form": form, "cluster": cluster, "access": access}
-    status = 400 if request.method == "POST" else 200
-    return render(request, "clusters/aws_form.html", context, status=status)
+    return edit_access(
+        request,
+        cluster,
+        AwsForm,
+        access=aws_way_of(cluster).access,
+        service=aws,
+        template="clusters/aws_form.html",
+    )
 
 
 @require_POST

@@ -16,6 +16,7 @@ from clusters.forms import SshForm, SshKeyForm
 from clusters.models import Cluster
 from clusters.selectors.ssh import way_of
 from clusters.services import ssh
+from clusters.views.access import edit_access
 from clusters.views.clusters import card_of
 from labportal.accounts.decorators import needs
 from labportal.accounts.roles import Can, can
@@ -45,17 +46,14 @@ def ssh_page(
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_edit(request: HttpRequest, name: str) -> HttpResponse:
     cluster = _cluster(request, name)
-    access = way_of(cluster).access
-    initial = {field: getattr(access, field) for field in ssh.FIELDS} if access else {}
-    form = SshForm(request.POST or None, initial=initial)
-    if request.method == "POST" and submit(
-        form, lambda data: ssh.set_up(cluster, **data, actor=request.user)
-    ):
-        messages.success(request, "Saved.")
-        return redirect("cluster-agent", name)
-    context = {"form": form, "cluster": cluster, "access": access}
-    status = 400 if request.method == "POST" else 200
-    return render(request, "clusters/ssh_form.html", context, status=status)
+    return edit_access(
+        request,
+        cluster,
+        SshForm,
+        access=way_of(cluster).access,
+        service=ssh,
+        template="clusters/ssh_form.html",
+    )
 
 
 @require_POST

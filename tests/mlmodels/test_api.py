@@ -25,11 +25,6 @@ VERSION = {
 }
 
 
-@pytest.fixture
-def metis(db: None) -> Cluster:
-    return factories.cluster("metis")
-
-
 def call(user: Any, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
     client = Client()
     client.force_login(user)

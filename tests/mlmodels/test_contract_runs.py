@@ -24,21 +24,6 @@ NOT_ANSWERED = "the example was not answered"
 
 
 @pytest.fixture
-def metis(db: None) -> Cluster:
-    return factories.cluster("metis")
-
-
-@pytest.fixture
-def version(metis: Cluster, ada: Any) -> ModelVersion:
-    return factories.version(factories.registered(ada, "redshift"))
-
-
-@pytest.fixture
-def agent(metis: Cluster) -> Agent:
-    return Agent(metis)
-
-
-@pytest.fixture
 def check(version: ModelVersion, agent: Agent, ada: Any) -> ContractCheck:
     """A test that the agent has taken in."""
     made = contracts.check(version, actor=ada)

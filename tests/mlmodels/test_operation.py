@@ -24,16 +24,6 @@ from tests.mlmodels.factories import Agent
 
 
 @pytest.fixture
-def metis(db: None) -> Cluster:
-    return factories.cluster("metis")
-
-
-@pytest.fixture
-def version(metis: Cluster, ada: Any) -> ModelVersion:
-    return factories.version(factories.registered(ada, "redshift"))
-
-
-@pytest.fixture
 def model(version: ModelVersion) -> RegisteredModel:
     return version.model
 

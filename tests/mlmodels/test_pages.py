@@ -23,11 +23,6 @@ from tests.mlmodels import factories
 
 
 @pytest.fixture
-def metis(db: None) -> Cluster:
-    return factories.cluster("metis")
-
-
-@pytest.fixture
 def redshift(ada: Any, metis: Cluster) -> Replica:
     """Ready, with one replica on metis."""
     return factories.running(ada, "redshift", on=metis)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
+from pytest_django.plugin import blocking_manager_key
 
 from labportal.common.wake import redis_client
 
@@ -35,6 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             absent = [program for program in programs if shutil.which(program) is None]
             if item.get_closest_marker(marker) and absent:
                 item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not installed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A test with transactions empties the database; what migrations put there comes back."""
+    from tests.factories import default_project
+
+    yield
+    marker = item.get_closest_marker("django_db")
+    emptied = marker is not None and marker.kwargs.get("transaction")
+    if emptied or "transactional_db" in getattr(item, "fixturenames", ()):
+        with item.config.stash[blocking_manager_key].unblock():
+            default_project()
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,21 @@ from labportal.common.errors import NotAllowed
 from tests.factories import ProjectFactory, UserFactory, default_project
 
 EXPECTED = {
-    Role.USER: {Can.SIGN_IN, Can.CREATE_CALCULATION, Can.VALIDATE},
+    Role.USER: {
+        Can.SIGN_IN,
+        Can.CREATE_CALCULATION,
+        Can.VALIDATE,
+        Can.REGISTER_MODEL,
+        Can.CALL_MODEL,
+    },
     Role.MODERATOR: {
         Can.SIGN_IN,
         Can.CREATE_CALCULATION,
         Can.VALIDATE,
+        Can.REGISTER_MODEL,
+        Can.CALL_MODEL,
+        Can.APPROVE_MODEL,
+        Can.MANAGE_MODELS,
         Can.REVIEW,
         Can.PRIORITISE,
         Can.RETRACT,

@@ -321,8 +321,8 @@ print(json.dumps(None))
 
 def test_a_model_is_looked_at_started_and_stopped(signed_in: Call, stack: Stack) -> None:
     stack.python(MODEL)
-    (row,) = document(signed_in("models", "list", "--json"))
-    assert (row["name"], row["state"]) == ("echo", "stopped")
+    states = {row["name"]: row["state"] for row in document(signed_in("models", "list", "--json"))}
+    assert states["echo"] == "stopped"
     assert "echo: waiting" in signed_in("models", "start", "echo").stderr
     shown = signed_in("models", "show", "echo", "--versions", "--events").stdout
     for words in ("echo: waiting", "Says it back.", "lab/echo:1", "start v1"):

@@ -49,5 +49,5 @@ def test_what_is_wrong_stands_beside_its_field(open_page: OpenPage) -> None:
 def test_the_navigation_folds_out_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("ada", phone=True, java_script_enabled=False)
     page.get_by_label("Open the navigation").click()
-    page.get_by_role("link", name="Clusters").click()
+    page.get_by_role("link", name="Clusters", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Clusters")

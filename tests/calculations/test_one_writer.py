@@ -12,8 +12,13 @@ APPS = ("calculations", "clusters", "mlmodels", "labportal")
 WRITER = "calculations/services/advance.py"
 # New rows are born in their first state there; nothing that exists is changed.
 BIRTHPLACES = {"calculations/services/submission.py", "calculations/services/drafts.py"}
-# What else is called a state: that of an export, and what the client has read.
-OTHERS = {"calculations/services/export_making.py", "labportal/client/portal.py"}
+# What else is called a state: of an export, of a call that takes long, and what the client has read.
+OTHERS = {
+    "calculations/services/export_making.py",
+    "labportal/client/portal.py",
+    "mlmodels/services/async_calls.py",
+    "mlmodels/services/async_running.py",
+}
 STATES = {"state", "state_since", "standing", "standing_at", "standing_by", "standing_by_id"}
 
 

@@ -12,7 +12,7 @@ APPS = ("calculations", "clusters", "mlmodels", "labportal")
 WRITER = "calculations/services/advance.py"
 # New rows are born in their first state there; nothing that exists is changed.
 BIRTHPLACES = {"calculations/services/submission.py", "calculations/services/drafts.py"}
-# What else is called a state: of an export, of a call that takes long, and what the client has read.
+# What else is called a state: of an export, of a long call, and what the client has read.
 OTHERS = {
     "calculations/services/export_making.py",
     "labportal/client/portal.py",

@@ -73,6 +73,12 @@ class Model:
         raise NotImplementedError
 
 
+def _say(line: str) -> None:
+    """Write a line as one: threads speak at the same moment."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(make: Callable[[], Model], arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM; returns the exit code, 1 where the model could not be loaded."""
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -88,12 +94,12 @@ def main(make: Callable[[], Model], arguments: Sequence[str] | None = None) -> i
     accepting.start()
     loading.start()
     host, port = server.server_address[:2]
-    print(f"listening on {host}:{port}", flush=True)
+    _say(f"listening on {host}:{port}")
     ended.wait()
     server.shutdown()
     server.server_close()
     left = server.drain(DRAIN_S)
-    print(f"stopped, {left} calls unanswered" if left else "stopped", flush=True)
+    _say(f"stopped, {left} calls unanswered" if left else "stopped")
     if loading.is_alive():  # what loads libraries may not survive an orderly end
         os._exit(0)
     return 1 if server.failed else 0
@@ -133,7 +139,7 @@ class Server(ThreadingHTTPServer):
             ended.set()
             return
         self.ready.set()
-        print(f"ready after {time.monotonic() - began:.2f} s", flush=True)
+        _say(f"ready after {time.monotonic() - began:.2f} s")
 
     def took(self, calls: int) -> None:
         with self._changed:
@@ -180,10 +186,7 @@ class Handler(BaseHTTPRequestHandler):
             status, size = self._invoke()
         finally:
             self.server.took(-1)
-        print(
-            f"POST /invocations {status} {(time.monotonic() - began) * 1000:.1f} ms {size} B",
-            flush=True,
-        )
+        _say(f"POST /invocations {status} {(time.monotonic() - began) * 1000:.1f} ms {size} B")
 
     def do_PUT(self) -> None:
         self.close_connection = True

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from calculations.software.torch_inference.program.formats import DAMAGED
 from calculations.software.torch_inference.program.partitions import (
     CONVERTED,
     Partition,
@@ -131,7 +132,7 @@ def _bring_npz(clients: Clients, item: Stored, path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             offsets = [info.header_offset for info in archive.infolist()]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+    except (*DAMAGED, ValueError):
         return
     for offset in offsets[:100]:
         if offset >= HEAD // 2:

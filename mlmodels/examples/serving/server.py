@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +54,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Model:
+class Model(ABC):
     """What an example gives: it is made without arguments, and answers once `load` came back.
 
     `accepts`: content types, the first for calls that name none. `gives`: what it can answer in,
@@ -65,12 +66,12 @@ class Model:
     gives: Sequence[str] = ("application/json",)
     at_once: int | None = None
 
-    def load(self) -> None:
+    def load(self) -> None:  # noqa: B027  (an optional hook)
         """Read weights and whatever else takes time; called once, before /ping says 200."""
 
+    @abstractmethod
     def answer(self, call: Call) -> Answer:
         """Called from several threads at once. Raises Rejected for input that is of no use."""
-        raise NotImplementedError
 
 
 def _say(line: str) -> None:

@@ -19,6 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: What zipfile and its unpacker raise on archives that are cut, damaged or of a kind unknown to it.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    struct.error,
+    NotImplementedError,  # zipfile's word for a compression or a version that it does not read
+)
 MAX_HEADER = 16 * 2**20
 MAX_NPY_HEADER = 64 * 1024
 MAX_TENSORS = 100_000
@@ -137,7 +145,7 @@ class TensorFile:
                         if not got:
                             break
                         done += got
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            except DAMAGED as error:
                 raise BadFile(f"{name} cannot be unpacked: {error}") from None
             if done < tensor.size:
                 raise BadFile(f"ends in the middle of {name}")
@@ -229,7 +237,7 @@ def _npz(path: Path) -> dict[str, Tensor]:
                     raise BadFile(f"holds {name!r:.60} twice")
                 tensors[name] = _npy(archive, info, raw)
             return tensors
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as error:
+    except DAMAGED as error:
         raise BadFile(f"is no whole npz file, it was cut or damaged: {error}") from None
 
 

@@ -164,7 +164,7 @@ def truth(word: str) -> bool:
 def json_of(text: str) -> Any:
     """Raises ValueError that names the line."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=number_of)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"This is no JSON: {error.msg.lower()} in line {error.lineno}, column {error.colno}."
@@ -202,8 +202,9 @@ def npy_of(data: bytes) -> Any:
     (length,) = struct.unpack(form, data[start:begin])
     shape, letter, order, columns_first = _header(data[begin : begin + length])
     total = math.prod(shape)
-    if total > MOST_NUMBERS:
-        raise ValueError(f"The file holds {total:,} numbers; at most {MOST_NUMBERS:,} fit here.")
+    lists = math.prod(max(size, 1) for size in shape)  # also of a shape that holds no number
+    if lists > MOST_NUMBERS:
+        raise ValueError(f"The file holds {lists:,} numbers; at most {MOST_NUMBERS:,} fit here.")
     body = data[begin + length :]
     size = struct.calcsize(f"{order}{letter}")
     if len(body) != size * total:

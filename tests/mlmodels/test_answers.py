@@ -107,6 +107,12 @@ def test_an_array_of_numpy_is_read_without_numpy() -> None:
     assert "cut" in drawn(npy([1, 2], (3,)), "application/x-npy").note
 
 
+def test_an_array_of_numpy_is_no_longer_than_its_file() -> None:
+    endless = npy([], (10**12, 0))
+    assert "at most 2,000,000 fit here" in drawn(endless, "application/x-npy").note
+    assert drawn(npy([], (2, 0)), "application/x-npy").raw == "[[], []]"
+
+
 def test_bytes_that_no_browser_shows_are_offered_as_a_file() -> None:
     found = drawn(b"\x00\xff\xfe", "application/octet-stream")
     assert (found.parts, found.note) == (

@@ -172,6 +172,8 @@ def test_a_text_is_read_as_its_field_says(schema: Any, text: str, value: Any) ->
         (RECORDS, "angle\n1,2", "Line 2 has 2 cells, the first line 1."),
         ({}, "{", "This is no JSON: expecting property name enclosed in double quotes in line 1"),
         ({}, "[NaN]", "JSON knows no NaN; leave such values out or write null."),
+        ({}, "[1e999]", "“1e999” is no finite number."),
+        ({"type": "array", "items": {"type": "integer"}}, "[1e999]", "“1e999” is no finite"),
         ({}, "[" * 100_000, "This is nested too deeply."),
     ],
 )

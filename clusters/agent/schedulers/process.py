@@ -70,11 +70,14 @@ class ProcessScheduler(Scheduler):
         return str(child.pid)
 
     def find(self, job: Job) -> Standing:
-        identity, started_at = marks.read_started(job.control)
-        code, finished_at = marks.read_exit(job.control)
         child = self._children.get(job.key)
-        if child is not None and not self._reap(job.key, child):
+        lives = child is not None and not self._reap(job.key, child)
+        identity, started_at = marks.read_started(job.control)
+        if child is not None and lives:
             return Standing(Status.ALIVE, str(child.pid), started_at=started_at)
+        # Whether it lives is asked before how it ended: what ends in between has not vanished.
+        lives = identity is not None and identity.alive()
+        code, finished_at = marks.read_exit(job.control)
         if child is not None and identity is None and child.returncode is not None:
             self._forget(job.key)
         if code is not None:
@@ -87,7 +90,7 @@ class ProcessScheduler(Scheduler):
         if identity is None:
             marked = marks.has_begun(job.control)
             return Standing(Status.VANISHED if marked else Status.ABSENT)
-        status = Status.ALIVE if identity.alive() else Status.VANISHED
+        status = Status.ALIVE if lives else Status.VANISHED
         return Standing(status, str(identity.pid), started_at=started_at)
 
     def watch(self, job: Job) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters.agent.schedulers import marks
 from clusters.agent.schedulers.base import Job, Key, Status
 from clusters.agent.schedulers.process import ProcessScheduler
 
@@ -28,7 +29,7 @@ class Bench:
         control.mkdir(exist_ok=True)
         return Job(("r", 1), folder, control, command, dict(os.environ), "out.txt", stdin_file)
 
-    def wait(self, count: int = 1, seconds: float = 5.0) -> None:
+    def wait(self, count: int = 1, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while len(self.ended) < count:
             assert time.monotonic() < deadline
@@ -79,7 +80,7 @@ def test_two_starts_of_one_attempt_run_one_program(tmp_path: Path) -> None:
     for bench in (first, second):
         bench.wait()
     # Whoever lost is told at once, and finds the other's program.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while first.scheduler.find(job).status is not Status.ENDED:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -91,7 +92,7 @@ def test_another_agent_finds_watches_and_stops_a_program(tmp_path: Path) -> None
     first = Bench(tmp_path)
     job = first.job("sh", "-c", "trap 'exit 3' TERM; : >ready; while :; do sleep 0.02; done")
     number = first.scheduler.start(job)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     second = Bench(tmp_path)
     while not (job.folder / "ready").exists():  # its marker is whole, and it hears signals
         assert time.monotonic() < deadline
@@ -103,6 +104,36 @@ def test_another_agent_finds_watches_and_stops_a_program(tmp_path: Path) -> None
     second.scheduler.stop(job, force=False)
     second.wait()
     assert second.scheduler.find(job).exit_code == 3
+
+
+@pytest.mark.parametrize("whose", ["its own", "another's"])
+def test_what_ends_while_it_is_looked_at_has_not_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    bench = Bench(tmp_path)
+    job = bench.job("sh", "-c", ": >ready; until [ -e go ]; do sleep 0.01; done")
+    number = int(bench.scheduler.start(job))
+    deadline = time.monotonic() + 60
+    while not (job.folder / "ready").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    read = marks.read_exit
+
+    def late(control: Path) -> tuple[int | None, float | None]:
+        """Nothing has ended when it is read; it has when that is told."""
+        found = read(control)
+        (job.folder / "go").touch()
+        os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+        return found
+
+    looking = bench if whose == "its own" else Bench(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(marks, "read_exit", late)
+        assert looking.scheduler.find(job).status is Status.ALIVE
+    (job.folder / "go").touch()
+    bench.wait()
+    found = looking.scheduler.find(job)
+    assert (found.status, found.exit_code) == (Status.ENDED, 0)
 
 
 @pytest.mark.parametrize("text", ["exit 0", "", "exit \n", "exit x\n", "done 0\n"])

@@ -13,11 +13,13 @@ from clusters.agent import config
 from clusters.agent.agent import Agent
 from tests.clusters.agent.conftest import _nothing_left_over, _quick_passwords, files_dir, portal
 from tests.clusters.agent.fake_portal import KEY, FakePortal
+from tests.clusters.agent.probe import Probe
 from tests.clusters.agent.serving.fakes import FakeRuntime, World
 
 __all__ = ["_nothing_left_over", "_quick_passwords", "files_dir", "portal"]
 
 
+SOFTWARE = {Probe.name: Probe()}  # not what an earlier test of this process had loaded
 FIRST_PORT = 20_000 + os.getpid() % 600 * 20  # its own for each process of the tests
 
 
@@ -47,7 +49,12 @@ class Node:
 
         def run() -> None:
             runtimes = {"process": FakeRuntime(self.world)}
-            self.agent = Agent(settings, look=dict, runtimes=lambda: runtimes)
+            self.agent = Agent(
+                settings,
+                software=SOFTWARE.__getitem__,
+                look=dict,
+                runtimes=lambda: runtimes,
+            )
             made.set()
             self.agent.run()
 

@@ -17,11 +17,6 @@ __all__ = ["spec"]
 Describe = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def _probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LABPORTAL_SOFTWARE", "probe=tests.clusters.agent.probe:Probe")
-
-
 def test_a_model_waits_for_cores_that_another_holds(
     node: Node, portal: FakePortal, world: World
 ) -> None:

@@ -25,6 +25,7 @@ from mlmodels.answers.parts import (
     Text,
     figure,
 )
+from mlmodels.content import mended
 from mlmodels.inputs.arrays import NPY, npy_of, number_of
 from mlmodels.inputs.reading import picture_type
 
@@ -82,10 +83,7 @@ def _npy(made: Drawn, body: bytes, schema: Any) -> Drawn:
 
 def _json(text: str, schema: Any) -> list[Part]:
     try:
-        value = json.loads(text)
-        if "\\ud" in text.lower():  # halves of characters, which no page can hold
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-        return Drawing(schema).of(value)
+        return Drawing(schema).of(mended(json.loads(text), text))
     except (ValueError, RecursionError):
         return []
 

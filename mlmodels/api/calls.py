@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from labportal.common.errors import InvalidInput, NotFound
 from labportal.common.negotiation import AsItIs
 from labportal.common.pagination import KeysetPagination
+from mlmodels.content import GUARDS
 from mlmodels.models import AsyncInvocation
 from mlmodels.selectors.finding import find, find_version
 from mlmodels.services import async_calls
@@ -24,12 +25,6 @@ from mlmodels.states import AsyncState
 
 AMAZON = "X-Amzn-SageMaker"
 TIMEOUT = f"{AMAZON}-InvocationTimeoutSeconds"
-#: What a model answered is not ours: no browser shall run it as if it were a page here.
-GUARDS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cache-Control": "no-store",
-}
 
 
 class AsyncInvocationSerializer(serializers.ModelSerializer):

@@ -17,7 +17,7 @@ from labportal.common.errors import InvalidInput
 from labportal.common.negotiation import AsItIs
 from labportal.common.pagination import KeysetPagination
 from labportal.common.storage import storage
-from mlmodels.api.calls import GUARDS
+from mlmodels.content import GUARDS
 from mlmodels.models import Prediction
 from mlmodels.policy import require_change
 from mlmodels.predictions import keeping

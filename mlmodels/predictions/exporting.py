@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 from django.db.models import QuerySet
 
 from labportal.common.errors import InvalidInput
+from mlmodels.content import read_json
 from mlmodels.models import Prediction
 
 AT_ONCE = 1000
@@ -143,7 +144,7 @@ def _value(content_type: str, text: str) -> Any:
     """JSON as what it says, other text as it is."""
     if "json" in content_type and "jsonlines" not in content_type:
         try:
-            return json.loads(text, parse_constant=str)
+            return read_json(text)
         except ValueError:
             return text or None
     return text or None

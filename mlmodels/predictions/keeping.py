@@ -21,6 +21,7 @@ from labportal.accounts.models import User
 from labportal.common.errors import DomainError
 from labportal.common.sending import find_subject
 from labportal.common.storage import storage
+from mlmodels.content import is_text
 from mlmodels.models import ModelVersion, Prediction, RegisteredModel
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 INLINE = 64 * 1024  # texts up to here stand in the row, and are searched
 IN_MEMORY = 64 * 1024
 FORGOTTEN_AT_ONCE = 500
-_TEXTS = ("text/", "application/json", "application/jsonlines", "application/xml", "chemical/")
 
 
 def new_body() -> BinaryIO:
@@ -56,11 +56,6 @@ class Kept:
     def close(self) -> None:
         self.input.close()
         self.output.close()
-
-
-def is_text(content_type: str) -> bool:
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind.startswith(_TEXTS) or kind.endswith("+json")
 
 
 def may_be_kept_with(user_id: int, subject: str) -> bool:

@@ -22,7 +22,7 @@ from mlmodels.models import Prediction, RegisteredModel
 
 MOST_WORDS = 8
 MOST_TEXT = 200
-MOST_VERSION = 10**9
+MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def visible(viewer: User, rows: QuerySet[Prediction]) -> QuerySet[Prediction]:
 def _number(text: str) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or int(text) > MOST_VERSION:
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
         raise InvalidInput("Give the number of a version.", field="version")
     return int(text)
 

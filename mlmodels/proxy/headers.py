@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from labportal.common.errors import InvalidInput
-from mlmodels.content import NotSupported
+from mlmodels import content
 
 MOST_ATTRIBUTES = 1024
 MOST_INFERENCE_ID = 64
@@ -59,12 +59,8 @@ _ONCE = frozenset(
 _PLAIN = re.compile(rb"[\x20-\x7e]*")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
-#: An answer is a model's, not ours: no browser shall run what it holds as if it were a page here.
-GUARDS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"sandbox; default-src 'none'"),
-    (b"cache-control", b"no-store"),
-)
+#: With each answer of a model, as ASGI has headers.
+GUARDS = tuple((name.lower().encode(), value.encode()) for name, value in content.GUARDS.items())
 
 
 def read(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -82,7 +78,9 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     if (length := found.get(b"content-length")) is not None and not _DIGITS.fullmatch(length):
         raise InvalidInput("Content-Length is no number.", code="header")
     if found.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
-        raise NotSupported("Send the body unpacked, without Content-Encoding.", code="encoding")
+        raise content.NotSupported(
+            "Send the body unpacked, without Content-Encoding.", code="encoding"
+        )
     return found
 
 

@@ -20,6 +20,7 @@ from labportal.accounts.roles import Can, can
 from labportal.common.errors import InvalidInput, NotFound
 from labportal.common.sending import find_subject
 from mlmodels.answers.drawing import MOST_DRAWN, drawn
+from mlmodels.content import is_text
 from mlmodels.fitting import fit
 from mlmodels.inputs.bound import bound
 from mlmodels.inputs.fields import Group, group_of
@@ -30,8 +31,6 @@ from mlmodels.selectors.finding import find, find_version
 from mlmodels.snippets import JSON, snippets
 
 MEBIBYTE = 1024 * 1024
-#: Content types whose bodies are written as text in the form; of others a file is sent.
-TEXTS = ("text/", "application/json", "application/jsonlines", "application/xml", "chemical/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,8 @@ class Input:
 
     @property
     def is_text(self) -> bool:
-        return self.content_type.startswith(TEXTS) or self.content_type.endswith("+json")
+        """Whether the body is written in the form; else a file is sent."""
+        return is_text(self.content_type)
 
 
 def try_it(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:

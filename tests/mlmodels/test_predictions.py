@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,6 +150,7 @@ def test_predictions_are_found_by_what_they_hold(version: ModelVersion, ada: Any
     [
         ("version", "one"),
         ("version", "9" * 12),
+        ("version", "9" * 5000),
         ("version", "-1"),
         ("since", "yesterday"),
         ("until", "2026-13-01"),
@@ -220,6 +223,29 @@ def test_json_lines_hold_documents(rows: Any) -> None:
     assert first["input"] == {"x": 1, "name": "=cmd()"}
     assert (second["subject"], second["person"], second["version"]) == ("thing:9", "ada", 1)
     assert (third["input"], third["input_is_file"], third["output"]) == (None, True, "broken {")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 20_000 + "]" * 20_000, "[" * 20_000 + "]" * 20_000),
+        ('{"x": 1e999, "y": NaN}', {"x": "1e999", "y": "NaN"}),
+        (r'{"x": "\ud83d", "y": 1.5}', {"x": "?", "y": 1.5}),
+    ],
+)
+def test_json_that_no_program_reads_spoils_neither_the_list_nor_the_export(
+    version: ModelVersion, client: Client, ada: Any, text: str, said: Any
+) -> None:
+    row = predict(version, ada, input=text.encode())
+    client.force_login(ada)
+    listed = client.get(reverse("api-model-predictions", args=[version.model.name]))
+    assert listed.json()["results"][0]["input"] == said
+    where = reverse("api-model-predictions-export", args=[version.model.name])
+    for name in exporting.FORMATS:
+        assert b"".join(client.get(where, {"format": name}).streaming_content)
+    assert json.loads(next(exporting.json_lines(Prediction.objects.filter(pk=row.pk)))) == (
+        {**listed.json()["results"][0], "at": row.at.isoformat()}
+    )
 
 
 def test_csv_has_a_column_for_each_value_and_no_formula(rows: Any) -> None:

@@ -21,7 +21,7 @@ if (form) {
     const field = form.querySelector("[name=preview_run]");
     if (!run || !field) return;
     field.value = run.dataset.previewRun;
-    field.dispatchEvent(new Event("change", { bubbles: true }));
+    field.dispatchEvent(new Event("ask", { bubbles: true }));
   });
 
   // What an enumerated parameter may be stands as chips below its values.

@@ -70,7 +70,7 @@ export async function refresh(region) {
 }
 
 function busy(region) {
-  return region.querySelector("dialog[open], details[data-menu][open]") !== null;
+  return region.querySelector("dialog[open], details[data-menu][open], :active") !== null; // what is pressed would slip away
 }
 
 const keysOf = (root) => [...root.querySelectorAll("[data-key-of]")].map((row) => row.dataset.keyOf).join(" ");

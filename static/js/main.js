@@ -3,6 +3,7 @@
 import "./theme.js";
 import "./time.js";
 import "./menus.js";
+import "./tabs.js";
 import "./dialogs.js";
 import "./busy.js";
 import "./away.js";

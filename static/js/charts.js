@@ -9,6 +9,7 @@ import { relative } from "./time.js";
 import { token } from "./theme.js";
 
 const GAP_S = 90;
+const LEAST_ROOM = 58;
 // Hours and minutes alone, the date where a day begins; seconds only when zoomed in that far.
 const TIMES = [
   [28 * 86400, "{MMM} {YYYY}", null, null, null, null, null, null, 1],
@@ -48,14 +49,14 @@ function options(element, data) {
     legend: { show: !single, live: true },
     cursor: { sync: { key: shared.key }, points: { size: 6 }, y: false },
     scales: { y: { range: (_, low, high) => range(data, low, high) } },
-    axes: [{ ...axis, size: 30, space: 64, values: TIMES }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick, unit)) }],
+    axes: [{ ...axis, size: 30, space: 64, values: TIMES }, { ...axis, size: roomFor, values: (_, ticks) => ticks.map((tick) => format(tick, unit)) }],
     series: [
       { label: "at", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
       ...data.series.map((series, index) => ({
         label: series.label,
         stroke: token(`series-${(index % 6) + 1}`),
         width: 1.6,
-        points: { show: false },
+        points: { show: false, filter: alone, size: 5 },
         spanGaps: false,
         value: (_, value) => format(value, series.unit),
       })),
@@ -64,6 +65,22 @@ function options(element, data) {
     bands: banded(data) ? [{ series: [3, 2], fill: faded("series-1") }] : [],
     hooks: { drawClear: data.mark ? [(plot) => shade(plot, data.mark)] : [] },
   };
+}
+
+// As wide as the longest label; the charts of a page stand in line where theirs are short.
+function roomFor(plot, words, index) {
+  if (!words) return LEAST_ROOM;
+  const axis = plot.axes[index];
+  plot.ctx.font = axis.font[0];
+  const widest = Math.max(0, ...words.map((one) => plot.ctx.measureText(one).width)) / window.devicePixelRatio;
+  return Math.max(LEAST_ROOM, Math.ceil(widest) + axis.gap + 6);
+}
+
+// A value without a neighbour has no line: it is drawn as a point.
+function alone(plot, index) {
+  const values = plot.data[index];
+  const isThere = (place) => values[place] != null;
+  return [...values.keys()].filter((place) => isThere(place) && !isThere(place - 1) && !isThere(place + 1));
 }
 
 const hidden = (label) => ({ label, width: 0, points: { show: false }, spanGaps: false });

@@ -76,7 +76,6 @@ def header(request: HttpRequest, model: RegisteredModel, now: Tab) -> dict[str, 
         "verbs": verbs_for(request.user, model),
         "waiting": model.versions.filter(approved_at=None).order_by("-number").first(),
         "tab": now.name,
-        "first_tab": TABS[0].name,
         "tabs": [
             {"label": tab.label, "url": tab.url(model), "current": tab is now} for tab in TABS
         ],

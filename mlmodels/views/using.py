@@ -46,7 +46,7 @@ CHARTS = {
             "latency",
             "Time to answer",
             "ms",
-            (("p50_ms", "median"), ("p95_ms", "95 of 100 within")),
+            (("p50_ms", "median"), ("p95_ms", "p95")),
         ),
     )
 }

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clusters.agent import procfs
 from clusters.agent.commands import Answer, call
 from clusters.agent.runtimes import cgroup
 from clusters.agent.runtimes.base import (
@@ -118,12 +119,11 @@ class Engine(Runtime):
                 self._delete(identity)
             raise _not_started(self.kind, answer, launch)
         self._killed.discard(identity)
-        self._oom_kills[identity] = cgroup.oom_kills() or 0
         self.follow(identity, launch.log, running=True)
         return Handle(self.kind, identity, launch.port)
 
-    def find(self, spec: ServingSpec, number: int) -> Handle | None:
-        for identity, document in self._of_replica(spec.replica).items():
+    def find(self, replica: str, number: int) -> Handle | None:
+        for identity, document in self._of_replica(replica).items():
             if _number(document) == number:
                 return self._handle(identity, document)
         return None
@@ -215,8 +215,9 @@ class Engine(Runtime):
         if labels.get(f"{LABEL}log"):
             self.follow(identity, Path(labels[f"{LABEL}log"]), running=_lives(state))
         if _lives(state):
-            cpu, memory = self._usage(identity, int(state.get("Pid") or 0), labels)
-            if kills[0] is not None:
+            pid = int(state.get("Pid") or 0)
+            cpu, memory = self._usage(identity, pid, labels)
+            if kills[0] is not None and _runs(pid):
                 self._oom_kills[identity] = kills[0]
             return Status(True, cpu_s=cpu, memory_mib=memory)
         code = state.get("ExitCode")
@@ -347,6 +348,12 @@ def _number(document: Mapping[str, Any]) -> int:
 def _lives(state: Mapping[str, Any]) -> bool:
     """Whether its processes are there, be they held or about to end."""
     return bool(state.get("Running")) or state.get("Status") in ("paused", "stopping")
+
+
+def _runs(pid: int) -> bool:
+    """Whether the kernel says so too; an engine hears late of a process that was killed."""
+    stat = procfs.read_stat(pid)
+    return stat is not None and stat.state != procfs.ZOMBIE
 
 
 def _json(text: str) -> list[dict[str, Any]] | None:

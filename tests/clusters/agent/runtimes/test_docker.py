@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from clusters.agent.runtimes import cgroup
 from clusters.agent.runtimes.base import Handle, RuntimeFailed
 from clusters.agent.runtimes.docker import Docker
+from clusters.agent.runtimes.options import LABEL
 from tests.clusters.agent.runtimes.arranging import ask, launch_of, spec_of, until
 from tests.clusters.agent.runtimes.fake_docker import AWAY, IDENTITY, INFO, FakeDocker, container
 from tests.containers import Containers
@@ -229,6 +231,21 @@ def test_one_that_is_gone_hides_no_other_and_a_daemon_that_is_away_tells_nothing
             act(handles[1])
 
 
+@pytest.mark.parametrize("pid", [os.getpid(), 0])
+def test_a_kill_for_memory_is_seen_though_the_engine_hears_of_it_late(
+    fake: FakeDocker, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    """What still lived when the kernel had killed last was killed by somebody else."""
+    docker, handles = Docker("a"), [Handle("docker", IDENTITY, 1)]
+    labels = {f"{LABEL}oom-kills": "4"}
+    monkeypatch.setattr(cgroup, "oom_kills", lambda: 5)
+    told = container(labels=labels, Running=True, Pid=pid)
+    fake.answer("container-inspect", out=json.dumps([told]))
+    assert docker.status(handles)[IDENTITY].alive
+    fake.answer("container-inspect", out=json.dumps([container(labels=labels, ExitCode=137)]))
+    assert docker.status(handles)[IDENTITY].out_of_memory is (pid == 0)
+
+
 @pytest.fixture
 def service(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Podman's service, to which the real command line of docker speaks."""
@@ -259,7 +276,7 @@ def test_the_real_command_line_runs_a_model_and_brings_its_log(
     handle = docker.start(launch)
     assert ask(launch.port)[0] == 200
     again = Docker("this-agent")
-    assert again.find(spec, 1) == again.start(launch) == handle
+    assert again.find(spec.replica, 1) == again.start(launch) == handle
     assert again.strays([]) == [handle] and again.strays([spec.replica]) == []
     assert again.status([handle])[handle.reference].memory_mib
     again.signal(handle)

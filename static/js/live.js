@@ -12,8 +12,8 @@ const mark = document.querySelector("[data-live-mark]");
 let socket = null;
 let retry = FIRST_RETRY_MS;
 let lostAt = 0;
-let everOpen = false;
-let heard = false;
+let everHeard = false;
+let greeted = false;
 let refused = false;
 
 function topics() {
@@ -35,16 +35,8 @@ function connect() {
   if (!wanted.length || refused) return;
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/live/`);
   socket.addEventListener("open", () => {
+    greeted = false;
     socket.send(JSON.stringify({ subscribe: wanted }));
-    show("live", "live");
-    if (everOpen) {
-      refreshAll();
-      document.dispatchEvent(new CustomEvent("live:reconnected"));
-    }
-    document.dispatchEvent(new CustomEvent("live:connected"));
-    everOpen = true;
-    lostAt = 0;
-    retry = FIRST_RETRY_MS;
   });
   socket.addEventListener("message", (message) => receive(JSON.parse(message.data)));
   socket.addEventListener("close", (event) => {
@@ -66,11 +58,22 @@ function stale() {
   show("stale", `stale since ${at}`);
 }
 
+// From here on the portal tells everything; what it told before, nobody heard.
+function greet() {
+  greeted = true;
+  lostAt = 0;
+  retry = FIRST_RETRY_MS;
+  show("live", "live");
+  if (everHeard) {
+    refreshAll();
+    document.dispatchEvent(new CustomEvent("live:reconnected"));
+  } else refreshMoving();
+  everHeard = true;
+  document.dispatchEvent(new CustomEvent("live:connected"));
+}
+
 function receive(message) {
-  if (message.subscribed && !heard) {
-    heard = true;
-    refreshMoving();
-  }
+  if (message.subscribed && !greeted) greet();
   for (const event of message.events ?? []) {
     document.dispatchEvent(new CustomEvent("live:event", { detail: { topic: message.topic, event } }));
     if (event.type === "notification") announce(event);

@@ -1,5 +1,5 @@
 // The live log (components/_log.html): follows the end, keeps counting while paused, searches, wraps, jumps to the
-// first error, and fetches what it missed after a reconnect by the id of its last line.
+// first error, and fetches what it missed until the page hears (again) by the id of its last line.
 
 import { fetchText } from "./requests.js";
 
@@ -156,7 +156,7 @@ class Log {
         last = found.lines.at(-1).id;
       }
     } catch {
-      // the next reconnect tries again
+      // the next connection tries again
     }
   }
 
@@ -194,4 +194,4 @@ document.addEventListener("live:event", ({ detail }) => {
     else log.take(detail.event.lines ?? []);
   }
 });
-document.addEventListener("live:reconnected", () => logs.forEach((log) => log.fetchMissed()));
+document.addEventListener("live:connected", () => logs.forEach((log) => log.fetchMissed()));

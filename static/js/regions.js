@@ -110,6 +110,8 @@ function morph(old, fresh, morphStyle) {
       },
       beforeAttributeUpdated: (name, node) => {
         if (name === "open" || (name === "checked" && node.matches("input"))) return false;
+        if (name === "value" && node.matches("input, textarea") && node.value !== node.defaultValue) return false; // typed
+        if (name === "selected" && node.selected !== node.defaultSelected) return false;
         if (name === "class" && node.matches(".state, .cell")) light(node);
         return !(name === "class" && node.matches(".is-here"));
       },

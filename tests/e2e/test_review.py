@@ -22,12 +22,27 @@ def _submit_something_large(portal: Portal, name: str) -> int:
 
 
 def _choose(page: Page, name: str) -> None:
+    page.wait_for_load_state()  # keys are taken from then on
     rows = page.locator(".case .row-link")
     expect(rows.get_by_text(name, exact=True)).to_be_visible()
     place = rows.all_inner_texts().index(name)
     for _ in range(place + 1):
         page.keyboard.press("j")
     page.keyboard.press("x")
+
+
+def test_words_that_are_typed_stay_when_another_case_arrives(
+    portal: Portal, open_page: OpenPage
+) -> None:
+    _submit_something_large(portal, "There already")
+    page = open_page("max", "/reviews/")
+    words = page.get_by_label("Your words to the author")
+    words.fill(REASON)
+    page.keyboard.press("Tab")
+    expect(page.locator(".live-mark")).to_have_text("live")
+    _submit_something_large(portal, "Arrives meanwhile")
+    expect(page.get_by_role("link", name="Arrives meanwhile", exact=True)).to_be_visible()
+    expect(words).to_have_value(REASON)
 
 
 def test_one_is_approved_and_one_sent_back_with_a_reason(

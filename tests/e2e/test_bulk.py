@@ -22,6 +22,7 @@ def drafts(portal: Portal) -> list[str]:
 
 
 def _delete_all(page: Page) -> None:
+    page.wait_for_load_state()  # who ticks is counted from then on
     page.get_by_label("Choose all on this page").check()
     expect(page.locator("[data-chosen]")).to_have_text("2 chosen")
     page.locator("[data-bulk]").get_by_text("More").click()

@@ -57,5 +57,5 @@ def test_a_page_reconnects_and_fetches_what_it_missed(portal: Portal, open_page:
     expect(mark).to_have_text("reconnecting")
     portal.stack.python(SAY)
     portal.stack.start_web()
-    expect(mark).to_have_text("live", timeout=30_000)
+    expect(mark).to_have_text("live", timeout=60_000)
     expect(page.locator(".log-line", has_text=WHILE_AWAY)).to_have_count(1)

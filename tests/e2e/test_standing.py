@@ -38,11 +38,13 @@ def test_validated_by_one_and_retracted_by_the_other(portal: Portal, open_page: 
 
     page = open_page("max", "/reviews/results/")
     page.get_by_role("link", name="To trust", exact=True).click()
+    page.wait_for_url(f"**/calculations/{pk}/")  # with its scripts: the dialog needs them
     page.get_by_role("button", name="Validate…").click()
     page.get_by_label("Your words").fill("Looks right.")
     page.locator("#ask-validate").get_by_role("button", name="Validate", exact=True).click()
     expect(page.locator(".page-head .standing")).to_have_text("validated")
     expect(badge).to_have_text("validated")
+    expect(page.locator(".live-mark")).to_have_text("live")
 
     author.locator(".page-actions").get_by_text("More").click()
     author.get_by_role("button", name="Retract…").click()

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
+from django.db import connection
 from pytest_django.plugin import blocking_manager_key
 
+from bench import migrated
 from labportal.common.wake import redis_client
+from tests import servers
 
 #: The program that each marker needs; without it the test is skipped with the reason.
 PROGRAMS = {
@@ -31,24 +34,38 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    absent = {
+        marker: ", ".join(program for program in programs if shutil.which(program) is None)
+        for marker, programs in PROGRAMS.items()
+    }
     for item in items:
-        for marker, programs in PROGRAMS.items():
-            absent = [program for program in programs if shutil.which(program) is None]
-            if item.get_closest_marker(marker) and absent:
-                item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not installed"))
+        for marker, names in absent.items():
+            if names and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{names} is not installed"))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """A test with transactions empties the database; what migrations put there comes back."""
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """A test with transactions empties the database; what migrations put there comes back.
+
+    After the last test of a process the database itself is gone.
+    """
     from tests.factories import default_project
 
     yield
     marker = item.get_closest_marker("django_db")
     emptied = marker is not None and marker.kwargs.get("transaction")
-    if emptied or "transactional_db" in getattr(item, "fixturenames", ()):
+    emptied = emptied or "transactional_db" in getattr(item, "fixturenames", ())
+    if emptied and nextitem is not None:
         with item.config.stash[blocking_manager_key].unblock():
             default_project()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database of the tests is a copy of one that is migrated."""
+    migrated.fill(servers.home, os.environ)
+    connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
 
 
 @pytest.fixture(autouse=True)

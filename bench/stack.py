@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from bench import migrated
 from bench.client import Client
 from bench.live import Watcher
 from labportal import embedded
@@ -94,7 +95,7 @@ class Stack:
             **self._more,
         }
         (self.home / "portal").mkdir()
-        self.manage("migrate", "-v", "0")
+        migrated.fill(self.home, self.environment)
         self.keys = [tuple(item) for item in self.python(SEED)]
         return self
 
@@ -106,10 +107,6 @@ class Stack:
             self._guard.stdin.close()
         self._guard.wait(180)  # a busy machine stops its servers slowly
         shutil.rmtree(self.home, ignore_errors=True)
-
-    def manage(self, *arguments: str) -> None:
-        command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True)  # noqa: S603
 
     def python(self, code: str) -> Any:
         """Run code inside the portal's Django and return what it prints as JSON."""

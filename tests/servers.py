@@ -6,17 +6,22 @@ The DATABASE_URL of the environment is never used, since tests would write to it
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench import migrated
 from labportal import embedded
 
 NOT_FOR_TESTS = ("CELERY_BROKER_URL", "EMAIL_URL", "EMAIL_PROVIDER", "S3_BUCKET", "METRICS_TOKEN")
 
+#: Of the servers of this process.
+home: Path
 _guard: subprocess.Popen[bytes] | None = None
+_copying: subprocess.Popen[bytes] | None = None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,7 +33,7 @@ def pytest_load_initial_conftests() -> Iterator[None]:
 
 def _start() -> None:
     """Set the environment that settings.py will read."""
-    global _guard
+    global home, _guard
     home = Path(tempfile.mkdtemp(prefix="labportal-tests-"))
     _guard = embedded.throw_away(home)
     servers = embedded.start(home, durable=False)
@@ -43,12 +48,26 @@ def _start() -> None:
         "SECRET_KEY": "only-for-tests-" + "x" * 40,
         "DEBUG": "no",
     }
+    os.environ.setdefault(migrated.COPY, str(home / "migrated.sql"))
+    # What the tests start is compiled once, not by each process anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in NOT_FOR_TESTS:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Migrate once for all workers, while these collect."""
+    global _copying
+    command = [sys.executable, "-m", "bench.migrated", str(home)]
+    _copying = subprocess.Popen(command, cwd=migrated.ROOT)
+
+
 def pytest_unconfigure() -> None:
+    if _copying is not None:
+        _copying.terminate()
+        _copying.wait(30)
     if _guard is not None and _guard.stdin is not None:
         _guard.stdin.close()
         _guard.wait(30)

@@ -39,7 +39,7 @@ class Endings:
         """Have a launch end: SIGTERM, and SIGKILL after the grace."""
         if one.kill_at is not None:
             return
-        grace = float(one.spec.get("stop_s") or 30.0)
+        grace = one.number("stop_s")
         failed = one.ending is Ending.FAILED and one.wanted is Wanted.SERVE
         one.kill_at = time.time() + (min(grace, FAILED_STOP_S) if failed else grace)
         state = ReplicaState.UNHEALTHY if failed else ReplicaState.STOPPING
@@ -119,11 +119,9 @@ class Endings:
         """A start or a launch has failed: again after a pause, or given up."""
         one.failures += 1
         one.tail = self.serving.watching.last_lines(one)
-        most = one.spec.get("give_up_after")
-        most = most if isinstance(most, int) else 6
         if hopeless or is_test(one):
             self.give_up(one, why)
-        elif one.failures > most:
+        elif one.failures > one.number("give_up_after"):
             self.give_up(one, f"given up after {one.failures} failures in a row: {why}")
         else:
             first_s = self.serving.config.serving.backoff_s

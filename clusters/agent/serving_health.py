@@ -87,7 +87,7 @@ class Health:
         )
 
     def _too_late(self, one: Replica) -> bool:
-        window = float(one.spec.get("startup_s") or 480.0)
+        window = one.number("startup_s")
         over = time.time() - (one.started_at or time.time()) > window
         if over:
             last = f"; last: {one.why}" if one.why else ""
@@ -98,8 +98,7 @@ class Health:
 
     def _ping(self, one: Replica, watch: Watch) -> None:
         watch.probing = True
-        timeout_s = float(one.spec.get("ping_timeout_s") or 2.0)
-        task = partial(ping, one.host, one.port, timeout_s)
+        task = partial(ping, one.host, one.port, one.number("ping_timeout_s"))
         self.serving.probing.submit(task, partial(self._pinged, one, watch))
 
     def _pinged(
@@ -120,7 +119,7 @@ class Health:
 
     def _interval(self, one: Replica) -> float:
         if one.state is not ReplicaState.STARTING:
-            return float(one.spec.get("ping_s") or 10.0)
+            return one.number("ping_s")
         age = time.time() - (one.started_at or 0.0)
         return EAGER_S if age < EAGER_FOR_S else PATIENT_S
 
@@ -142,7 +141,7 @@ class Health:
         if one.traffic.busy:
             return
         one.ping.failed += 1
-        most = int(one.spec.get("failures") or 3)
+        most = one.number("failures")
         why = f"{answer.why} ({one.ping.failed} of {most} times)"
         if one.ping.failed >= most:
             self.serving.endings.break_off(one, why)
@@ -150,11 +149,9 @@ class Health:
             self.serving.move(one, ReplicaState.UNHEALTHY, why)
 
     def _ready(self, one: Replica, watch: Watch) -> None:
-        now = time.monotonic()
-        watch.next_ping, watch.checks_failed = now + self._interval(one), 0
-        one.ready_at = time.time()
+        watch.checks_failed, one.ready_at = 0, time.time()
         self.serving.move(one, ReplicaState.READY)
-        watch.next_ping = now + self._interval(one)
+        watch.next_ping = time.monotonic() + self._interval(one)
         log.info("ready on port %d", one.port, extra={"replica": one.replica})
 
     # The example
@@ -181,8 +178,8 @@ class Health:
         if not self._concerns(one, watch):
             return
         found = answer or Answer(None, 0.0, f"the example could not be tried: {error}")
-        one.check = {"ok": found.good, "at": timestamp(time.time()), "why": found.why}
-        one.check["ms"] = found.ms
+        at = timestamp(time.time())
+        one.check = {"ok": found.good, "at": at, "why": found.why, "ms": found.ms}
         now = time.monotonic()
         if found.good:
             watch.checks_failed = 0
@@ -195,8 +192,7 @@ class Health:
         if watch.checks_failed >= CHECK_TRIES:
             times = f"{found.why} ({watch.checks_failed} times in a row, though /ping is good)"
             self.serving.endings.break_off(one, times)
-        elif one.state is ReplicaState.STARTING:
+            return
+        if one.state is ReplicaState.STARTING:
             one.why = found.why
-            self.serving.news(0.0)
-        else:
-            self.serving.news(0.0)
+        self.serving.news(0.0)

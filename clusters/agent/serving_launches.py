@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusters.agent.devices import DeviceBusy, DevicesSilent
@@ -108,12 +109,8 @@ class Launches:
                 self._prepared[one.replica], one.prepared = found, found.about
                 self._start(one)
 
-        self.serving.work(
-            one,
-            self.serving.preparing,
-            lambda: preparation.prepare(spec, generation, runtime),
-            prepared,
-        )
+        task = partial(preparation.prepare, spec, generation, runtime)
+        self.serving.work(one, self.serving.preparing, task, prepared)
 
     def _kind(self, runtime: str) -> str | None:
         """Return the runtime of this node that does what a version asks for."""
@@ -125,18 +122,27 @@ class Launches:
         here = socket.gethostname()
         if runtime == PROCESS:
             return (
-                f"{here} runs no models as processes: its settings name them in [serving] runtimes"
+                f"{here} runs no models as processes: add process to [serving] runtimes in the "
+                "settings of its agent, or use another cluster"
             )
-        return f"neither podman nor docker can be used on {here} by the account of the agent"
+        return (
+            f"neither podman nor docker can be used on {here} by the account of the agent: "
+            "labportal-agent check tells what is missing"
+        )
 
     def _unprepared(self, one: Replica, error: Exception) -> None:
         if isinstance(error, NotYet):
             self._later(one, str(error))
-        elif isinstance(error, RuntimeFailed):
-            self.serving.endings.fail(one, str(error), hopeless=error.code in HOPELESS)
         else:
-            log.error("could not be prepared", exc_info=error, extra={"replica": one.replica})
-            self.serving.endings.fail(one, f"it could not be prepared: {error}")
+            self._failed(one, error, "prepared")
+
+    def _failed(self, one: Replica, error: Exception | None, done: str) -> None:
+        """`done`: what could not be done to it."""
+        if isinstance(error, RuntimeFailed):
+            self.serving.endings.fail(one, str(error), hopeless=error.code in HOPELESS)
+            return
+        log.error("could not be %s", done, exc_info=error, extra={"replica": one.replica})
+        self.serving.endings.fail(one, f"it could not be {done}: {error}")
 
     def _later(self, one: Replica, why: str, seconds: float = RETRY_S) -> None:
         """Try again in a while; nothing counts as failed."""
@@ -215,11 +221,8 @@ class Launches:
                 rations.found(error)
                 one.waits = True
                 self._later(one, f"it waits: {error}", RETRY_S)
-            elif isinstance(error, RuntimeFailed):
-                self.serving.endings.fail(one, str(error), hopeless=error.code in HOPELESS)
             else:
-                log.error("could not be started", exc_info=error, extra={"replica": one.replica})
-                self.serving.endings.fail(one, f"it could not be started: {error}")
+                self._failed(one, error, "started")
 
         serving.work(one, serving.acting, start, started)
 
@@ -263,11 +266,12 @@ class Launches:
         runtime = serving.runtimes.get(one.runtime)
         if runtime is None:
             serving.endings.gone(one)
-            self.serving.endings.give_up(
-                one, f"this agent's settings do not name {one.runtime} any more"
+            serving.endings.give_up(
+                one,
+                f"this agent's settings do not name {one.runtime} any more: add it to [serving] "
+                "runtimes, and restart it",
             )
             return
-        spec = one.serving_spec()
 
         def found(handle: Handle | None, error: Exception | None) -> None:
             if error is not None:
@@ -289,4 +293,4 @@ class Launches:
                     one, Status(False, detail="it was gone when the agent came back")
                 )
 
-        serving.work(one, serving.acting, lambda: runtime.find(spec, one.launch), found)
+        serving.work(one, serving.acting, partial(runtime.find, one.replica, one.launch), found)

@@ -122,6 +122,12 @@ class Replica:
         """Raises KeyError, TypeError or ValueError where the portal's words are not usable."""
         return ServingSpec.from_json(self.spec)
 
+    def number(self, name: str) -> float:
+        """A time or a count of the spec; the usual one where the spec says none."""
+        told = self.spec.get(name)
+        good = isinstance(told, (int, float)) and not isinstance(told, bool) and told > 0
+        return told if good else getattr(ServingSpec, name)
+
     @property
     def need(self) -> Need:
         """What it takes of this machine."""

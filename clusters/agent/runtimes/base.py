@@ -152,8 +152,8 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def find(self, spec: ServingSpec, number: int) -> Handle | None:
-        """Return the launch of that number if the runtime knows it, however it stands."""
+    def find(self, replica: str, number: int) -> Handle | None:
+        """Return the replica's launch of that number if the runtime knows it, however it stands."""
 
     @abstractmethod
     def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:

@@ -120,8 +120,8 @@ class Processes(Runtime):
         self._children[handle.reference] = child
         return handle
 
-    def find(self, spec: ServingSpec, number: int) -> Handle | None:
-        session = self._session(spec.replica, number)
+    def find(self, replica: str, number: int) -> Handle | None:
+        session = self._session(replica, number)
         return self._handle(session) if session.identity else None
 
     def status(self, handles: Sequence[Handle]) -> Mapping[str, Status]:

@@ -75,14 +75,14 @@ def test_a_restarted_agent_finds_its_containers_and_no_other_agents(
     launch = launch_of(spec, tmp_path)
     handle = podman.start(launch)
     again, other = Podman("this-agent"), Podman("other-agent")
-    assert again.find(spec, 1) == again.start(launch) == handle
-    assert again.find(spec, 2) is None and other.find(spec, 1) is None
+    assert again.find(spec.replica, 1) == again.start(launch) == handle
+    assert again.find(spec.replica, 2) is None and other.find(spec.replica, 1) is None
     assert again.strays(["another"]) == [handle]
     assert again.strays([spec.replica]) == other.strays([]) == []
     again.signal(handle, kill=True)
     found = ended(again, handle)
     assert (found.signal, found.out_of_memory) == (9, False)
-    assert again.find(spec, 1) == handle
+    assert again.find(spec.replica, 1) == handle
     fresh = again.start(launch)
     assert fresh != handle and state(again, fresh).alive
     containers.podman("pause", fresh.reference)

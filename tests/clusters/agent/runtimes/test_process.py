@@ -84,15 +84,15 @@ def test_a_restarted_agent_finds_what_runs_and_how_it_ended(
     handle = processes.start(launch)
     ask(launch.port)
     again = Processes(tmp_path / "own", [tmp_path / "models"])
-    assert again.find(launch.spec, launch.number) == handle
-    assert again.find(launch.spec, launch.number + 1) is None
+    assert again.find(launch.spec.replica, launch.number) == handle
+    assert again.find(launch.spec.replica, launch.number + 1) is None
     assert again.start(launch) == handle
     assert state(again, handle).alive
     again.signal(handle, kill=True)
     found = ended(again, handle)
     assert (found.signal, found.out_of_memory) == (9, False)
     next_one = again.start(launch_of(launch.spec, tmp_path / "replicas", 2))
-    assert again.find(launch.spec, 1) is None
+    assert again.find(launch.spec.replica, 1) is None
     assert again.strays([]) == [next_one]
     again.remove(next_one)
 

@@ -100,8 +100,8 @@ class FakeRuntime(Runtime):
         self.world.running.append(one)
         return Handle(self.kind, one.reference, launch.port)
 
-    def find(self, spec: ServingSpec, number: int) -> Handle | None:
-        for one in self.world.of(spec.replica):
+    def find(self, replica: str, number: int) -> Handle | None:
+        for one in self.world.of(replica):
             if one.launch.number == number and not one.removed:
                 return Handle(self.kind, one.reference, one.launch.port)
         return None

@@ -10,9 +10,9 @@ from django.template.loader import render_to_string
 from labportal.common.errors import NotFound
 from labportal.common.sending import find_subject
 from mlmodels.models import RegisteredModel
+from mlmodels.predictions.listing import rows_of
 from mlmodels.predictions.searching import about
 from mlmodels.selectors.offers import offers
-from mlmodels.views.predictions import row_of
 
 MOST_ANSWERS = 5
 MOST_OFFERS = 8
@@ -41,7 +41,7 @@ def _panel(request: HttpRequest, key: str) -> str:
     context = {
         "subject": subject,
         "offers": found[:MOST_OFFERS],
-        "answers": [row_of(one) for one in rows[:MOST_ANSWERS]],
+        "answers": rows_of(rows[:MOST_ANSWERS]),
         "more": len(rows) > MOST_ANSWERS,
         "here": request.get_full_path(),
     }

@@ -22,6 +22,7 @@ from mlmodels import hearing, traffic
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.models.version import without_heavy
 from mlmodels.services import contracts, events, replicas
+from mlmodels.services.locking import for_change
 from mlmodels.services.specs import spec_of
 from mlmodels.services.tending import tend
 from mlmodels.states import Purpose, ReplicaWanted
@@ -107,10 +108,8 @@ def _rows(cluster: Cluster) -> list[Replica]:
 
 def _lock_models(ids: Iterable[int]) -> dict[int, RegisteredModel]:
     """In order, so that two exchanges never wait in turns."""
-    rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-    rows = rows.select_related("current", "serving", "created_by")
-    rows = rows.defer(*without_heavy("current", "serving")).filter(pk__in=ids)
-    return {model.pk: model for model in rows.order_by("pk")}
+    rows = for_change().filter(pk__in=ids).order_by("pk")
+    return {model.pk: model for model in rows}
 
 
 def _news(one: Replica, entry: Entry | None, moment: datetime) -> dict[str, Any]:

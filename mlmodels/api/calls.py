@@ -14,17 +14,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labportal.common.errors import InvalidInput, NotFound
+from labportal.common.errors import InvalidInput
 from labportal.common.negotiation import AsItIs
 from labportal.common.pagination import KeysetPagination
 from mlmodels.content import GUARDS
 from mlmodels.models import AsyncInvocation
-from mlmodels.selectors.finding import find, find_version
+from mlmodels.models.version import without_heavy
+from mlmodels.selectors.finding import find, find_call, find_version
 from mlmodels.services import async_calls
 from mlmodels.states import AsyncState
 
 AMAZON = "X-Amzn-SageMaker"
 TIMEOUT = f"{AMAZON}-InvocationTimeoutSeconds"
+USUAL = str(async_calls.USUAL_S)
 
 
 class AsyncInvocationSerializer(serializers.ModelSerializer):
@@ -76,6 +78,7 @@ class CallPagination(KeysetPagination):
 
 class AsyncCallsView(APIView):
     parser_classes = []
+    content_negotiation_class = AsItIs
 
     @extend_schema(
         operation_id="model_async_calls",
@@ -91,8 +94,9 @@ class AsyncCallsView(APIView):
             model=find(request.user, name)
         )
         rows = rows.filter(state=state) if state else rows
+        rows = rows.select_related("model", "version", "user").defer(*without_heavy("version"))
         pages = CallPagination()
-        page = pages.paginate_queryset(rows.select_related("model", "version", "user"), request)
+        page = pages.paginate_queryset(rows, request)
         return pages.get_paginated_response(AsyncInvocationSerializer(page, many=True).data)
 
     @extend_schema(
@@ -101,7 +105,10 @@ class AsyncCallsView(APIView):
             OpenApiParameter("version", OpenApiTypes.INT, description="else the one that serves"),
             OpenApiParameter("notify", OpenApiTypes.BOOL, description="by e-mail; yes unless told"),
             OpenApiParameter(
-                TIMEOUT, OpenApiTypes.INT, OpenApiParameter.HEADER, description="900 unless told"
+                TIMEOUT,
+                OpenApiTypes.INT,
+                OpenApiParameter.HEADER,
+                description=f"{USUAL} unless told",
             ),
         ],
         request={"application/octet-stream": OpenApiTypes.BINARY},
@@ -122,20 +129,18 @@ class AsyncCallsView(APIView):
             accept=request.headers.get("Accept", ""),
             inference_id=request.headers.get(f"{AMAZON}-Inference-Id", ""),
             custom_attributes=request.headers.get(f"{AMAZON}-Custom-Attributes", ""),
-            timeout_s=_number(TIMEOUT, request.headers.get(TIMEOUT, "") or "900"),
+            timeout_s=_number(TIMEOUT, request.headers.get(TIMEOUT, "") or USUAL),
             notifies=request.query_params.get("notify", "").lower() not in ("no", "false", "0"),
         )
         shown = AsyncInvocationSerializer(call).data
         return Response(shown, status.HTTP_202_ACCEPTED, headers={"Location": shown["url"]})
-
-    content_negotiation_class = AsItIs
 
 
 class AsyncCallView(APIView):
     @extend_schema(operation_id="model_async_call", responses=AsyncInvocationSerializer)
     def get(self, request: Request, name: str, call_id: UUID) -> Response:
         """How a call does."""
-        return Response(AsyncInvocationSerializer(find_call(request, name, call_id)).data)
+        return Response(AsyncInvocationSerializer(_call(request, name, call_id)).data)
 
 
 class CancelView(APIView):
@@ -144,7 +149,7 @@ class CancelView(APIView):
     )
     def post(self, request: Request, name: str, call_id: UUID) -> Response:
         """Let a call go; one that is under way is broken off."""
-        call = async_calls.cancel(find_call(request, name, call_id), actor=request.user)
+        call = async_calls.cancel(_call(request, name, call_id), actor=request.user)
         return Response(AsyncInvocationSerializer(call).data)
 
 
@@ -157,7 +162,7 @@ class ResultView(APIView):
     )
     def get(self, request: Request, name: str, call_id: UUID) -> FileResponse:
         """The answer as the model gave it."""
-        call = find_call(request, name, call_id)
+        call = _call(request, name, call_id)
         kind = call.result_type or "application/octet-stream"
         return FileResponse(
             async_calls.result_of(call),
@@ -168,13 +173,8 @@ class ResultView(APIView):
         )
 
 
-def find_call(request: Request, name: str, call_id: UUID) -> AsyncInvocation:
-    """Raises NotFound, for what is not there and for what is not theirs to see."""
-    rows = AsyncInvocation.objects.visible_to(request.user).filter(model=find(request.user, name))
-    found = rows.select_related("model", "version", "user").filter(pk=call_id).first()
-    if found is None:
-        raise NotFound(f"You have no such call of {name}.")
-    return found
+def _call(request: Request, name: str, call_id: UUID) -> AsyncInvocation:
+    return find_call(request.user, find(request.user, name), call_id)
 
 
 def _number(field: str, text: str) -> int:

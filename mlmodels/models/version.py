@@ -9,13 +9,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-#: Long columns, which nobody needs who looks after replicas.
+#: Long columns: megabytes, which only who shows a version or calls it needs.
 HEAVY = ("example", "input_schema", "output_schema", "sealed_secrets")
 
 
 def without_heavy(*paths: str) -> list[str]:
-    """For `defer`: the long columns of the versions at these paths."""
-    return [f"{path}__{name}" for path in paths for name in HEAVY]
+    """For `defer`: the long columns of the versions at these paths; "" is the row itself."""
+    return [f"{path}__{name}" if path else name for path in paths for name in HEAVY]
 
 
 class ModelVersion(models.Model):

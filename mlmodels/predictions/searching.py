@@ -19,6 +19,7 @@ from labportal.accounts.roles import Can, can
 from labportal.common.errors import InvalidInput, NotFound
 from labportal.common.sending import visible_keys
 from mlmodels.models import Prediction, RegisteredModel
+from mlmodels.models.version import without_heavy
 
 MOST_WORDS = 8
 MOST_TEXT = 200
@@ -71,7 +72,7 @@ def search(
         "at__lte": wanted.until,
     }
     rows = rows.filter(**{name: value for name, value in exact.items() if value not in ("", None)})
-    return rows.select_related("version", "user").order_by("-id")
+    return _with_names(rows).order_by("-id")
 
 
 def about(viewer: User, subject: str) -> QuerySet[Prediction]:
@@ -79,7 +80,12 @@ def about(viewer: User, subject: str) -> QuerySet[Prediction]:
     if subject not in visible_keys(viewer, [subject]):
         return Prediction.objects.none()
     rows = Prediction.objects.filter(subject=subject, model__deleted_at=None)
-    return rows.select_related("model", "version", "user").order_by("-id")
+    return _with_names(rows).select_related("model").order_by("-id")
+
+
+def _with_names(rows: QuerySet[Prediction]) -> QuerySet[Prediction]:
+    """Who asked which version, without the version's long columns."""
+    return rows.select_related("version", "user").defer(*without_heavy("version"))
 
 
 def find(viewer: User, model: RegisteredModel, pk: int) -> Prediction:

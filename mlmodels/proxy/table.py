@@ -16,10 +16,11 @@ from yarl import URL
 from clusters.agent.protocol import ReplicaState
 from clusters.transports.wakeups import Wakeups
 from mlmodels.models import ModelVersion, RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.proxy.pool import in_pool
+from mlmodels.services.events import ROUTES_CHANGED
 from mlmodels.states import Desired, Purpose, ReplicaWanted
 
-CHANNEL = "models"
 MOSTLY_S = 10.0
 WITHOUT_REDIS_S = 1.0
 FRESH_S = 0.2  # who finds nobody to answer looks again, unless the table is as new as this
@@ -80,7 +81,8 @@ def load() -> dict[str, Route]:
         versions.setdefault(model_id, {})[number] = version
     routes = {}
     models = RegisteredModel.objects.filter(deleted_at=None)
-    for model in models.select_related("serving", "current", "previous"):
+    models = models.select_related("serving", "current", "previous")
+    for model in models.defer(*without_heavy("serving", "current", "previous")):
         chosen = (model.serving, model.current, model.previous)
         routes[model.name] = Route(
             id=model.pk,
@@ -109,7 +111,7 @@ def _targets() -> dict[int, list[Target]]:
         draining_at=None,
         removed_at=None,
     ).exclude(address="")
-    for replica in ready.select_related("cluster"):
+    for replica in ready.select_related("cluster").only("address", "version", "cluster__name"):
         host, _, port = replica.address.rpartition(":")
         with contextlib.suppress(ValueError):  # an agent that told nonsense has no replica
             url = URL.build(
@@ -128,7 +130,7 @@ class Table:
         self._routes: dict[str, Route] = {}
         self._loaded_at = float("-inf")
         self._lock = asyncio.Lock()
-        self._wakeups = Wakeups(settings.REDIS_URL, CHANNEL)
+        self._wakeups = Wakeups(settings.REDIS_URL, ROUTES_CHANGED)
 
     async def find(self, name: str, number: int | None) -> tuple[Route | None, Version | None]:
         """Look the model up; where nobody could answer, look whether that has changed just now."""
@@ -158,7 +160,7 @@ class Table:
     async def follow(self) -> None:
         """Keep the table fresh until cancelled."""
         forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._wakeups.waiter(CHANNEL) as waiter:
+        with self._wakeups.waiter(ROUTES_CHANGED) as waiter:
             while True:
                 pause = MOSTLY_S if self._wakeups.listening else WITHOUT_REDIS_S
                 await waiter.wait(pause, forever)

@@ -10,18 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import (
-    Aggregate,
-    Case,
-    Count,
-    FloatField,
-    Max,
-    Q,
-    QuerySet,
-    TextField,
-    Value,
-    When,
-)
+from django.db.models import Case, Count, Max, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 from django.urls import reverse
 
@@ -29,6 +18,8 @@ from clusters.agent.protocol import ReplicaState
 from labportal.accounts.models import User
 from labportal.common.clock import now
 from mlmodels.models import Invocation, RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
+from mlmodels.selectors.use import GOOD, Share
 from mlmodels.states import Desired, ModelState, Purpose, ReplicaWanted
 from mlmodels.timetable import Timetable
 
@@ -46,14 +37,6 @@ TROUBLE_FIRST = (
     ModelState.STOPPING,
     ModelState.STOPPED,
 )
-
-
-class P95(Aggregate):
-    """The value that 95 of 100 stay below."""
-
-    function = "percentile_cont"
-    template = "%(function)s(0.95) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +100,8 @@ class Card:
 
 def models(user: User) -> QuerySet[RegisteredModel]:
     found = RegisteredModel.objects.visible_to(user)
-    return found.select_related("created_by", "current", "serving", "previous")
+    found = found.select_related("created_by", "current", "serving", "previous")
+    return found.defer(*without_heavy("current", "serving", "previous"))
 
 
 def cards(found: Sequence[RegisteredModel]) -> list[Card]:
@@ -163,7 +147,8 @@ def _replicas(ids: Sequence[int]) -> dict[int, list[Replica]]:
         purpose=Purpose.SERVE,
         removed_at=None,
     )
-    for replica in rows.select_related("version", "cluster"):
+    rows = rows.select_related("version", "cluster").defer(*without_heavy("version"))
+    for replica in rows:
         found[replica.version.model_id].append(replica)
     return found
 
@@ -175,9 +160,8 @@ def _answered(ids: Sequence[int]) -> dict[int, datetime]:
 
 
 def _recent(ids: Sequence[int]) -> dict[int, Recent]:
-    well = Q(status__lt=400)
     rows = Invocation.objects.filter(model__in=ids, at__gte=now() - RECENT).order_by()
     found = rows.values("model").annotate(
-        calls=Count("pk"), failed=Count("pk", filter=~well), p95_ms=P95("ms", filter=well)
+        calls=Count("pk"), failed=Count("pk", filter=~GOOD), p95_ms=Share(0.95)
     )
     return {row.pop("model"): Recent(**row) for row in found}

@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_datetime
 from clusters.agent.protocol import ReplicaState
 from labportal.common.clock import now
 from mlmodels.models import RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.states import Purpose
 
 PROBES_BEFORE_RESTART = 3
@@ -73,7 +74,7 @@ class Health:
 def replicas_of(model: RegisteredModel) -> QuerySet[Replica]:
     """Those that serve or served it, for `health_of`."""
     rows = Replica.objects.filter(version__model=model, purpose=Purpose.SERVE)
-    return rows.select_related("version", "cluster")
+    return rows.select_related("version", "cluster").defer(*without_heavy("version"))
 
 
 def health_of(replica: Replica) -> Health:

@@ -8,6 +8,7 @@ from clusters.models import Cluster
 from labportal.accounts.models import User
 from labportal.accounts.roles import Can, can
 from mlmodels.models import ModelVersion, RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.states import ModelState
 
 MOST_CHIPS = 4
@@ -28,9 +29,11 @@ def waiting(user: User) -> list[ModelVersion]:
     rows = ModelVersion.objects.filter(
         approved_at=None, model__in=RegisteredModel.objects.visible_to(user)
     )
-    return list(rows.select_related("model", "created_by").order_by("created_at")[:MOST_CHIPS])
+    rows = rows.select_related("model", "created_by").defer(*without_heavy(""))
+    return list(rows.order_by("created_at")[:MOST_CHIPS])
 
 
 def replicas_on(cluster: Cluster) -> QuerySet[Replica]:
     rows = Replica.objects.filter(cluster=cluster, removed_at=None)
-    return rows.select_related("version__model", "cluster").order_by("version__model__name", "pk")
+    rows = rows.select_related("version__model", "cluster").defer(*without_heavy("version"))
+    return rows.order_by("version__model__name", "pk")

@@ -11,8 +11,10 @@ from labportal.accounts.roles import Can, can
 from labportal.common.sending import Subject
 from mlmodels.fitting import Fit, fit
 from mlmodels.models import ModelVersion, RegisteredModel
+from mlmodels.models.version import HEAVY
 
 MOST_MODELS = 100
+NOT_FITTED = frozenset(HEAVY) - {"input_schema"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def offers(user: User, subject: Subject) -> list[Offer]:
         return []
     rows = RegisteredModel.objects.visible_to(user).exclude(current=None)
     found = []
-    for model in rows.select_related("current").order_by("name")[:MOST_MODELS]:
+    rows = rows.select_related("current").defer(*(f"current__{name}" for name in NOT_FITTED))
+    for model in rows.order_by("name")[:MOST_MODELS]:
         version = model.current
         fitted = fit(subject, version.accepts, version.input_schema)
         if fitted is not None:

@@ -13,6 +13,7 @@ from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from clusters.agent.protocol import ReplicaState
 from labportal.common.templatetags.labportal import file_size, mebibytes
 from mlmodels.models import ContractCheck, ModelVersion, RegisteredModel, Replica
+from mlmodels.models.version import without_heavy
 from mlmodels.states import Purpose
 
 MOST_VERSIONS = 50
@@ -48,7 +49,9 @@ class Difference:
 
 
 def versions_of(model: RegisteredModel) -> QuerySet[ModelVersion]:
-    return model.versions.select_related("created_by", "approved_by").order_by("-number")
+    """For lists: without their long columns."""
+    found = model.versions.select_related("created_by", "approved_by").order_by("-number")
+    return found.defer(*without_heavy(""))
 
 
 def rows_of(model: RegisteredModel) -> list[Row]:

@@ -20,6 +20,7 @@ from labportal.common.clock import now
 from labportal.common.storage import storage
 from labportal.notifications.services import notify
 from mlmodels.models import AsyncInvocation, ModelVersion
+from mlmodels.models.version import without_heavy
 from mlmodels.services.async_calls import announce, enqueue
 from mlmodels.states import ASYNC_OPEN, AsyncState
 
@@ -36,7 +37,8 @@ def claim(runner: str, most: int) -> list[AsyncInvocation]:
         due = AsyncInvocation.objects.select_for_update(skip_locked=True, of=("self",)).filter(
             state=AsyncState.QUEUED, due_at__lte=moment
         )
-        calls = list(due.select_related("model", "version").order_by("created_at")[:most])
+        due = due.select_related("model", "version").defer(*without_heavy("version"))
+        calls = list(due.order_by("created_at")[:most])
         for call in calls:
             call.state, call.runner, call.heard_at = AsyncState.RUNNING, runner, moment
             call.started_at, call.tries, call.why = moment, call.tries + 1, ""

@@ -12,6 +12,7 @@ from django.db import transaction
 from labportal.common.clock import now
 from labportal.common.errors import InvalidInput
 from mlmodels.models import RegisteredModel
+from mlmodels.services.locking import for_change
 from mlmodels.services.operation import set_desired
 from mlmodels.states import Desired
 from mlmodels.timetable import Timetable
@@ -27,9 +28,7 @@ def keep_schedules() -> int:
     models = RegisteredModel.objects.filter(deleted_at=None).exclude(schedule={})
     for model_id in list(models.order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
-            rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-            rows = rows.select_related("created_by", "current", "serving")
-            model = rows.filter(pk=model_id, deleted_at=None).first()
+            model = for_change().filter(pk=model_id, deleted_at=None).first()
             changed += model is not None and _keep(model, moment)
     return changed
 

@@ -24,6 +24,7 @@ from mlmodels.models.version import without_heavy
 from mlmodels.placement import Room, choose, rooms_for, sentence, why_unable
 from mlmodels.planning import Plan, Standing, Wanted, plan
 from mlmodels.services import events, model_files, replicas
+from mlmodels.services.locking import for_change
 from mlmodels.services.standing import write_standing
 from mlmodels.states import Desired, Purpose, ReplicaWanted
 
@@ -53,9 +54,7 @@ def tend_all() -> int:
     for model_id in list(ids.distinct()):
         try:
             with transaction.atomic():
-                rows = RegisteredModel.objects.select_for_update(of=("self",), no_key=True)
-                rows = rows.select_related("current", "serving")
-                tend(rows.defer(*without_heavy("current", "serving")).get(pk=model_id))
+                tend(for_change().get(pk=model_id))
             done += 1
         except Exception:  # one that cannot be tended must not keep the others from it
             log.exception("model %s could not be tended", model_id)

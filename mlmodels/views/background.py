@@ -22,7 +22,7 @@ from mlmodels.inputs.bound import bound
 from mlmodels.inputs.fields import FILES, Group, Kind
 from mlmodels.inputs.filling import Shown
 from mlmodels.models import AsyncInvocation, RegisteredModel
-from mlmodels.selectors.finding import find
+from mlmodels.selectors.finding import find, find_call
 from mlmodels.services import async_calls
 from mlmodels.states import ASYNC_OPEN
 from mlmodels.views import detail, trying
@@ -96,7 +96,7 @@ def _posted(group: Group, request: HttpRequest) -> dict[str, Shown]:
 def call_detail(request: HttpRequest, name: str, call_id: UUID) -> HttpResponse:
     """One call: how it does, and its answer drawn."""
     model = find(request.user, name)
-    call = find_call(request, model, call_id)
+    call = find_call(request.user, model, call_id)
     may_cancel = call.state in ASYNC_OPEN and (
         call.user_id == request.user.pk or can(request.user, Can.MANAGE_MODELS)
     )
@@ -114,22 +114,13 @@ def call_detail(request: HttpRequest, name: str, call_id: UUID) -> HttpResponse:
 def call_cancel(request: HttpRequest, name: str, call_id: UUID) -> HttpResponse:
     model = find(request.user, name)
     try:
-        async_calls.cancel(find_call(request, model, call_id), actor=request.user)
+        async_calls.cancel(find_call(request.user, model, call_id), actor=request.user)
         messages.success(request, "The call is cancelled.")
     except DomainError as error:
         if error.status != 409:
             raise
         messages.error(request, error.message)
     return redirect("model-call", name, call_id)
-
-
-def find_call(request: HttpRequest, model: RegisteredModel, call_id: UUID) -> AsyncInvocation:
-    """Raises NotFound, for what is not there and for what is not theirs to see."""
-    rows = AsyncInvocation.objects.visible_to(request.user).filter(model=model)
-    found = rows.select_related("version", "user").filter(pk=call_id).first()
-    if found is None:
-        raise NotFound(f"You have no such call of {model.name}.")
-    return found
 
 
 def _drawn(call: AsyncInvocation) -> Drawn | None:

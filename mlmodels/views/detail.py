@@ -21,6 +21,7 @@ from mlmodels.models import RegisteredModel
 from mlmodels.policy import verbs_for
 from mlmodels.selectors import cards
 from mlmodels.selectors.finding import find
+from mlmodels.selectors.versions import versions_of
 from mlmodels.views import predictions, tabs, trying, using
 
 
@@ -74,7 +75,7 @@ def header(request: HttpRequest, model: RegisteredModel, now: Tab) -> dict[str, 
         "model": model,
         "card": cards.card_of(model),
         "verbs": verbs_for(request.user, model),
-        "waiting": model.versions.filter(approved_at=None).order_by("-number").first(),
+        "waiting": versions_of(model).filter(approved_at=None).first(),
         "tab": now.name,
         "tabs": [
             {"label": tab.label, "url": tab.url(model), "current": tab is now} for tab in TABS

@@ -10,6 +10,7 @@ from mlmodels.forms import SettingsForm
 from mlmodels.models import ContractCheck, ModelVersion, RegisteredModel, Replica
 from mlmodels.selectors import logs
 from mlmodels.selectors import versions as compared
+from mlmodels.selectors.finding import find_version
 from mlmodels.selectors.health import Health, health_of, replicas_of
 
 MOST_EVENTS = 200
@@ -40,9 +41,10 @@ def _focus(query: QueryDict, living: list[Health]) -> Replica | None:
 
 def versions(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     rows = compared.rows_of(model)
-    by_number = {row.version.number: row.version for row in rows}
-    pair = [by_number.get(line_id(request.GET.get(name, "")) or 0) for name in ("from", "to")]
-    before, after = pair if all(pair) else (None, None)
+    shown = {row.version.number for row in rows}
+    pair = [line_id(request.GET.get(name, "")) for name in ("from", "to")]
+    chosen = [find_version(model, number) for number in pair if number in shown]
+    before, after = chosen if len(chosen) == len(pair) else (None, None)
     return {
         "rows": rows,
         "older": max(0, model.versions.count() - len(rows)),

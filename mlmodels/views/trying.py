@@ -105,7 +105,9 @@ def version_of(model: RegisteredModel, number: str) -> ModelVersion | None:
         if not number.isdecimal() or len(number) > 9:
             raise NotFound(f"{model.name} has no such version.")
         return find_version(model, int(number))
-    return model.current or model.versions.order_by("-number").first()
+    if model.current is not None:
+        return find_version(model, model.current.number)
+    return model.versions.order_by("-number").first()
 
 
 def input_of(version: ModelVersion, content_type: str) -> Input:

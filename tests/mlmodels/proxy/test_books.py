@@ -13,6 +13,7 @@ from labportal.common.wake import wake
 from mlmodels import traffic
 from mlmodels.models import Invocation, ModelVersion, Replica
 from mlmodels.proxy import metering, table
+from mlmodels.services.events import ROUTES_CHANGED
 from mlmodels.states import Desired, Purpose, ReplicaWanted
 from tests.factories import UserFactory
 from tests.mlmodels import factories
@@ -76,7 +77,7 @@ def test_a_change_is_known_as_soon_as_it_is_told_of(
     assert real_door.call().status == 200
     real_door.until(lambda: real_door.proxy.table._wakeups.listening)
     Replica.objects.filter(pk=replica.pk).update(address=second.address)
-    wake(table.CHANNEL)
+    wake(ROUTES_CHANGED)
     real_door.until(lambda: real_door.call().status == 200 and second.seen)
 
 

@@ -5,14 +5,16 @@ Fortran prints asterisks where a number does not fit, and lets columns touch; bo
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 LONGEST_LINE = 64 * 1024
+LONGEST_END = 4 * 1024 * 1024
 BLOCK = 256 * 1024
 REAL = re.compile(
     r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+|[-+]\d{3})?|\*+|[-+]?nan|[-+]?inf(?:inity)?",
@@ -62,6 +64,34 @@ def _split(data: bytes) -> list[str]:
     if "\r" in text:
         return [line[:LONGEST_LINE].rstrip("\r") for line in text.split("\n")]
     return [line[:LONGEST_LINE] for line in text.split("\n")]
+
+
+def end_of(path: Path) -> str:
+    """Return the end of a text file, empty where it is unreadable."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - LONGEST_END))
+            return stream.read().decode("utf-8", errors="replace").replace("\0", "")
+    except OSError:
+        return ""
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not blank, empty where there is none."""
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    return found[-1][:300] if found else ""
+
+
+def json_object(path: Path, most: int) -> dict[str, Any] | None:
+    """Return a document of at most `most` bytes, None where it is unreadable, cut, or no object."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(most + 1)
+        document = json.loads(content.decode("utf-8", errors="replace"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if len(content) <= most and isinstance(document, dict) else None
 
 
 def tokens(path: Path) -> Iterator[str]:

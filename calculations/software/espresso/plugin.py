@@ -6,7 +6,6 @@ import os
 import pkgutil
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.discovery import PATIENCE_S, program_says
 from calculations.software.espresso import checking, extract, inputs, lattice, verdict
 from calculations.software.espresso.analyses import ANALYSES
 from calculations.software.espresso.output import OUTPUT, read_output
@@ -28,7 +28,6 @@ from calculations.software.structure import Structure
 
 PROGRAM = "run_steps.py"
 VERSION_FOLDER = "espresso-version-"
-VERSION_SECONDS = 20
 ITERATION = re.compile(r"^\s*iteration #\s*(\d{1,6})", re.MULTILINE)
 ACCURACY = re.compile(r"^\s*estimated scf accuracy\s*<\s*(\S+)\s*Ry", re.MULTILINE)
 MOVE = re.compile(r"^\s*number of bfgs steps\s*=\s*(\d{1,6})", re.MULTILINE)
@@ -140,19 +139,7 @@ class Espresso(Software):
         _clear_old_folders()
         with tempfile.TemporaryDirectory(prefix=VERSION_FOLDER) as folder:
             Path(folder, "empty.in").touch()
-            try:
-                answer = subprocess.run(  # noqa: S603  (the site's own executable, no shell)
-                    [executable, "-in", "empty.in"],
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    timeout=VERSION_SECONDS,
-                    check=False,
-                )
-            except (OSError, subprocess.SubprocessError):
-                return None
-        text = answer.stdout[:20_000].decode("utf-8", errors="replace")
+            text = program_says([executable, "-in", "empty.in"], folder)
         found = re.search(r"Program PWSCF\s+v\.?\s*(\d[\w.+-]*)", text)
         return found.group(1)[:60] if found else None
 
@@ -192,7 +179,7 @@ def _program() -> str:
 
 def _clear_old_folders() -> None:
     """Remove what earlier questions for the version left when they were killed."""
-    before = time.time() - 10 * VERSION_SECONDS
+    before = time.time() - 10 * PATIENCE_S
     for folder in Path(tempfile.gettempdir()).glob(f"{VERSION_FOLDER}*"):
         try:
             found = folder.lstat()

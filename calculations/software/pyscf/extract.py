@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.analysis import is_number
-from calculations.software.pyscf.reading import LOG, read_results, read_text, scf_steps
+from calculations.software.pyscf.reading import LOG, read_results, scf_steps
+from calculations.software.reading import end_of
 from calculations.software.results import Column, Dataset, Quantity, Results
 
 HARTREE_IN_EV = 27.211386245988
@@ -19,11 +20,11 @@ def extract(folder: Path) -> Results:
     """Return what can be read; a run that was cut short still has its SCF iterations."""
     found = read_results(folder)
     if found is None:
-        return Results(datasets=_scf(scf_steps(read_text(folder, LOG))))
+        return Results(datasets=_scf(scf_steps(end_of(folder / LOG))))
     try:
         return Results(tuple(_quantities(found)), tuple(_datasets(found)))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Results(datasets=_scf(scf_steps(read_text(folder, LOG))))
+        return Results(datasets=_scf(scf_steps(end_of(folder / LOG))))
 
 
 def _quantities(found: dict[str, Any]) -> list[Quantity]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import pkgutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.discovery import python_says
 from calculations.software.plausible import ELECTRONIC, Plausible
 from calculations.software.pyscf import extract, parameters, reading, verdict
 from calculations.software.pyscf.analyses import ANALYSES
@@ -18,7 +18,6 @@ from calculations.software.results import Chart, Exit, Outcome, Progress, Result
 from calculations.software.structure import Structure, write_xyz
 
 PROGRAM, INPUT, DENSITY = "run_pyscf.py", "input.json", "density_matrix.npy"
-VERSION_SECONDS = 20
 ASK_VERSION = "import importlib.metadata as m; print(m.version('pyscf'))"  # imports no pyscf: quick
 MEMORY_MIB = 4000  # what PySCF may use for its buffers
 
@@ -79,19 +78,7 @@ class PySCF(Software):
         return [site.get("python") or sys.executable, PROGRAM]
 
     def discover(self, site: Mapping[str, str]) -> str | None:
-        try:
-            answer = subprocess.run(  # noqa: S603  (the site's own interpreter, no shell)
-                [site.get("python") or sys.executable, "-c", ASK_VERSION],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=VERSION_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        version = answer.stdout.strip()
-        return version[:60] if answer.returncode == 0 and version else None
+        return python_says(site, ASK_VERSION)
 
     def progress(self, tail: str) -> Progress | None:
         steps = reading.scf_steps(tail)

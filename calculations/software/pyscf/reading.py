@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from calculations.software.reading import json_object
+
 LOG, ERRORS, RESULTS = "output.out", "stderr.txt", "results.json"
-MAX_TEXT = 4 * 1024 * 1024
 MAX_RESULTS = 32 * 1024 * 1024
 NUMBER = r"([-+]?[\d.]+(?:e[-+]?\d+)?)"
 SCF_LINE = re.compile(
@@ -29,13 +29,8 @@ def read_results(folder: Path) -> dict[str, Any] | None:
 
     Numbers may be anything: whether they can be used, the verdict says.
     """
-    try:
-        with (folder / RESULTS).open("rb") as stream:
-            content = stream.read(MAX_RESULTS + 1)
-        document = json.loads(content.decode("utf-8", errors="replace"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if len(content) > MAX_RESULTS or not isinstance(document, dict):
+    document = json_object(folder / RESULTS, MAX_RESULTS)
+    if document is None:
         return None
     return document if document.keys() >= NEEDED and _has_shape(document) else None
 
@@ -55,17 +50,6 @@ def _has_shape(document: dict[str, Any]) -> bool:
     return whole and all(isinstance(number, (int, float)) for number in numbers)
 
 
-def read_text(folder: Path, name: str) -> str:
-    """Return the end of a text file, empty where there is none."""
-    try:
-        with (folder / name).open("rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - MAX_TEXT))
-            return stream.read().decode("utf-8", errors="replace").replace("\0", "")
-    except OSError:
-        return ""
-
-
 def scf_steps(text: str) -> list[dict[str, float]]:
     """Return the SCF iterations that a log tells of."""
     steps = []
@@ -83,8 +67,3 @@ def scf_steps(text: str) -> list[dict[str, float]]:
             }
         )
     return steps
-
-
-def last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""

@@ -6,13 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from calculations.software.pyscf.reading import (
-    ERRORS,
-    LOG,
-    last_line,
-    read_results,
-    read_text,
-)
+from calculations.software.pyscf.reading import ERRORS, LOG, read_results
+from calculations.software.reading import end_of, last_line
 from calculations.software.results import Exit, Outcome, Verdict
 
 DOES_NOT_FIT = 2
@@ -20,7 +15,7 @@ DOES_NOT_FIT = 2
 
 def judge(folder: Path, exit: Exit) -> Outcome:
     """Return the first verdict that applies; the order puts the cause before its consequence."""
-    log, errors = read_text(folder, LOG), read_text(folder, ERRORS)
+    log, errors = end_of(folder / LOG), end_of(folder / ERRORS)
     evidence = _evidence(exit, log, errors)
     failed = _failed(exit, errors, evidence)
     if failed is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import InputRead, Resources, Software
+from calculations.software.discovery import program_says
 from calculations.software.launching import launcher
 from calculations.software.plausible import ELECTRONIC, PERIODIC, Plausible
 from calculations.software.pseudopotential import NeededPseudopotential
@@ -23,7 +23,6 @@ from calculations.software.siesta.output import OUTPUT, read_output
 from calculations.software.siesta.parameters import PARAMETERS
 from calculations.software.structure import Structure, write_xyz
 
-VERSION_SECONDS = 20
 SCF_LINE = re.compile(r"^\s*scf:\s*(\d{1,9})\s+(.*)$", re.MULTILINE)
 MOVE_LINE = re.compile(r"Begin\s.*?(?:move|step)\s*=\s*(\d{1,9})")
 LIMIT_LINE = re.compile(r"Max\. number of SCF Iter\s*=\s*(\d{1,9})\s*$", re.MULTILINE)
@@ -138,19 +137,7 @@ class Siesta(Software):
         if executable is None:
             return None
         with tempfile.TemporaryDirectory(prefix="siesta-version-") as folder:
-            try:
-                answer = subprocess.run(  # noqa: S603  (the site's own executable, no shell)
-                    [executable, "--version"],
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    timeout=VERSION_SECONDS,
-                    check=False,
-                )
-            except (OSError, subprocess.SubprocessError):
-                return None
-        text = answer.stdout[:20_000].decode("utf-8", errors="replace")
+            text = program_says([executable, "--version"], folder)
         found = re.search(r"version\s*:?\s*(v?\d[\w.+-]*)", text, re.IGNORECASE)
         if found is None:
             return None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import pkgutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.base import Resources, Software
+from calculations.software.discovery import python_says
 from calculations.software.plausible import Plausible
 from calculations.software.results import Chart, Exit, Outcome, Progress, Results
 from calculations.software.torch_inference import extract, parameters, reading, verdict
@@ -48,7 +48,6 @@ if __name__ == "__main__":
 """
 PACKAGES = ("program", "networks")
 EMPTY = ("calculations", "calculations/software", "calculations/software/torch_inference")
-VERSION_SECONDS = 20
 ASK_VERSION = (
     "import importlib.metadata as m; m.version('numpy'), m.version('safetensors'); "
     "print(m.version('torch'))"
@@ -130,19 +129,7 @@ class TorchInference(Software):
         ]
 
     def discover(self, site: Mapping[str, str]) -> str | None:
-        try:
-            answer = subprocess.run(  # noqa: S603  (the site's own interpreter, no shell)
-                [site.get("python") or sys.executable, "-c", ASK_VERSION],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=VERSION_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        version = answer.stdout.strip()
-        return version[:60] if answer.returncode == 0 and version else None
+        return python_says(site, ASK_VERSION)
 
     def progress(self, tail: str) -> Progress | None:
         found = reading.progress_of(tail)

@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from calculations.software.endings import DISK_FULL, OUT_OF_MEMORY, ending_words, signal_of
+from calculations.software.reading import end_of, last_line
 from calculations.software.results import Exit, Outcome, Verdict
 from calculations.software.torch_inference.reading import (
     ERRORS,
     LOG,
     is_whole,
-    last_line,
     progress_of,
     read_document,
     read_plan,
-    read_text,
 )
 
 
 def judge(folder: Path, exit: Exit) -> Outcome:
     """Return the first verdict that applies; the order puts the cause before its consequence."""
-    log, errors = read_text(folder, LOG), read_text(folder, ERRORS)
+    log, errors = end_of(folder / LOG), end_of(folder / ERRORS)
     evidence = _evidence(exit, log, errors)
     document = read_document(folder)
     failed = _ended_early(exit, log, evidence) or _named(document, evidence)

@@ -49,14 +49,14 @@ def register() -> None:
         "structure",
         "Structure",
         find=find_structure,
-        visible=visible_structures,
+        visible=partial(visible_idents, Structure),
         named=lambda ident: (f"S-{ident}", reverse("molecule-detail", args=[ident])),
     )
     register_subject(
         "calculation",
         "Calculation",
         find=find_calculation,
-        visible=visible_calculations,
+        visible=partial(visible_idents, Calculation),
         named=lambda ident: (f"C-{ident}", reverse("calculation-detail", args=[ident])),
     )
 
@@ -105,15 +105,11 @@ def find_calculation(user: User, ident: str) -> Subject | None:
     )
 
 
-def visible_structures(user: User, idents: Iterable[str]) -> list[str]:
-    known = [ident for ident in idents if _id(ident)]
-    rows = Structure.objects.visible_to(user).filter(pk__in=known)
-    return [str(pk) for pk in rows.values_list("pk", flat=True)]
-
-
-def visible_calculations(user: User, idents: Iterable[str]) -> list[str]:
-    known = [ident for ident in idents if _id(ident)]
-    rows = Calculation.objects.visible_to(user).filter(pk__in=known)
+def visible_idents(
+    model: type[Structure] | type[Calculation], user: User, idents: Iterable[str]
+) -> list[str]:
+    """Those of the identifiers that the person may see."""
+    rows = model.objects.visible_to(user).filter(pk__in=[one for one in idents if _id(one)])
     return [str(pk) for pk in rows.values_list("pk", flat=True)]
 
 

@@ -87,16 +87,23 @@ def test_a_job_ends_in_every_way_in_which_jobs_do(
 def test_a_job_that_is_put_back_starts_again(
     make_site: Callable, call: Callable, script: Callable, tmp_path: Path
 ) -> None:
-    site = make_site()
-    site.fault("requeue", times=1, after_s=0.1)
-    submit(
-        site, call(site), script(f'echo x >>"{tmp_path}/ran"; [ -e "{tmp_path}/go" ] || sleep 9')
-    )
-    site.until(lambda jobs: jobs[0].starts == 1)
-    (tmp_path / "go").touch()
+    site, ran, go = make_site(), tmp_path / "ran", tmp_path / "go"
+    site.fault("requeue", times=1, after_s=0.05)  # maybe before the job has said a word
+    text = f'echo "$SLURM_RESTART_COUNT" >>"{ran}"; until [ -e "{go}" ]; do sleep 0.02; done'
+    submit(site, call(site), script(text))
+
+    def began(count: str) -> bool:
+        return ran.exists() and count in ran.read_text().splitlines()
+
+    (job,) = site.until(lambda jobs: jobs if began("1") else None)
+    site.end(job, "requeue")  # by hand, once it is known to have begun
+    (job,) = site.until(lambda jobs: jobs if began("2") else None)
+    assert (job.state, job.starts) == ("RUNNING", 3)
+    go.touch()
     site.until(over)
-    assert site.jobs()[0].starts == 2
-    assert (tmp_path / "ran").read_text() == "x\nx\n"
+    (job,) = site.jobs()
+    assert (job.state, job.starts) == ("COMPLETED", 3)
+    assert ran.read_text().splitlines()[-2:] == ["1", "2"]
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_SITE)

@@ -99,7 +99,7 @@ class Site:
             return [line for line in lines if not program or line.split()[1] == program]
         return []
 
-    def until(self, condition: Callable[[list[Job]], Any], seconds: float = 15.0) -> Any:
+    def until(self, condition: Callable[[list[Job]], Any], seconds: float = 60.0) -> Any:
         """Return what `condition` says of all jobs once that is true. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while True:

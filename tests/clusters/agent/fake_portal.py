@@ -26,6 +26,7 @@ from clusters.agent.protocol import (
 )
 
 KEY = "lpk_test_secret"
+PATIENCE_S = 60.0  # of a busy machine; what is right comes sooner
 
 
 class FakePortal:
@@ -104,7 +105,7 @@ class FakePortal:
         return next((entry for entry in told if entry["replica"] == replica), {})
 
     def until_model(
-        self, replica: str, state: str, seconds: float = 15.0, **more: Any
+        self, replica: str, state: str, seconds: float = PATIENCE_S, **more: Any
     ) -> dict[str, Any]:
         """Wait until the agent says that a replica is in a state; return what it says."""
 
@@ -141,7 +142,7 @@ class FakePortal:
         self.desired += 1
         self.lock.notify_all()
 
-    def until(self, condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         """Wait until the condition holds; the portal's lock is held while it is looked at."""
         deadline = time.monotonic() + seconds
         with self.lock:
@@ -151,10 +152,12 @@ class FakePortal:
                     return found
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"not within {seconds} s; states: {self.states}")
+                    lost = [report["why"] for report in self.reports if report.get("why")]
+                    told = f"not within {seconds} s; states: {self.states} {lost or ''}"
+                    raise AssertionError(told)
                 self.lock.wait(min(left, 0.05))
 
-    def report_of(self, key: tuple[str, int], seconds: float = 15.0) -> dict[str, Any]:
+    def report_of(self, key: tuple[str, int], seconds: float = PATIENCE_S) -> dict[str, Any]:
         return self.until(
             lambda: next((r for r in self.reports if (r["run"], r["attempt"]) == key), None),
             seconds,

@@ -26,11 +26,11 @@ from clusters.agent.runtimes.base import (
     ServingSpec,
     Status,
 )
+from clusters.agent.runtimes.ends import Kills, signal_of
 from clusters.agent.runtimes.images import check_image, is_local
 from clusters.agent.runtimes.options import LABEL, environment_of, options_of
 
 ASK_S, START_S, PULL_S = 30.0, 180.0, 3600.0
-KILLED = 137  # 128 and SIGKILL
 # What the engines say, in small letters.
 GONE = ("no such container", "no such object", "no container with")
 NOT_RUNNING = ("is not running", "only kill running")
@@ -51,9 +51,8 @@ class Engine(Runtime):
     def __init__(self, agent: str) -> None:
         self.agent = agent
         self._facts: dict[str, Any] | None = None
-        self._killed: set[str] = set()
+        self._kills = Kills()
         self._greedy: set[str] = set()  # ended for their use of memory
-        self._oom_kills: dict[str, int] = {}
 
     # What the engines do differently.
 
@@ -118,7 +117,6 @@ class Engine(Runtime):
             if identity:
                 self._delete(identity)
             raise _not_started(self.kind, answer, launch)
-        self._killed.discard(identity)
         self.follow(identity, launch.log, running=True)
         return Handle(self.kind, identity, launch.port)
 
@@ -148,7 +146,7 @@ class Engine(Runtime):
 
     def signal(self, handle: Handle, *, kill: bool = False) -> None:
         if kill:
-            self._killed.add(handle.reference)
+            self._kills.by_us(handle.reference)
         name = "KILL" if kill else "TERM"
         answer = self._call("kill", f"--signal={name}", handle.reference)
         if not answer.good and not _says(answer, (*GONE, *NOT_RUNNING)):
@@ -156,9 +154,8 @@ class Engine(Runtime):
 
     def remove(self, handle: Handle) -> None:
         self._delete(handle.reference)
-        self._killed.discard(handle.reference)
+        self._kills.forget(handle.reference)
         self._greedy.discard(handle.reference)
-        self._oom_kills.pop(handle.reference, None)
 
     def strays(self, known: Sequence[str]) -> list[Handle]:
         return [
@@ -217,19 +214,17 @@ class Engine(Runtime):
         if _lives(state):
             pid = int(state.get("Pid") or 0)
             cpu, memory = self._usage(identity, pid, labels)
-            if kills[0] is not None and _runs(pid):
-                self._oom_kills[identity] = kills[0]
+            if _runs(pid):
+                self._kills.note(identity, kills[0])
             return Status(True, cpu_s=cpu, memory_mib=memory)
         code = state.get("ExitCode")
         code = code if isinstance(code, int) else None
-        before = self._oom_kills.get(identity, _digits(labels.get(f"{LABEL}oom-kills")))
-        # Engines miss some; the kernel's own count tells whether it has killed since the last look.
-        by_kernel = code == KILLED and identity not in self._killed and (kills[1] or 0) > before
-        signal = code - 128 if code is not None and 128 < code <= 192 else None
+        first = _digits(labels.get(f"{LABEL}oom-kills"))
+        by_kernel = self._kills.for_memory(identity, code, now=kills[1], first=first)
         return Status(
             False,
             code=code,
-            signal=signal,
+            signal=signal_of(code),
             out_of_memory=bool(state.get("OOMKilled")) or by_kernel or identity in self._greedy,
             detail=str(state.get("Error") or "")[:500],
         )

@@ -27,6 +27,7 @@ from clusters.agent.runtimes.base import (
     ServingSpec,
     Status,
 )
+from clusters.agent.runtimes.ends import KILLED, Kills, signal_of
 from clusters.agent.runtimes.environments import Environments
 from clusters.agent.runtimes.program import program_of, variables_of
 from clusters.agent.runtimes.session import (
@@ -42,7 +43,6 @@ from clusters.agent.schedulers import marks
 from clusters.agent.workspace import check_part, remove_tree
 
 STARTED_S = 20.0
-KILLED = 137
 # What a process may ask of the kernel, so that no burst between two looks fells the machine.
 DATA_FACTOR, DATA_MORE_MIB = 2, 1024
 _GONE = Status(False, detail="Nothing is known of it any more.")
@@ -64,8 +64,7 @@ class Processes(Runtime):
         self.environments = Environments(root / "environments")
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._controls: dict[str, Path] = {}
-        self._oom_kills: dict[str, int] = {}
-        self._killed: set[str] = set()
+        self._kills = Kills()
 
     def about(self) -> dict[str, Any] | None:
         if not Path(marks.SHELL).exists() or not procfs.PROC.exists():
@@ -141,7 +140,7 @@ class Processes(Runtime):
         if session is None:
             return
         if kill:
-            self._killed.add(handle.reference)
+            self._kills.by_us(handle.reference)
             session.kill()
         else:
             session.terminate()
@@ -155,8 +154,7 @@ class Processes(Runtime):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(5.0)  # it was killed just now
         self._controls.pop(handle.reference, None)
-        self._oom_kills.pop(handle.reference, None)
-        self._killed.discard(handle.reference)
+        self._kills.forget(handle.reference)
 
     def strays(self, known: Sequence[str]) -> list[Handle]:
         return [
@@ -227,8 +225,7 @@ class Processes(Runtime):
         members = session.members() if session.code is None else []
         if members:
             used = round(sum(stat.rss for stat in members) * procfs.PAGE_KIB / 1024, 1)
-            if kills is not None:
-                self._oom_kills[reference] = kills
+            self._kills.note(reference, kills)
             return Status(
                 True,
                 cpu_s=sum(stat.ticks for stat in members) / procfs.TICKS_PER_S,
@@ -236,16 +233,15 @@ class Processes(Runtime):
             )
         session.kill()  # what a program that has ended left running
         code = session.code
-        before = self._oom_kills.get(reference, session.number(KILLS) or 0)
-        now = cgroup.oom_kills() or 0
-        by_kernel = code == KILLED and reference not in self._killed and now > before
+        first, now = session.number(KILLS) or 0, cgroup.oom_kills()
+        by_kernel = self._kills.for_memory(reference, code, now=now, first=first)
         too_much = session.number(MEMORY)
-        if code is None and (reference in self._killed or too_much is not None):
+        if code is None and (self._kills.are_ours(reference) or too_much is not None):
             code = KILLED  # the shell that would have told was ended with it
         return Status(
             False,
             code=code,
-            signal=code - 128 if code is not None and 128 < code <= 192 else None,
+            signal=signal_of(code),
             out_of_memory=too_much is not None or by_kernel,
             detail=f"It was ended at {too_much:,} MiB." if too_much else "",
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 
 from bench import migrated
 from bench.client import Client
@@ -47,7 +48,9 @@ for number in range(int(os.environ["BENCH_CLUSTERS"])):
     secrets.append([cluster.pk, cluster.name, keys.issue(cluster, actor=admin)[1]])
 print(json.dumps(secrets))
 """
-
+OFFERS = """
+    SELECT 1 FROM clusters_cluster
+    WHERE id = %s AND capacity->'software'->%s->>'ok' = 'true'"""
 BUILD = """
 import pathlib, sys
 from clusters.agent_file import build
@@ -260,19 +263,24 @@ class Stack:
     def broker(self) -> str:
         return self.environment.get("CELERY_BROKER_URL") or self.environment["REDIS_URL"]
 
-    def wait_for_agent(self, number: int = 0, seconds: float = 30) -> None:
-        """Wait until the agent has told which software its machine has."""
-        code = (
-            "import json\nfrom clusters.models import Cluster\n"
-            f"print(json.dumps(Cluster.objects.get(pk={self.keys[number][0]}).offers('noop')))"
-        )
+    def wait_for_agent(
+        self, number: int = 0, seconds: float = 60, *, software: str = "noop"
+    ) -> None:
+        """Wait until the agent has told that its machine has this software."""
         deadline = time.monotonic() + seconds
-        while not self.python(code):
+        while not self._offers(self.keys[number][0], software):
             if time.monotonic() > deadline:
                 names = (f"agent-{number}", f"node-{number}")
                 said = "\n".join(self.tail(name) for name in names if name in self.processes)
                 raise TimeoutError(f"the agent was not heard:\n{said}")
             time.sleep(0.05)
+
+    def _offers(self, cluster: int, software: str) -> bool:
+        """Asked at the database, since Django takes long to start."""
+        connection = psycopg2.connect(self.environment["DATABASE_URL"])
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            cursor.execute(OFFERS, (cluster, software))
+            return cursor.fetchone() is not None
 
     def kill(self, name: str, sign: int = signal.SIGKILL) -> None:
         process = self.processes.pop(name)

@@ -20,16 +20,12 @@ from bench.client import Client
 from bench.stack import Stack
 from tests.calculations.pseudopotentials import psf
 
+pytestmark = pytest.mark.xdist_group("whole")
 ROOT = Path(__file__).resolve().parents[1]
 STANDINS = ROOT / "standins"
 SILICON = ROOT / "data" / "siesta" / "silicon_bands_dos" / "input.fdf"
 PSEUDO = Path(os.environ.get("SIESTA_PSEUDO") or "/nonexistent")
 REAL = shutil.which("siesta") is not None and PSEUDO.is_dir()
-OFFERED = """
-import json
-from clusters.models import Cluster
-print(json.dumps([c.offers("siesta") for c in Cluster.objects.all()]))
-"""
 FAMILY = """
 import json, sys
 from io import BytesIO
@@ -59,7 +55,7 @@ def stack() -> Iterator[Stack]:
         stack.start_worker()
         stack.start_agent()
         stack.start_web()
-        until(lambda: all(stack.python(OFFERED)), stack.tail("agent-0"))
+        stack.wait_for_agent(software="siesta")
         assert stack.python(FAMILY % json.dumps(library())) == 3
         yield stack
 

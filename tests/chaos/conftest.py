@@ -1,4 +1,4 @@
-"""One lab of each kind for all scenarios of a test process."""
+"""One lab of each kind for all scenarios that a test process plays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.lab import Lab
 from tests.chaos.playing import open_lab_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def labs() -> Iterator[Callable[[str], Lab]]:
     """Return a lab by its name, opened where it was not yet."""
     opened: dict[str, Lab] = {}

@@ -19,7 +19,7 @@ STATE = "SELECT state, tries, done, key, size FROM calculations_export WHERE id 
 LONG_AGO = "UPDATE calculations_export SET heard_at = heard_at - interval '1 hour' WHERE id = %s"
 TEND = "import json\nfrom calculations.services import export_making\n"
 TEND += "print(json.dumps(export_making.tend()))"
-RUNS = 2000
+RUNS = 1000
 
 
 def purge_and_kill(victim: str) -> Play:

@@ -28,7 +28,7 @@ class Serving(Site):
         return self.stack.home / "models"
 
     def serving(self) -> str:
-        lines = ("runtimes = process", f"folders = {self.models}", "backoff_s = 0.2")
+        lines = ("runtimes = process", f"folders = {self.models}", "backoff_s = 0.05")
         return "\n".join(lines)
 
     def open(self) -> None:

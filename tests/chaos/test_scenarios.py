@@ -15,10 +15,10 @@ PLAYED = [scenario for scenario in SCENARIOS if scenario.short or os.environ.get
 
 
 def row(scenario: Scenario) -> object:
-    """The labs that take long to open are opened by one process of the tests alone."""
-    group = pytest.mark.xdist_group(f"chaos-{scenario.lab}-{scenario.site}")
-    common = scenario.lab == COMMON and scenario.site == "process"
-    return pytest.param(scenario, id=scenario.id, marks=() if common else group)
+    """Labs take long to open: one for all plain agents, one for all other sites, one brief one."""
+    where = "process" if scenario.site == "process" else "sites"
+    name = f"chaos-{where if scenario.lab == COMMON else scenario.lab}"
+    return pytest.param(scenario, id=scenario.id, marks=pytest.mark.xdist_group(name))
 
 
 @pytest.mark.parametrize("scenario", [row(scenario) for scenario in PLAYED])

@@ -49,7 +49,7 @@ def document(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     with Stack(durable=False) as stack:
         stack.start_web()

@@ -17,6 +17,7 @@ import pytest
 
 from labportal import embedded
 
+pytestmark = pytest.mark.xdist_group("whole")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -28,6 +28,7 @@ PLAN = """
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.xdist_group("whole")
 def test_every_run_ends_once_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "plan").write_text(PLAN)
     with Stack(clusters=0) as stack:

@@ -162,16 +162,21 @@ def _put_back(tracked: Tracked, facts: Accounting | None) -> bool:
 
 def _settled(tracked: Tracked, options: Options, now: float) -> bool:
     """Whether no more is to be asked: the books have spoken, or know nothing of it, or have had
-    their time.
+    their time. What the queue lists as ended the books only have not heard of yet.
     """
     if tracked.books is not None and tracked.books.ended:
         return True
     if tracked.ending_since is None:
         return False
-    asked = tracked.missing_since is not None or tracked.heard_at > tracked.ending_since
+    missing = tracked.missing_since is not None
+    asked = missing or (tracked.heard_at > tracked.ending_since and not _listed_as_ended(tracked))
     if asked and tracked.books is None and tracked.books_misses >= options.misses:
         return tracked.returned == 0
     return now - tracked.ending_since >= options.patience_s
+
+
+def _listed_as_ended(tracked: Tracked) -> bool:
+    return tracked.state is not None and tracked.state.status is Status.ENDED
 
 
 def _struck_out(tracked: Tracked) -> bool:

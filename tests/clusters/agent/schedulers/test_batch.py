@@ -136,6 +136,28 @@ def test_a_forgotten_job_is_ended_by_the_books(site: Site, job: MakeJob) -> None
     assert (stands().status, stands().ending) == (Status.ENDED, Ending.TIMEOUT)
 
 
+def test_books_that_have_not_heard_yet_are_given_their_time(site: Site, job: MakeJob) -> None:
+    one = job()
+    stands = started(site, one)
+    end(one, 0)
+    site.jobs["1"]["state"] = "COMPLETED"
+    site.pass_s(50)
+    assert stands().status is Status.ALIVE
+    site.books["1"] = "COMPLETED"
+    site.pass_s(3)
+    assert (stands().status, stands().exit_code) == (Status.ENDED, 0)
+    assert stands().cpu_s == 8.0
+
+
+def test_what_the_books_never_hear_of_ends_all_the_same(site: Site, job: MakeJob) -> None:
+    one = job()
+    stands = started(site, one)
+    end(one, 0)
+    site.jobs["1"]["state"] = "COMPLETED"
+    site.pass_s(70)
+    assert (stands().status, stands().exit_code) == (Status.ENDED, 0)
+
+
 def test_a_number_that_was_given_again_is_another_job(site: Site, job: MakeJob) -> None:
     stands = started(site, job())
     site.jobs["1"] = {"state": "COMPLETED", "name": "somebody else's"}

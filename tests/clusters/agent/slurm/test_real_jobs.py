@@ -8,6 +8,7 @@ from typing import Any
 from clusters.agent.protocol import Verb
 from tests.clusters.agent.conftest import AgentProcess, wait_for
 from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.slurm.conftest import SETTINGS
 from tests.slurm.site import SlurmSite
 
 Describe = Callable[..., dict[str, Any]]
@@ -16,10 +17,11 @@ Describe = Callable[..., dict[str, Any]]
 def test_a_job_runs_and_is_accounted_for(
     agent: AgentProcess, portal: FakePortal, task: Describe
 ) -> None:
+    agent.settings(portal.url, SETTINGS.replace("patience_s = 5", "patience_s = 60"))  # of books
     agent.start()
     script = "echo $SLURM_JOB_NUM_NODES $SLURM_NTASKS $PROBE_NEEDS; echo data >kept.dat; sleep 1.2"
     key = portal.want(task(script, resources={"cores": 2}))
-    report = portal.report_of(key, 30)
+    report = portal.report_of(key)
     assert report["outcome"]["verdict"] == "valid"
     assert report["exit"] == {"code": 0, "signal": None, "timed_out": False}
     assert report["files"][0]["name"] == "kept.dat"
@@ -79,10 +81,10 @@ def test_a_chain_carries_its_files_on(
 ) -> None:
     agent.start()
     first = portal.want(task("echo 41 >state.txt"))
-    portal.report_of(first, 30)
+    portal.report_of(first)
     carry = {"run": first[0], "patterns": ["state*"]}
     second = portal.want(task("echo $(($(cat state.txt) + 1))", carry=carry))
-    assert portal.report_of(second, 30)["outcome"]["verdict"] == "valid"
+    assert portal.report_of(second)["outcome"]["verdict"] == "valid"
     assert portal.texts() == ["42"]
 
 
@@ -98,7 +100,7 @@ def test_runs_of_one_calculation_become_one_array(
             for number in range(6)
         ]
     agent.start()
-    reports = [portal.report_of(key, 30) for key in keys]
+    reports = [portal.report_of(key) for key in keys]
     arrays = {report["scheduler_id"].partition("_")[0] for report in reports}
     assert len(arrays) == 1
     assert sorted(r["scheduler_id"].partition("_")[2] for r in reports) == list("012345")
@@ -120,10 +122,10 @@ def test_one_task_of_an_array_is_cancelled_and_the_others_go_on(
     for run, _ in keys:
         wait_for(agent.folder_of(run) / "mark", 20)
     portal.tell(keys[1], Verb.CANCEL, why="enough")
-    assert portal.report_of(keys[1], 20)["state"] == "cancelled"
+    assert portal.report_of(keys[1])["state"] == "cancelled"
     go.touch()
     for key in (keys[0], keys[2]):
-        assert portal.report_of(key, 20)["outcome"]["verdict"] == "valid"
+        assert portal.report_of(key)["outcome"]["verdict"] == "valid"
 
 
 def test_a_job_is_cancelled_while_it_waits(
@@ -139,14 +141,14 @@ def test_a_job_is_cancelled_while_it_waits(
         found = entries.get(key[0], {}).get("pending") or {}
         return found if found.get("reason") in ("Resources", "Priority") else None
 
-    waits = portal.until(pending, 20)
+    waits = portal.until(pending)
     assert waits["partition"] == "debug"
     assert waits["text"]
     portal.tell(key, Verb.CANCEL, why="no longer wanted")
-    assert portal.report_of(key, 20)["state"] == "cancelled"
+    assert portal.report_of(key)["state"] == "cancelled"
     assert not any((agent.folder_of(key[0])).glob("probe.out"))
     portal.tell(fill, Verb.CANCEL, why="end")
-    assert portal.report_of(fill, 20)["state"] == "cancelled"
+    assert portal.report_of(fill)["state"] == "cancelled"
     assert site.queue() == []
 
 
@@ -166,7 +168,7 @@ def test_the_schedulers_own_words_stand_in_a_refusal(
     }
     keys = {words: portal.want(task(resources=asked)) for words, asked in cases.items()}
     for words, key in keys.items():
-        outcome = portal.report_of(key, 30)["outcome"]
+        outcome = portal.report_of(key)["outcome"]
         assert (outcome["verdict"], outcome["code"]) == ("failed", "submission_refused")
         assert words in outcome["message"]
         assert outcome["remedy"]

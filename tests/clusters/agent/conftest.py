@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.clusters.agent.fake_portal import KEY, FakePortal
+from tests.clusters.agent.fake_portal import KEY, PATIENCE_S, FakePortal
 from tests.clusters.without_portal import _nothing_left_over, _quick_passwords, files_dir
 
 __all__ = ["_nothing_left_over", "_quick_passwords", "files_dir"]
@@ -81,7 +81,7 @@ class AgentProcess:
         """Stop the agent as a service manager does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
 
     def folder_of(self, run: str, attempt: int = 1) -> Path:
         return self.work / "runs" / run / str(attempt)
@@ -135,7 +135,7 @@ def spec() -> Callable[..., dict[str, Any]]:
     return describe
 
 
-def wait_for(path: Path, seconds: float = 10.0) -> None:
+def wait_for(path: Path, seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path.name} did not appear"

@@ -14,7 +14,7 @@ from clusters.agent.protocol import Verb
 from clusters.rehearsal.site import Site
 from clusters.rehearsal.state import Job
 from tests.clusters.agent.conftest import AgentProcess, wait_for
-from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.fake_portal import PATIENCE_S, FakePortal
 
 Describe = Callable[..., dict[str, Any]]
 BOTH = pytest.mark.parametrize("site", ["pbs", "torque"], indirect=True)
@@ -62,7 +62,7 @@ def executions(agent: AgentProcess, key: tuple[str, int]) -> int:
     return len(ran.read_text().splitlines()) if ran.exists() else 0
 
 
-def running(site: Site, seconds: float = 15.0) -> Job:
+def running(site: Site, seconds: float = PATIENCE_S) -> Job:
     def first(jobs: list[Job]) -> Job | None:
         alive = (job for job in jobs if job.state == "RUNNING" and len(job.runner.split()) > 2)
         return next(alive, None)
@@ -202,7 +202,7 @@ def test_a_job_that_is_lost_without_a_word_is_given_up_in_time(
     key = portal.want(task("sleep 60"))
     wait_for(agent.folder_of(*key) / "ran")
     site.end(running(site), "lose")
-    report = portal.report_of(key, 30)
+    report = portal.report_of(key)
     assert report["state"] == "lost"
     assert "knows job" in report["why"]
 
@@ -244,7 +244,7 @@ def test_what_was_submitted_without_a_proper_answer_is_found_and_runs_once(
     site.fault(kind, programs=["qsub"], times=1, **details)
     agent.start()
     key = portal.want(task())
-    report = portal.report_of(key, 40)
+    report = portal.report_of(key)
     assert report["outcome"]["verdict"] == "valid"
     assert len(site.jobs()) == 1, "it was looked up before anything was submitted again"
     assert executions(agent, key) == 1
@@ -275,7 +275,7 @@ def test_an_agent_that_is_killed_while_it_submits_submits_once(
     site.until(lambda jobs: jobs)
     agent.kill()
     agent.start()
-    assert portal.report_of(key, 40)["outcome"]["verdict"] == "valid"
+    assert portal.report_of(key)["outcome"]["verdict"] == "valid"
     assert len(site.jobs()) == 1
     assert executions(agent, key) == 1
 

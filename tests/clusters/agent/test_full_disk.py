@@ -18,7 +18,7 @@ from clusters.agent.agent import Agent
 from clusters.agent.journal import Journal, JournalFull, TakeIn
 from clusters.agent.records import Phase
 from tests.clusters.agent.conftest import AgentProcess
-from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.fake_portal import PATIENCE_S, FakePortal
 from tests.clusters.agent.probe import Probe
 
 Describe = Callable[..., dict[str, Any]]
@@ -43,10 +43,10 @@ def running(process: AgentProcess, change: Callable[[Agent], None]) -> Iterator[
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     yield agents[0]
     agents[0].stop()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -101,7 +101,7 @@ def test_no_room_for_the_journal(agent: AgentProcess, portal: FakePortal, spec: 
         assert "disk full on" in report["why"]
         inside.loop.post(lambda: inside.journal.limit_pages(1_000_000))
         key = portal.want(spec("true"))
-        assert portal.report_of(key, 30)["outcome"]["verdict"] == "valid"
+        assert portal.report_of(key)["outcome"]["verdict"] == "valid"
 
 
 def test_a_reply_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_it_offers_nothing_until_it_is_told_to_try_again(
     agent.start()
     for _ in range(HELD_AFTER):
         portal.want(spec(files=[{}]))  # no description of a file: it cannot be understood
-    portal.until(lambda: portal.requests and portal.requests[-1]["capacity"].get("held"), 30)
+    portal.until(lambda: portal.requests and portal.requests[-1]["capacity"].get("held"))
     assert portal.requests[-1]["capacity"]["slots"]["total"] == 0
     key = portal.want(spec())
     portal.until(lambda: portal.states.get(key) == "preparing")

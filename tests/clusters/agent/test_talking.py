@@ -14,7 +14,7 @@ import pytest
 from clusters.agent import protocol
 from clusters.agent.protocol import Verb
 from tests.clusters.agent.conftest import AgentProcess
-from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.fake_portal import PATIENCE_S, FakePortal
 
 Describe = Callable[..., dict[str, Any]]
 
@@ -105,7 +105,7 @@ def test_a_wrong_key_is_logged_and_nothing_of_it_shown(
     text = agent.config.read_text().replace("lpk_test_secret", "lpk_other_hidden")
     agent.config.write_text(text)
     agent.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while "does not accept the key" not in (agent.log() if agent.work.exists() else ""):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -122,7 +122,7 @@ def test_another_protocol_lets_what_runs_go_on(
     key = portal.want(spec(f"sleep 0.5; echo x >>{ran}"))
     portal.until(lambda: portal.states.get(key) == "running")
     portal.answers.append((426, {"download": "https://portal/agent.pyz"}))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while not ran.exists() or "https://portal/agent.pyz" not in agent.log():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -158,7 +158,7 @@ def test_an_agent_that_was_started_anew_elsewhere_starts_nothing_more(
     )
     portal.answers.extend([(409, {"code": "newer-boot"})] * 2)
     portal.want_purged("nothing", [])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while "asks no more" not in agent.log():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -240,7 +240,7 @@ def test_more_than_fits_is_sent_in_portions_and_in_order(
         "awk 'BEGIN { for (i = 0; i < 30000; i++) printf \"%d %0900d\\n\", i, 0 }' | head -5500"
     )
     key = portal.want(spec(script))
-    portal.report_of(key, 30)
+    portal.report_of(key)
     portal.until(
         lambda: sum(e.get("service") == "program" for e in portal.events.values()) >= 1000, 30
     )

@@ -20,7 +20,7 @@ from clusters import agent_file
 from clusters.agent import guarding, procfs, updating
 from clusters.agent.updating import read_marker, write_marker
 from tests.clusters.agent.conftest import AgentProcess, wait_for
-from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.fake_portal import PATIENCE_S, FakePortal
 
 Describe = Callable[..., dict[str, Any]]
 NEW, OLD = "7.1.0", "0.0.9"
@@ -119,7 +119,7 @@ def test_it_becomes_the_new_version_and_its_programs_run_on(
     heard(portal, lambda r: is_of(NEW)(r) and any(e["state"] == "running" for e in r["runs"]))
     (signals / "go").touch()
     assert portal.report_of(key)["outcome"]["verdict"] == "valid"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while (agent.work / updating.MARKER).exists() or agent.others():
         assert time.monotonic() < deadline, "the guard leaves, and takes the old file with it"
         time.sleep(0.05)
@@ -176,7 +176,7 @@ def test_a_version_that_ends_at_once_is_backed_out(
     portal.want_update(of_version(built, NEW, main=BAD_MAIN), NEW)
     assert "ended at once; the old one is back" in problem_of(portal)
     assert agent.file.read_bytes() == built
-    assert agent.process.wait(10) != 0 and agent.others(), "the old one was begun anew"
+    assert agent.process.wait(PATIENCE_S) != 0 and agent.others(), "the old one was begun anew"
     downloads = portal.downloads
     portal.want_update(of_version(built, NEW), NEW)
     heard(portal, is_of(NEW))
@@ -189,7 +189,7 @@ def test_who_ends_an_agent_ends_it_for_good(
     portal.want_update(of_version(built, NEW), NEW)
     heard(portal, is_of(NEW))
     agent.terminate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while agent.others():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.agent.runtimes.base import Launch, ServingSpec
+from tests.clusters.agent.fake_portal import PATIENCE_S
 
 
 def spec_of(**named: Any) -> ServingSpec:
@@ -48,7 +49,7 @@ def _asked(port: int, path: str) -> tuple[int, str] | None:
         return None
 
 
-def until(look: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+def until(look: Callable[[], Any], *, seconds: float = PATIENCE_S) -> Any:
     """Return what `look` returns once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

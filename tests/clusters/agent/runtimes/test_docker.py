@@ -16,6 +16,7 @@ from clusters.agent.runtimes import cgroup
 from clusters.agent.runtimes.base import Handle, RuntimeFailed
 from clusters.agent.runtimes.docker import Docker
 from clusters.agent.runtimes.options import LABEL
+from tests.clusters.agent.fake_portal import PATIENCE_S
 from tests.clusters.agent.runtimes.arranging import ask, launch_of, spec_of, until
 from tests.clusters.agent.runtimes.fake_docker import AWAY, IDENTITY, INFO, FakeDocker, container
 from tests.containers import Containers
@@ -260,7 +261,7 @@ def service(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> Iterator
     until(socket.exists)
     yield
     service.terminate()
-    service.wait(20)
+    service.wait(PATIENCE_S)
 
 
 @pytest.mark.containers

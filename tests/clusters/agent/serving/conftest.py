@@ -12,7 +12,7 @@ import pytest
 from clusters.agent import config
 from clusters.agent.agent import Agent
 from tests.clusters.agent.conftest import _nothing_left_over, _quick_passwords, files_dir, portal
-from tests.clusters.agent.fake_portal import KEY, FakePortal
+from tests.clusters.agent.fake_portal import KEY, PATIENCE_S, FakePortal
 from tests.clusters.agent.probe import Probe
 from tests.clusters.agent.serving.fakes import FakeRuntime, World
 
@@ -60,7 +60,7 @@ class Node:
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        made.wait(10)
+        assert made.wait(PATIENCE_S)
         self.portal.until(self._heard)
         return self
 
@@ -73,7 +73,7 @@ class Node:
         """End the agent; what it has started goes on."""
         if self.agent is not None and self._thread is not None:
             self.agent.stop()
-            self._thread.join(10)
+            self._thread.join(PATIENCE_S)
             self.agent = None
 
     def restart(self) -> None:

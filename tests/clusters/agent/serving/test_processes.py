@@ -47,7 +47,7 @@ def agent(tmp_path: Path, portal: FakePortal, model: Path) -> Iterator[AgentProc
     yield agent
     for replica in list(portal.models):
         portal.tell_model(replica, ServingVerb.REMOVE)
-    portal.until(lambda: not portal.requests[-1]["serving"], 40)
+    portal.until(lambda: not portal.requests[-1]["serving"])
     agent.terminate()
 
 
@@ -124,7 +124,7 @@ def test_a_version_under_test_is_started_tested_and_ended(
     spec = server(model, purpose="contract", check=check, accepts=["application/json"])
     replica = portal.want_model(spec)
     agent.start()
-    entry = portal.until_model(replica, "stopped", 40)
+    entry = portal.until_model(replica, "stopped")
     made = {one["name"]: one["ok"] for one in entry["contract"]}
     assert {name for name, ok in made.items() if ok is False} == {"unsupported", "oversized"}
     assert made["serve"] and made["invocations"] and made["sigterm"]

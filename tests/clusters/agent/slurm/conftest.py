@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.clusters.agent.conftest import AgentProcess
-from tests.clusters.agent.fake_portal import FakePortal
+from tests.clusters.agent.fake_portal import PATIENCE_S, FakePortal
 from tests.slurm.site import SlurmSite, missing
 
 SETTINGS = (
@@ -109,7 +109,7 @@ def task(spec: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     return describe
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not come about"

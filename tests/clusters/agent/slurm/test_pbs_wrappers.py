@@ -41,7 +41,7 @@ def test_runs_of_a_calculation_go_through_qsub_one_by_one(
 ) -> None:
     agent.start()
     keys = [portal.want(task(f"exit {code}", group="C-1")) for code in (0, 3)]
-    reports = [portal.report_of(key, 40) for key in keys]
+    reports = [portal.report_of(key) for key in keys]
     assert [report["exit"]["code"] for report in reports] == [0, 3]
     assert {report["accounting"]["kind"] for report in reports} == {"pbs"}
     ids = [report["scheduler_id"] for report in reports]
@@ -57,7 +57,7 @@ def test_a_run_is_cancelled_by_qdel(
     key = portal.want(task("touch here; sleep 60"))
     wait_for(agent.folder_of(*key) / "here", 30)
     portal.tell(key, Verb.CANCEL, why="asked by Ada L.")
-    assert portal.report_of(key, 40)["state"] == "cancelled"
+    assert portal.report_of(key)["state"] == "cancelled"
     assert not site.queue()
 
 
@@ -80,7 +80,7 @@ def test_a_killed_agent_finds_its_job_again(
     agent.kill()
     (agent.folder_of(*key) / "go").touch()
     agent.start()
-    assert portal.report_of(key, 40)["outcome"]["verdict"] == "valid"
+    assert portal.report_of(key)["outcome"]["verdict"] == "valid"
     assert site.submitted() == submitted
 
 

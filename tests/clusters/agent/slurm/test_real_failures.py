@@ -25,7 +25,7 @@ def submit(
 ) -> tuple[tuple[str, int], str]:
     """Have it running; return its key and its id in Slurm."""
     key = portal.want(run)
-    portal.until(lambda: portal.states.get(key) == "running", 30)
+    portal.until(lambda: portal.states.get(key) == "running")
     wait_for(agent.folder_of(key[0]) / "mark", 20)
     entry = next(e for e in portal.requests[-1]["runs"] if e["run"] == key[0])
     return key, entry["scheduler_id"]
@@ -43,7 +43,7 @@ def test_too_much_memory_ends_a_job_by_slurms_own_limit(
     agent.settings(url, SETTINGS.replace("patience_s = 5", "patience_s = 40\nmisses = 80"))
     agent.start()
     key = portal.want(task(f"{HOG} || echo ended", resources={"memory_mib": 60}))
-    report = portal.report_of(key, 60)
+    report = portal.report_of(key)
     assert report["outcome"]["code"] == "out_of_memory"
     assert report["outcome"]["remedy"]
     assert (report["accounting"]["max_rss_mib"] or 0) > 60, report["accounting"]
@@ -56,7 +56,7 @@ def test_somebody_else_cancels_the_job(
     agent.start()
     _, job = submit(agent, portal, task("echo x >mark; sleep 60"))
     site.run("scancel", job)
-    report = portal.until(lambda: portal.reports and portal.reports[-1], 20)
+    report = portal.until(lambda: portal.reports and portal.reports[-1])
     assert (report["state"], report["outcome"]["code"]) == ("finished", "cancelled_outside")
     assert report["accounting"]["state"].startswith("CANCELLED")
 
@@ -68,7 +68,7 @@ def test_a_program_that_does_not_heed_its_end_is_killed_by_slurm(
     script = "trap '' TERM; echo x >mark; while :; do sleep 0.1; done"
     key, _ = submit(agent, portal, task(script))
     portal.tell(key, Verb.CANCEL, why="enough")
-    assert portal.report_of(key, 30)["state"] == "cancelled"
+    assert portal.report_of(key)["state"] == "cancelled"
     assert site.queue() == []
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_makes_room_for_another_is_lost_for_a_next_attempt(
     all_cores = {"cores": 8, "nodes": 2, "tasks": 2}
     key, _ = submit(agent, portal, task("echo x >mark; sleep 60", resources=all_cores))
     site.run("sbatch", "-p", "urgent", "-N2", "-n8", "-o", "/dev/null", "--wrap", "sleep 60")
-    report = portal.report_of(key, 30)
+    report = portal.report_of(key)
     assert report["state"] == "lost"
     assert "make room" in report["why"]
     assert report["accounting"]["state"] == "PREEMPTED"
@@ -94,7 +94,7 @@ def test_a_node_that_fails_makes_the_attempt_lost(
     site.kill(node)
     try:
         site.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-        report = portal.report_of(key, 30)
+        report = portal.report_of(key)
         assert report["state"] == "lost"
         assert f"a node failed on {node}" in report["why"]
         assert report["accounting"]["state"] == "NODE_FAIL"
@@ -113,7 +113,7 @@ def test_a_job_that_slurm_starts_twice_runs_once(
     key, job = submit(agent, portal, task(f"echo x >>{ran}; echo x >mark; sleep 60"))
     site.run("scontrol", "update", f"jobid={job}", "requeue=1")
     site.run("scontrol", "requeue", job)
-    report = portal.report_of(key, 60)
+    report = portal.report_of(key)
     assert ran.read_text() == "x\n"
     assert report["state"] == "lost"
     assert "back into the queue" in report["why"]
@@ -156,15 +156,15 @@ def test_nothing_is_concluded_while_the_controller_is_silent(
         silence = not request["capacity"]["scheduler"]["answers"]
         return silence and waits == "NotSubmitted" and "unknown_since" in entries[key[0]]
 
-    portal.until(unsure, 30)
+    portal.until(unsure)
     assert portal.states[key] == "running"
     assert portal.states[other] == "preparing"
     silent(False)
-    assert portal.report_of(other, 40)["outcome"]["verdict"] == "valid"
+    assert portal.report_of(other)["outcome"]["verdict"] == "valid"
     assert ran.read_text() == "x\n"
     go.touch()
-    assert portal.report_of(key, 20)["outcome"]["verdict"] == "valid"
-    portal.until(lambda: portal.requests[-1]["capacity"]["scheduler"]["answers"], 20)
+    assert portal.report_of(key)["outcome"]["verdict"] == "valid"
+    portal.until(lambda: portal.requests[-1]["capacity"]["scheduler"]["answers"])
     assert site.submitted() == before + 1
 
 
@@ -175,10 +175,10 @@ def test_a_controller_that_is_started_again_keeps_its_jobs(
     go = agent.folder / "go"
     key, _ = submit(agent, portal, task(f"echo x >mark; until [ -e {go} ]; do sleep 0.1; done"))
     site.kill("slurmctld", signal.SIGTERM)
-    portal.until(lambda: not portal.requests[-1]["capacity"]["scheduler"]["answers"], 40)
+    portal.until(lambda: not portal.requests[-1]["capacity"]["scheduler"]["answers"])
     go.touch()
     site.start_controller()
-    assert portal.report_of(key, 40)["accounting"]["state"] == "COMPLETED"
+    assert portal.report_of(key)["accounting"]["state"] == "COMPLETED"
 
 
 def test_a_site_without_books_tells_by_its_controller(
@@ -188,12 +188,12 @@ def test_a_site_without_books_tells_by_its_controller(
     agent.start()
     try:
         good, bad = portal.want(task("sleep 1.2")), portal.want(task("exit 3"))
-        report = portal.report_of(good, 30)
+        report = portal.report_of(good)
         assert report["outcome"]["verdict"] == "valid"
         assert report["accounting"]["state"] == "COMPLETED"
         assert report["accounting"]["nodes"].startswith("node")
         assert any(line.startswith("scontrol") for line in report["accounting"]["evidence"])
-        report = portal.report_of(bad, 30)
+        report = portal.report_of(bad)
         assert report["exit"]["code"] == 3
         assert report["accounting"]["exit_code"] == 3
     finally:

@@ -57,7 +57,7 @@ def agent_url(agent: AgentProcess) -> str:
 
 
 def once(portal: FakePortal, key: tuple[str, int]) -> dict[str, Any]:
-    report = portal.report_of(key, 30)
+    report = portal.report_of(key)
     portal.until(lambda: key in portal.closed)
     assert [(r["run"], r["attempt"]) for r in portal.reports].count(key) == 1
     return report
@@ -83,7 +83,7 @@ def test_killed_around_the_submission(
     before, ran = site.submitted(), agent.folder / "ran"
     agent.start()
     key = portal.want(task(f"echo x >>{ran}"))
-    wait_for(slow / f"in-{moment}", 20)
+    wait_for(slow / f"in-{moment}")
     agent.kill()
     agent.start()
     portal.until(lambda: len({r["agent"]["boot"] for r in portal.requests}) == 2)
@@ -102,7 +102,7 @@ def test_killed_after_the_submission_of_an_array(
     with portal.lock:
         keys = [portal.want(task(f"echo {n} >>{ran}", group="C-7")) for n in range(4)]
     agent.start()
-    wait_for(slow / "in-after", 20)
+    wait_for(slow / "in-after")
     agent.kill()
     (slow / "pause-after").unlink()
     agent.start()
@@ -126,9 +126,9 @@ def test_killed_while_the_job_waits_runs_and_ends(
         agent.kill()
     finally:
         site.run("scontrol", "update", "partition=debug", "state=up")
-    wait_for(ran, 20)
+    wait_for(ran)
     agent.start()
-    portal.until(lambda: portal.states.get(key) == "running", 20)
+    portal.until(lambda: portal.states.get(key) == "running")
     agent.kill()
     go.touch()
     wait_for(agent.folder_of(key[0]).with_name(".1") / "exit", 20)
@@ -149,7 +149,7 @@ def test_a_cancel_outlives_a_restart_between_intent_and_submission(
         agent.start()
         ran = agent.folder / "ran"
         key = portal.want(task(f"echo x >>{ran}"))
-        wait_for(slow / "in-after", 20)
+        wait_for(slow / "in-after")
         agent.kill()
         (slow / "pause-after").unlink()
         assert len(site.queue()) == 1

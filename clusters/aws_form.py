@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -27,8 +28,14 @@ def _whole(name: str, label: str, help_text: str = "") -> forms.IntegerField:
     )
 
 
+class _Price(forms.DecimalField):
+    def prepare_value(self, value: Any) -> Any:
+        """Without the exponent and the zeros that a column of twelve places gives it."""
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+
 def _price(name: str, label: str, help_text: str = "") -> forms.DecimalField:
-    return forms.DecimalField(
+    return _Price(
         label=label,
         min_value=0,
         max_value=1,
@@ -41,11 +48,11 @@ def _price(name: str, label: str, help_text: str = "") -> forms.DecimalField:
 
 
 class AwsForm(forms.Form):
-    region = forms.CharField(max_length=40, initial="us-east-1", widget=_words(autofocus=True))
+    region = forms.CharField(max_length=40, initial="us-east-1", widget=_words())
     state_machine_arn = forms.CharField(
         label="State machine",
         max_length=300,
-        widget=_words(),
+        widget=_words(autofocus=True),
         help_text="The ARN that Terraform printed: arn:aws:states:….",
     )
     bucket = forms.CharField(max_length=63, widget=_words())

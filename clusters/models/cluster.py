@@ -107,6 +107,16 @@ class Cluster(models.Model):
     def limits(self) -> abilities.Limits:
         return abilities.limits(self.capacity)
 
+    @property
+    def is_visited(self) -> bool:
+        """The portal goes there by itself; nobody installs an agent."""
+        return self.carrier in (self.Carrier.SSH, self.Carrier.AWS)
+
+    @property
+    def is_machine(self) -> bool:
+        """It has a processor and memory of its own, which are measured."""
+        return self.carrier != self.Carrier.AWS
+
     def is_silent(self, now: datetime | None = None) -> bool:
         last = self.last_exchange_at
         return last is None or (now or timezone.now()) - last > SILENT_AFTER

@@ -61,8 +61,7 @@ def _breaker(cluster: Cluster) -> Iterator[Check]:
 
 
 def _heard(cluster: Cluster, moment: datetime) -> Check:
-    reached = cluster.carrier in (Cluster.Carrier.SSH, Cluster.Carrier.AWS)
-    if cluster.last_exchange_at is None and reached:
+    if cluster.last_exchange_at is None and cluster.is_visited:
         remedy = "Follow the steps on the tab “Access”."
         return Check("Agent", UNKNOWN, "Never heard", "no exchange yet", remedy)
     if cluster.last_exchange_at is None:

@@ -36,7 +36,8 @@ def standing_of(cluster: Cluster, leased: int, moment: datetime, *, served: int 
     if cluster.draining and not ends:
         return Standing("drained", "Drained", note or "nothing new goes there")
     if cluster.last_exchange_at is None:
-        return Standing("disabled", "Never heard", "waits for its agent")
+        why = "the portal was not there yet" if cluster.is_visited else "waits for its agent"
+        return Standing("disabled", "Never heard", why)
     if cluster.is_silent(moment):
         return Standing("silent", "Silent", note)
     if cluster.held_at is not None:

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from calculations.models import Run
 from clusters.aws_form import AwsForm
 from clusters.models import Cluster
 from clusters.selectors.aws import aws_way_of
@@ -22,12 +23,16 @@ from labportal.common.errors import NotFound, WrongMoment
 def aws_page(request: HttpRequest, name: str) -> HttpResponse:
     """What the tab shows instead of an agent to install."""
     card = card_of(request, name)
+    way = aws_way_of(card.cluster)
+    keys = [execution.run for execution in way.executions]
+    runs = Run.objects.visible_to(request.user).select_related("calculation").in_bulk(keys)
     context = {
         "card": card,
         "cluster": card.cluster,
         "tab": "agent",
         "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
-        "way": aws_way_of(card.cluster),
+        "way": way,
+        "in_hand": [(execution, runs.get(execution.run)) for execution in way.executions],
     }
     return render(request, "clusters/cluster_aws.html", context)
 

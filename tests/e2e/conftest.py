@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from bench.stack import ROOT, Stack
+from tests.e2e.pages import WIDTHS
 from tests.e2e.portal import Portal
 from tests.e2e.seed import PASSWORD
 
@@ -22,14 +23,13 @@ HERE = Path(__file__).parent
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-3d-apis",  # WebGL by software is slow
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
 OpenPage = Callable[..., Page]
 
 
@@ -85,7 +85,7 @@ def new_context(
     def new(name: str, *, phone: bool = False, dark: bool = False, **options: Any) -> Any:
         return browser.new_context(
             base_url=portal.url,
-            viewport=PHONE if phone else DESKTOP,
+            viewport=WIDTHS["phone" if phone else "desk"],
             color_scheme="dark" if dark else "light",
             storage_state=signed_in(name) if name else None,
             reduced_motion="reduce",
@@ -116,8 +116,10 @@ def open_page(new_context: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
 
 
 @pytest.fixture(scope="session")
-def pictures(pytestconfig: pytest.Config) -> Path:
-    """Where screenshots go: what pytest-playwright names by --output."""
+def pictures(pytestconfig: pytest.Config) -> Path | None:
+    """Where pictures of the pages go if pytest-playwright's --screenshot=on asks for them."""
+    if pytestconfig.getoption("--screenshot") != "on":
+        return None
     folder = Path(ROOT, pytestconfig.getoption("--output")) / "pages"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -5,14 +5,14 @@ A route with a parameter that VALUES does not know fails the walk: a new page ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.urls import reverse
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from bench.stack import ROOT
 from tests.matrix import Route, routes, rule_for
@@ -22,6 +22,11 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 #: What programs ask for, not people.
 NOT_FOR_EYES = ("api/v1/", "agent/", "healthz", "readyz", "metrics")
 GRAVE = ("serious", "critical")
+Scheme = Literal["light", "dark"]
+WIDTHS: dict[str, ViewportSize] = {
+    "desk": {"width": 1440, "height": 900},
+    "phone": {"width": 390, "height": 844},
+}
 #: What others draw, and the lines of a log but its first: they would cost minutes and tell nothing.
 LEFT_OUT = [
     [".plot-container"],
@@ -33,6 +38,36 @@ LEFT_OUT = [
 STILL = """() => Promise.all(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
   .map((one) => one.finished.catch(() => null))).then(() => true)"""
+#: Once figures are drawn, fonts there and a new width taken; a live page never idles.
+LOOK = """async () => {
+  const until = async (holds) => {
+    for (let tries = 0; !holds() && tries < 300; tries += 1) {
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    return holds();
+  };
+  const figures = "[data-plot], [data-chart]";
+  const drawn = "[data-plot]:not([hidden]) .main-svg, [data-plot][hidden], [data-chart] > *";
+  const found = (selector) => document.querySelector(selector) !== null;
+  await document.fonts.ready;
+  const isDrawn = await until(() => !found(figures) || found(drawn));
+  await until(() => !found("[data-structure]:not(.is-drawn, .is-still)"));
+  const wide = () => document.documentElement.scrollWidth;
+  if (wide() > innerWidth) await new Promise((done) => setTimeout(done, 1000));
+  const heads = document.querySelectorAll("h1").length;
+  return { drawn: isDrawn, wide: wide(), window: innerWidth, heads };
+}"""
+#: Rules whose faults are never grave are not asked.
+ASK_AXE = """async ([exclude, grave, only]) => {
+  const others = axe._audit.rules.filter((rule) => !grave.includes(rule.impact));
+  const options = only
+    ? { runOnly: only }
+    : { rules: Object.fromEntries(others.map((rule) => [rule.id, { enabled: false }])) };
+  const found = await axe.run({ exclude }, { ...options, resultTypes: ["violations"] });
+  return found.violations.filter((one) => grave.includes(one.impact)).map((one) => ({
+    help: one.help, targets: one.nodes.slice(0, 4).map((node) => node.target.flat()),
+  }));
+}"""
 TABS = ("results", "inputs", "log", "timeline", "files", "use")
 MODEL_TABS = (
     "health",
@@ -169,13 +204,14 @@ def is_page(context: BrowserContext, address: str) -> bool:
 
 
 class Walker:
-    """A browser of one person at one width, which goes from page to page."""
+    """A browser of one person, which goes from page to page and looks at each at two widths."""
 
-    def __init__(self, context: BrowserContext, folder: Path, label: str, *, phone: bool) -> None:
-        context.add_init_script(path=AXE)
-        self.context, self.folder, self.label, self.phone = context, folder, label, phone
+    def __init__(self, context: BrowserContext, person: str, folder: Path | None = None) -> None:
+        self.context, self.person, self.folder = context, person, folder
         self.page: Page = context.new_page()
         self._errors: list[str] = []
+        self._scheme = ""
+        self._axe = AXE.read_text()
         self.page.on("pageerror", lambda error: self._errors.append(f"page error: {error}"))
         self.page.on(
             "console",
@@ -189,55 +225,58 @@ class Walker:
         address: str,
         name: str,
         *,
-        schemes: tuple[str, ...] = ("light", "dark"),
-        closely: bool = True,
+        closely: Collection[str] = tuple(WIDTHS),
         refused: bool = False,
     ) -> Visit:
-        """Go there and look; `closely` means with axe and a picture."""
+        """Go there and look; `closely` names the widths at which axe looks, too."""
         self._errors.clear()
-        self.page.emulate_media(color_scheme=schemes[0])
+        self.page.set_viewport_size(WIDTHS["desk"])
+        self._dress("light")
         answer = self.page.goto(address)
         seen = Visit(name, answer.status if answer else 0)
-        self._settle()
-        self._measure(seen)
-        for place, scheme in enumerate(schemes if closely else ()):
-            if place:
-                self.page.emulate_media(color_scheme=scheme)
-            self.page.evaluate(STILL)
-            if place == 0:
-                self._ask_axe(seen, scheme)
-            elif not self.phone:  # whose colours are the same
-                self._ask_axe(seen, scheme, only_colours=True)
-            path = self.folder / f"{name}-{self.label}-{scheme}.jpg"
-            self.page.screenshot(path=path, full_page=True, type="jpeg", quality=80)
+        if closely:
+            self.page.evaluate(self._axe)
+        for width, size in WIDTHS.items():
+            self.page.set_viewport_size(size)
+            self._dress("light")
+            self._measure(seen, width)
+            if width not in closely:
+                continue
+            self._ask_axe(seen, width)
+            self._draw(seen, width)
+            if width == "desk" or self.folder:  # the colours of a phone are the same
+                self._dress("dark")
+                if width == "desk":
+                    self._ask_axe(seen, width, only_colours=True)
+                self._draw(seen, width)
         if not refused:
             seen.complaints += self._errors
         return seen
 
-    def _settle(self) -> None:
-        """Wait until figures are drawn and fonts are there; a live page never idles."""
-        self.page.wait_for_load_state("load")
-        self.page.evaluate("document.fonts.ready.then(() => true)")
-        drawn = "[data-plot]:not([hidden]) .main-svg, [data-plot][hidden], [data-chart] > *"
-        if self.page.locator("[data-plot], [data-chart]").count():
-            self.page.locator(drawn).first.wait_for(state="attached")
+    def _dress(self, scheme: Scheme) -> None:
+        if scheme != self._scheme:
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.evaluate(STILL)
+            self._scheme = scheme
 
-    def _measure(self, seen: Visit) -> None:
-        wide = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        if wide[0] > wide[1]:
-            seen.complaints.append(f"{self.label}: {wide[0]} px wide, the window {wide[1]}")
-        heads = self.page.locator("h1").count()
-        if heads != 1:
-            seen.complaints.append(f"{self.label}: {heads} h1")
+    def _measure(self, seen: Visit, width: str) -> None:
+        found = self.page.evaluate(LOOK)
+        where = f"{self.person} at the {width}"
+        if not found["drawn"]:
+            seen.complaints.append(f"{where}: no figure was drawn")
+        if found["wide"] > found["window"]:
+            seen.complaints.append(f"{where}: {found['wide']} px wide, not {found['window']}")
+        if found["heads"] != 1:
+            seen.complaints.append(f"{where}: {found['heads']} h1")
 
-    def _ask_axe(self, seen: Visit, scheme: str, *, only_colours: bool = False) -> None:
-        options: dict[str, Any] = {"resultTypes": ["violations"]}
-        if only_colours:
-            options["runOnly"] = ["color-contrast"]
-        found = self.page.evaluate(
-            "([exclude, options]) => axe.run({exclude}, options)", [LEFT_OUT, options]
-        )
-        for violation in found["violations"]:
-            if violation["impact"] in GRAVE:
-                places = ", ".join(" ".join(node["target"]) for node in violation["nodes"][:4])
-                seen.complaints.append(f"{self.label} {scheme}: {violation['help']}: {places}")
+    def _ask_axe(self, seen: Visit, width: str, *, only_colours: bool = False) -> None:
+        rules = ["color-contrast"] if only_colours else None
+        for violation in self.page.evaluate(ASK_AXE, [LEFT_OUT, GRAVE, rules]):
+            places = ", ".join(" ".join(target) for target in violation["targets"])
+            where = f"{self.person} at the {width}, {self._scheme}"
+            seen.complaints.append(f"{where}: {violation['help']}: {places}")
+
+    def _draw(self, seen: Visit, width: str) -> None:
+        if self.folder:
+            path = self.folder / f"{seen.name}-{self.person}-{width}-{self._scheme}.jpg"
+            self.page.screenshot(path=path, full_page=True, type="jpeg", quality=80)

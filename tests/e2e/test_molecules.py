@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import DESKTOP, OpenPage
+from tests.e2e.conftest import OpenPage
+from tests.e2e.pages import WIDTHS, Walker
 from tests.e2e.portal import Portal
 
 #: WebGL by software, which the other tests do without.
@@ -44,24 +45,29 @@ def drawing(browser: Browser) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def drawn_page(
+def drawing_context(
     drawing: Browser, portal: Portal, signed_in: Callable[[str], Any]
-) -> Iterator[Callable[[str], Page]]:
+) -> Iterator[BrowserContext]:
+    """A browser of ada's in which 3D is drawn."""
+    with drawing.new_context(
+        base_url=portal.url, viewport=WIDTHS["desk"], storage_state=signed_in("ada")
+    ) as context:
+        yield context
+
+
+@pytest.fixture
+def drawn_page(drawing_context: BrowserContext) -> Iterator[Callable[[str], Page]]:
     """Open a page as ada where 3D is drawn; any error of the page fails the test."""
-    context = drawing.new_context(
-        base_url=portal.url, viewport=DESKTOP, storage_state=signed_in("ada")
-    )
     errors: list[str] = []
 
     def open_one(path: str) -> Page:
-        page = context.new_page()
+        page = drawing_context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.goto(path)
         return page
 
     yield open_one
-    context.close()
     assert not errors, "\n".join(errors)
 
 
@@ -91,6 +97,15 @@ def test_a_crystal_is_drawn_repeated_and_follows_the_colour_scheme(
     assert any(stage.screenshot() != before for _ in range(20))
     viewer.get_by_role("button", name="labels").click()
     expect(viewer.get_by_role("button", name="labels")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_page_with_a_drawn_structure_is_whole(
+    drawing_context: BrowserContext, portal: Portal
+) -> None:
+    walker = Walker(drawing_context, "ada")
+    seen = walker.visit(f"/molecules/{portal.things['structure']}/", "molecule-drawn")
+    expect(walker.page.locator(".viewer.is-drawn")).to_be_visible()
+    assert not seen.complaints, "\n".join(seen.complaints)
 
 
 def test_atoms_that_are_clicked_are_measured(

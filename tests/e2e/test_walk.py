@@ -1,5 +1,6 @@
 """Every page as every role, light and dark, on a desk and on a phone: it comes whole, without an
-error, a sideways scroll or a grave fault of accessibility. The pictures lie in test-results/pages.
+error, a sideways scroll or a grave fault of accessibility. With --screenshot=on, pictures of all
+lie in test-results/pages.
 """
 
 from __future__ import annotations
@@ -23,35 +24,34 @@ VISITS = [
     for route in page_routes()
     for person in ([""] if route.name == "sign-in" else ["root", "max", "ada"])
 ]
-#: Who sees the most is looked at with pictures and axe everywhere, a scientist on a desk.
-CLOSELY = ("", "root")
+#: Who sees the most is looked at with axe everywhere, a scientist at a desk.
+CLOSELY = {"": ("desk", "phone"), "root": ("desk", "phone"), "ada": ("desk",)}
 
 
 @dataclass
 class Walk:
     portal: Portal
-    walkers: Callable[[str, bool], Walker]
+    walker: Callable[[str], Walker]
     pages: dict[str, bool] = field(default_factory=dict)
 
     def is_page(self, person: str, address: str) -> bool:
         if address not in self.pages:
-            self.pages[address] = is_page(self.walkers(person, False).context, address)
+            self.pages[address] = is_page(self.walker(person).context, address)
         return self.pages[address]
 
 
 @pytest.fixture(scope="module")
 def walk(
-    portal: Portal, new_context: Callable[..., BrowserContext], pictures: Path
+    portal: Portal, new_context: Callable[..., BrowserContext], pictures: Path | None
 ) -> Iterator[Walk]:
     portal.wait_for()
     portal.learn()
-    made: dict[tuple[str, bool], Walker] = {}
+    made: dict[str, Walker] = {}
 
-    def walker(name: str, phone: bool) -> Walker:
-        if (name, phone) not in made:
-            label = f"{name or 'nobody'}-{'phone' if phone else 'desk'}"
-            made[name, phone] = Walker(new_context(name, phone=phone), pictures, label, phone=phone)
-        return made[name, phone]
+    def walker(name: str) -> Walker:
+        if name not in made:
+            made[name] = Walker(new_context(name), name or "nobody", pictures)
+        return made[name]
 
     yield Walk(portal, walker)
     for one in made.values():
@@ -63,28 +63,23 @@ def test_a_page_is_whole_or_refused(walk: Walk, route: Route, person: str) -> No
     """Every address for an admin, the first of each route for the others."""
     found = addresses(route, walk.portal.things)
     open_to = is_open_to(route, person)
+    closely = CLOSELY.get(person, ()) if open_to else ()
     complaints = []
     for number, address in enumerate(found if person == "root" else found[:1]):
         last = address.strip("/").rpartition("/")[2]
         name = f"{route.name}-{last}" if number or "tab" in route.parameters else route.name
         if not walk.is_page("root" if person else "", address):
             continue
-        for phone in (False, True):
-            walker = walk.walkers(person, phone)
-            closely = open_to and (person in CLOSELY or (person == "ada" and not phone))
-            seen = walker.visit(address, name, closely=closely, refused=not open_to)
-            complaints += seen.complaints
-            if (seen.status == 200) is not open_to or seen.status not in (200, 403, 404):
-                complaints.append(f"{address}: {seen.status}")
+        seen = walk.walker(person).visit(address, name, closely=closely, refused=not open_to)
+        complaints += seen.complaints
+        if (seen.status == 200) is not open_to or seen.status not in (200, 403, 404):
+            complaints.append(f"{address}: {seen.status}")
     assert not complaints, "\n".join(["", *complaints])
 
 
 @pytest.mark.parametrize(("name", "route", "arguments"), MORE, ids=[one[0] for one in MORE])
 def test_a_page_is_whole_in_every_state(walk: Walk, name: str, route: str, arguments: Any) -> None:
     address = reverse(route, args=arguments(walk.portal.things))
-    complaints = []
-    for phone in (False, True):
-        seen = walk.walkers("root", phone).visit(address, name)
-        complaints += seen.complaints
-        assert seen.status == 200
-    assert not complaints, "\n".join(["", *complaints])
+    seen = walk.walker("root").visit(address, name)
+    assert seen.status == 200
+    assert not seen.complaints, "\n".join(["", *seen.complaints])

@@ -74,6 +74,7 @@ class Later:
         self._calls: dict[UUID, asyncio.Task[None]] = {}
         self._answered: set[UUID] = set()  # what is being written down, which nothing breaks off
         self._woken = asyncio.Event()
+        self._runs: asyncio.Task[None] | None = None
         self._ending = False
 
     def wake(self) -> None:
@@ -81,6 +82,7 @@ class Later:
 
     async def run(self) -> None:
         """Claim and make calls until `end`; without any, wait to be woken."""
+        self._runs = asyncio.current_task()
         while not self._ending:
             self._woken.clear()
             try:
@@ -98,6 +100,8 @@ class Later:
         """Break off what is under way and give it back, for another worker to begin anew."""
         self._ending = True
         self.wake()
+        if self._runs is not None:
+            await asyncio.wait([self._runs])  # what it is claiming has to be given back, too
         self._break_off(list(self._calls))
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
         await in_pool(running.give_back, self.name)
@@ -197,7 +201,6 @@ class Later:
             ms = round((time.perf_counter() - began) * 1000, 3)
             self._work.meter.note({**metered, "at": at, "ms": ms})
         self._answered.add(call.pk)
-        result.seek(0)
         status = int(str(metered["status"]))
         await in_pool(_answered, call, result, status, kind, version.id)
         if route.stores_bodies and status < 400:
@@ -214,6 +217,7 @@ def _put_off(call: AsyncInvocation, why: str, seconds: float, counts: bool) -> N
 def _answered(
     call: AsyncInvocation, result: BinaryIO, status: int, kind: str, version_id: int
 ) -> None:
+    result.seek(0)  # here, since it is tried again where the database was lost
     running.answered(call, result, status=status, content_type=kind, version_id=version_id)
 
 

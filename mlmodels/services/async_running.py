@@ -1,6 +1,6 @@
 """What becomes of calls that may take long: the only writer of their states but cancel.
 
-A worker's runner (mlmodels/later) claims calls, says every few seconds that it still makes them,
+A worker's runner (proxy/later.py) claims calls, says every few seconds that it still makes them,
 and tells how each ended. What a lost worker had begun is begun again, a bounded number of times:
 a model may get such a call twice.
 """
@@ -8,9 +8,10 @@ a model may get such a call twice.
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import copy
 from datetime import timedelta
 from typing import BinaryIO
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -81,8 +82,11 @@ def answered(
     content_type: str,
     version_id: int | None,
 ) -> None:
-    """Store the answer; one of 400 or more is a failure whose answer is kept as well."""
-    key = f"models/{call.model_id}/calls/{call.pk}-result"
+    """Store the answer; one of 400 or more is a failure whose answer is kept as well.
+
+    Under a key of its own: a worker that was thought lost must not touch what another one stored.
+    """
+    key = f"models/{call.model_id}/calls/{call.pk}-result-{uuid4().hex}"
     size, _ = storage().save(key, result)
     good = status < 400
     written = _write(
@@ -96,7 +100,7 @@ def answered(
         result_type=content_type[:100],
         ended_at=now(),
     )
-    if not written:  # cancelled meanwhile
+    if not written:  # cancelled meanwhile, or another's to make
         storage().delete(key)
 
 
@@ -125,16 +129,19 @@ def tend() -> int:
 
 
 def _write(call: AsyncInvocation, **values: object) -> bool:
-    """Write how it went on, unless somebody else has meanwhile."""
+    """Write how it went on, unless somebody else has meanwhile. `call` itself stays as it was:
+    where the database was lost on the way, all this is done again.
+    """
+    after = copy(call)
+    for name, value in values.items():
+        setattr(after, name, value)
     with transaction.atomic():
         rows = AsyncInvocation.objects.filter(
             pk=call.pk, state=AsyncState.RUNNING, runner=call.runner
         )
         if not rows.update(**values):
             return False
-        for name, value in values.items():
-            setattr(call, name, value)
-        announce(call)
+        announce(after)
     return True
 
 

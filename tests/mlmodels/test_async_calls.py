@@ -169,6 +169,7 @@ def test_calls_of_a_lost_worker_go_to_another(version: ModelVersion, ada: Any) -
     async_running.fail(call, "late")
     assert state_of(call) == AsyncState.RUNNING
     answer(again, b"right")
+    answer(call, b"later still")
     assert async_calls.result_of(AsyncInvocation.objects.get()).read() == b"right"
 
 

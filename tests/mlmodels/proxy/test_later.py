@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from django.db import connections
+from django.db import OperationalError, connections
 
 from mlmodels.models import AsyncInvocation, Invocation, ModelVersion, Prediction
 from mlmodels.proxy import later
 from mlmodels.proxy.later import Worker
-from mlmodels.services import async_calls
+from mlmodels.services import async_calls, async_running
 from mlmodels.states import AsyncState
 from tests.mlmodels.proxy.door import Door, Model
 
@@ -99,6 +100,56 @@ def test_a_call_is_broken_off_when_it_is_cancelled_or_the_worker_ends(
     real_model.handler = real_model.echo
     worker.wake()
     assert ended(real_door, two)[0].state == AsyncState.DONE
+
+
+def test_an_answer_is_stored_whole_though_the_database_was_lost_on_the_way(
+    real_door: Door,
+    real_model: Model,
+    echo: ModelVersion,
+    worker: Worker,
+    ada: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    announce, lost = async_running.announce, []
+
+    def losing(call: AsyncInvocation) -> None:
+        announce(call)
+        if call.state == AsyncState.DONE and not lost:
+            lost.append(call)
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(async_running, "announce", losing)
+    call = ask(echo, ada, b"asked")
+    worker.wake()
+    [found] = ended(real_door, call)
+    assert lost
+    assert (found.state, found.result_size) == (AsyncState.DONE, 5)
+    assert async_calls.result_of(found).read() == b"asked"
+
+
+def test_what_is_being_claimed_when_the_worker_ends_is_given_back(
+    real_door: Door, echo: ModelVersion, worker: Worker, ada: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, given_back = threading.Event(), threading.Event()
+    claim, give_back = async_running.claim, async_running.give_back
+
+    def slow(runner: str, most: int) -> list[AsyncInvocation]:
+        claims.set()
+        given_back.wait(0.5)  # it does not come before this claim has ended
+        return claim(runner, most)
+
+    def noted(runner: str) -> None:
+        give_back(runner)
+        given_back.set()
+
+    monkeypatch.setattr(async_running, "claim", slow)
+    monkeypatch.setattr(async_running, "give_back", noted)
+    call = ask(echo, ada)
+    worker.wake()
+    assert claims.wait(30)
+    worker.stop()
+    call.refresh_from_db()
+    assert (call.state, call.runner, call.tries) == (AsyncState.QUEUED, "", 0)
 
 
 def test_a_call_waits_for_a_model_that_is_not_ready_and_fails_with_one_that_hangs(

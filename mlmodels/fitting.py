@@ -15,8 +15,9 @@ from typing import Any
 
 from labportal.common.sending import Subject
 from mlmodels.inputs.checking import complaints
-from mlmodels.inputs.fields import Field, Group, group_of
+from mlmodels.inputs.fields import Group, group_of
 from mlmodels.inputs.filling import NOTHING
+from mlmodels.inputs.pointers import keys_of, last_key, nearest
 
 JSON = "application/json"
 GENERIC = frozenset({"name", "software", "parameters"})  # alone they mean nothing
@@ -54,7 +55,7 @@ def fit(subject: Subject, accepts: Sequence[str], schema: Any) -> Fit | None:
     filling = _Filling(subject)
     document = filling.object(group, subject.values)
     filling.mend(group, schema, document)
-    if {pointer.rpartition("/")[2] for pointer in filling.used} <= GENERIC:
+    if {last_key(pointer) for pointer in filling.used} <= GENERIC:
         return None
     return Fit(JSON, json.dumps(document), document, tuple(filling.missing))
 
@@ -69,7 +70,7 @@ class _Filling:
         by_name = {plain(name): value for name, value in values.items()}
         found = {}
         for part in group.parts:
-            key = part.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+            key = last_key(part.pointer)
             if isinstance(part, Group):
                 inner = self._named(by_name, key)
                 if not isinstance(inner, Mapping):
@@ -100,7 +101,7 @@ class _Filling:
         """Take out what the schema does not allow: it only bears the same name."""
         fields = {one.pointer: one for one in group.fields()}
         for pointer, words in complaints(schema, document):
-            one = _field_of(pointer, fields)
+            one = fields.get(nearest(pointer, fields))
             if one is None:
                 if pointer not in fields:
                     self.missing.append(words)
@@ -112,14 +113,8 @@ class _Filling:
                     self.missing.append(one.label)
 
 
-def _field_of(pointer: str, fields: Mapping[str, Field]) -> Field | None:
-    while pointer and pointer not in fields:
-        pointer = pointer.rpartition("/")[0]
-    return fields.get(pointer)
-
-
 def _remove(document: dict[str, Any], pointer: str) -> None:
-    *path, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    *path, last = keys_of(pointer)
     place: Any = document
     for key in path:
         place = place.get(key, {})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from mlmodels.inputs.fields import escaped
+from mlmodels.inputs.pointers import escaped
 
 MOST_VALUES = 20_000
 MOST_COMPLAINTS = 20

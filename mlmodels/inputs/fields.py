@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mlmodels.inputs.pointers import escaped
 from mlmodels.inputs.schema import SchemaReader, branches_of_choice, type_of
 
 MOST_FIELDS = 150
@@ -138,10 +139,6 @@ def group_of(schema: Any, like: Any = None) -> Group:
     then as `required` names them.
     """
     return _Maker(SchemaReader(schema)).root(like)
-
-
-def escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 class _Maker:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlmodels.inputs.fields import FILES, Field, Group, Kind
+from mlmodels.inputs.pointers import keys_of, last_key
 
 #: What a field shows: a text, whether it is ticked, or the places of the chosen values.
 Shown = str | bool | list[str]
@@ -45,9 +46,9 @@ def fits(group: Group, document: Any) -> bool:
 def _covered(group: Group, document: Any) -> bool:
     if not isinstance(document, Mapping):
         return False
-    known = {part.pointer.rpartition("/")[2]: part for part in group.parts}
+    known = {last_key(part.pointer): part for part in group.parts}
     for key, value in document.items():
-        part = known.get(_escaped(key))
+        part = known.get(key)
         if part is None:
             return False
         if isinstance(part, Group) and not _covered(part, value):
@@ -55,14 +56,9 @@ def _covered(group: Group, document: Any) -> bool:
     return True
 
 
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
-
-
 def value_at(document: Any, pointer: str) -> Any:
     found = document
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
+    for key in keys_of(pointer):
         if not isinstance(found, Mapping) or key not in found:
             return NOTHING
         found = found[key]

@@ -16,6 +16,7 @@ from mlmodels.inputs.arrays import number_of
 from mlmodels.inputs.checking import complaints
 from mlmodels.inputs.fields import FILES, Field, Group, Kind
 from mlmodels.inputs.filling import EXAMPLE, NOTHING, value_at
+from mlmodels.inputs.pointers import last_key, nearest
 
 Texts = Mapping[str, Sequence[str]]
 Files = Mapping[str, bytes]
@@ -58,18 +59,11 @@ def entered(
     found = Entered(document, errors)
     known = {one.pointer for one in group.fields()}
     for pointer, words in complaints(schema, document):
-        place = _nearest(pointer, known)
+        place = nearest(pointer, known)
         inner = any(one.startswith(f"{place}/") for one in errors)
         if place not in errors and not inner and (place or not errors):
             errors[place] = words
     return found
-
-
-def _nearest(pointer: str, known: set[str]) -> str:
-    """The field in which the fault lies; "" where it lies in none."""
-    while pointer and pointer not in known:
-        pointer = pointer.rpartition("/")[0]
-    return pointer
 
 
 @dataclass(slots=True)
@@ -82,7 +76,7 @@ class _Reader:
     def object(self, group: Group) -> dict[str, Any]:
         found = {}
         for part in group.parts:
-            key = part.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+            key = last_key(part.pointer)
             if isinstance(part, Group):
                 if part.required or self._is_given(part):
                     found[key] = self.object(part)

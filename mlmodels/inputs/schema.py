@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from mlmodels.inputs.pointers import keys_of
+
 MOST_REFERENCES = 12
 
 
@@ -44,8 +46,7 @@ class SchemaReader:
         if not isinstance(reference, str) or not reference.startswith("#/"):
             return None
         found: Any = self._whole
-        for part in unquote(reference[2:]).split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
+        for key in keys_of(unquote(reference[1:])):
             if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
                 found = found[int(key)]
             elif isinstance(found, Mapping) and key in found:

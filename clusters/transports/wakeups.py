@@ -67,10 +67,11 @@ class Wakeups:
             if waiter is not mine:
                 waiter.supersede()
 
-    def stop(self) -> None:
-        """Listen no more; the next waiter begins anew."""
+    async def stop(self) -> None:
+        """Listen no more, with the connection closed; the next waiter begins anew."""
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait([self._task])
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()

@@ -154,8 +154,8 @@ class Table:
             self._routes = await in_pool(self._load)
             self._loaded_at = began
 
-    def close(self) -> None:
-        self._wakeups.stop()
+    async def close(self) -> None:
+        await self._wakeups.stop()
 
     async def follow(self) -> None:
         """Keep the table fresh until cancelled."""

@@ -32,6 +32,6 @@ class Work:
         self._follows.cancel()
         self.pulse.end()
         await asyncio.gather(self._follows, self._beats, return_exceptions=True)
-        self.table.close()
+        await self.table.close()
         await self._session.close()
         await self.pulse.last()

@@ -63,6 +63,7 @@ class Podman(Engine):
             try:
                 child = subprocess.run(  # noqa: S603  (an argument list of our own making)
                     command,
+                    cwd=launch.folder,  # its monitor notes there when memory ran out
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

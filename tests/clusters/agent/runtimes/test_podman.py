@@ -189,11 +189,14 @@ def test_a_container_that_exits_at_once_tells_how(
 
 
 def test_a_container_that_fills_its_memory_is_told_from_one_that_was_killed(
-    podman: Podman, containers: Containers, tmp_path: Path
+    podman: Podman, containers: Containers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     words = "x=$(dd if=/dev/zero bs=1M count=200 2>/dev/null | tr '\\0' x)"
     greedy = podman.start(launch_of(script(containers, words, memory_mib=32), tmp_path))
     assert ended(podman, greedy).out_of_memory
+    assert not list((tmp_path / "here").iterdir())  # where podman's monitor would note it
     killed = podman.start(launch_of(script(containers, "while :; do sleep 9; done"), tmp_path))
     containers.podman("kill", killed.reference)
     found = ended(podman, killed)

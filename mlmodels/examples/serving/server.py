@@ -169,6 +169,19 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one piece
     disable_nagle_algorithm = True
 
+    def handle_one_request(self) -> None:
+        self._in_flight = 0
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.took(-self._in_flight)
+
+    def parse_request(self) -> bool:
+        """From its first line on a call is in flight, whatever its caller is told meanwhile."""
+        self._in_flight = 1
+        self.server.took(1)
+        return super().parse_request()
+
     def do_GET(self) -> None:
         if self._path() != "/ping":
             return self._no_such()
@@ -182,11 +195,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self._no_such()
         began = time.monotonic()
-        self.server.took(1)
-        try:
-            status, size = self._invoke()
-        finally:
-            self.server.took(-1)
+        status, size = self._invoke()
         _say(f"POST /invocations {status} {(time.monotonic() - began) * 1000:.1f} ms {size} B")
 
     def do_PUT(self) -> None:
@@ -196,13 +205,15 @@ class Handler(BaseHTTPRequestHandler):
     do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_PUT
 
     def handle_expect_100(self) -> bool:
-        """Refuse a body that is too long before it is sent."""
+        """Refuse a body that is too long before it is sent; ask at once for any other."""
         length = self.headers.get("Content-Length", "")
         if length.isdigit() and int(length) > self.server.max_body:
             self.close_connection = True
             self._error(413, self._too_long())
             return False
-        return super().handle_expect_100()
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
 
     def _invoke(self) -> tuple[int, int]:
         try:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -236,7 +237,7 @@ class Program:
         return self.process.stdout.readline().strip()
 
     def end(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=20)
+        output, _ = self.process.communicate(timeout=60)
         return self.process.returncode, output
 
 
@@ -246,17 +247,30 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_call_in_flight_is_answered_before_sigterm_ends_the_server(echo: Path) -> None:
-    program = Program(echo, "serve", ECHO_ANSWERS_S="0.5")
+    program = Program(echo, "serve")
     assert program.line() == f"listening on 127.0.0.1:{program.port}"
     assert program.line().startswith("ready after")
-    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=10)
-    connection.request("POST", "/invocations", body=b"{}")
-    waiting = http.client.HTTPConnection("127.0.0.1", program.port, timeout=10)
-    waiting.request("GET", "/ping")
-    assert waiting.getresponse().status == 200  # the call before it has arrived
-    program.process.send_signal(signal.SIGTERM)
-    response = connection.getresponse()
-    assert (response.status, response.headers["Connection"]) == (200, "close")
+    host = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
+
+    def ping() -> int:
+        host.request("GET", "/ping")
+        response = host.getresponse()
+        response.read()
+        return response.status
+
+    assert ping() == 200
+    with socket.create_connection(("127.0.0.1", program.port), 60) as caller:
+        head = "POST /invocations HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        caller.sendall(head.encode())
+        assert caller.recv(65536).startswith(b"HTTP/1.1 100 ")  # it has arrived
+        program.process.send_signal(signal.SIGTERM)
+        while ping() == 200:  # the signal has not yet
+            time.sleep(0.01)
+        caller.sendall(b"{}")
+        response = http.client.HTTPResponse(caller)
+        response.begin()
+        assert (response.status, response.read()) == (200, b"{}")
+        assert response.headers["Connection"] == "close"
     assert program.end()[0] == 0
 
 

@@ -26,7 +26,7 @@ from clusters.transports.https import exchange_app
 from mlmodels.proxy import app, pool
 from mlmodels.proxy.books import Books
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

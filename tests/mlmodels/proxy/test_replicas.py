@@ -174,7 +174,7 @@ def test_slow_calls_take_no_threads(door: Door, model: Model, shelf: Shelf) -> N
         return web.Response(text="done")
 
     model.handler = slow
-    shelf.add(model.address, max_in_flight=200)
+    shelf.add(model.address, max_in_flight=200, timeout_s=60.0)  # while all of them come
     before = threading.active_count()
     wires = []
     for count in range(20, 201, 20):

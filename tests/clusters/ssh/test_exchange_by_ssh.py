@@ -7,7 +7,8 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from calculations.states import TERMINAL_RUNS
 from clusters import placement
 from clusters.models import SshAccess, SshSession
 from clusters.services import ssh
-from clusters.transports.ssh import budget, visits
+from clusters.transports.ssh import budget, serving, visits
 from clusters.transports.ssh.connection import Connection, Site
 from labportal.common.clock import now
 from labportal.common.storage import storage
 from tests.calculations.factories import draft, submitted
 from tests.clusters.ssh.sshd import Sshd
+
+LongVisit = Callable[[SshAccess], AbstractContextManager[None]]
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -47,11 +50,13 @@ def test_the_agent_is_put_there_and_heard(heard: SshAccess, work: Path) -> None:
     assert (session.exchanges >= 1, session.code) == (True, "")
 
 
-def test_a_run_is_executed_and_closed_within_one_visit(ada: Any, heard: SshAccess) -> None:
+def test_a_run_is_executed_and_closed_within_one_visit(
+    ada: Any, heard: SshAccess, long_visit: LongVisit
+) -> None:
     run = run_of(ada)
-    visits.exchange(heard.cluster_id)
-    run.refresh_from_db()
-    assert run.state == "valid"
+    with long_visit(heard):
+        until(lambda: state_of(run) == "valid")
+    assert SshSession.objects.count() == 2
 
 
 def test_a_chain_takes_along_what_the_run_before_left(ada: Any, heard: SshAccess) -> None:
@@ -64,10 +69,10 @@ def test_a_chain_takes_along_what_the_run_before_left(ada: Any, heard: SshAccess
         sweep={**sweep, "carry": ["state.txt"]},
         cluster=heard.cluster,
     )
-    for _ in range(3):
-        placement.place()
-        visits.exchange(heard.cluster_id)
     runs = calculation.runs.order_by("index")
+    for index in range(3):
+        placement.place()
+        ended(heard, runs[index])
     assert [run.state for run in runs] == ["valid"] * 3
     lines = Quantity.objects.filter(run__in=runs, name="lines").order_by("run__index")
     assert [quantity.value for quantity in lines] == [1.0, 3.0, 5.0]
@@ -90,25 +95,23 @@ def test_what_runs_goes_on_without_the_agent(ada: Any, heard: SshAccess, work: P
 def test_files_travel_both_ways(ada: Any, heard: SshAccess, work: Path) -> None:
     calculation = with_file(ada, "in.txt", b"as it was\n", "cp in.txt out.dat")
     placement.place()
-    visits.exchange(heard.cluster_id)
-    run = calculation.runs.get()
+    run = ended(heard, calculation.runs.get())
     assert run.state == "valid"
     kept = OutputFile.objects.get(run=run, name="out.dat")
     with storage().open(file_key(run.pk, 1, "out.dat")) as stream:
         assert stream.read() == b"as it was\n"
     assert kept.sha256 == hashlib.sha256(b"as it was\n").hexdigest()
     assert list((work / "spool" / "out").iterdir()) == []
-    session = SshSession.objects.first()
-    assert (session.bytes_sent, session.bytes_fetched) == (10, 10)
+    assert (carried("bytes_sent"), carried("bytes_fetched")) == (10, 10)
 
 
 def test_a_file_that_many_runs_need_travels_once(ada: Any, heard: SshAccess) -> None:
     for _ in range(2):
         with_file(ada, "in.txt", b"x" * 1000, "cat in.txt")
     placement.place()
-    visits.exchange(heard.cluster_id)
-    assert set(Run.objects.values_list("state", flat=True)) == {"valid"}
-    assert sum(SshSession.objects.values_list("bytes_sent", flat=True)) == 1000
+    for run in Run.objects.all():
+        assert ended(heard, run).state == "valid"
+    assert carried("bytes_sent") == 1000
 
 
 def test_a_large_file_goes_on_where_a_kill_broke_it_off(
@@ -131,21 +134,26 @@ def test_a_large_file_goes_on_where_a_kill_broke_it_off(
         visits.exchange(heard.cluster_id)
     heard.refresh_from_db()
     assert (broken, heard.failures) == ([0], 1)
-    assert calculation.runs.get().state == "assigned"  # no run is blamed for the connection
-    budget.resume(heard.cluster_id)
-    visits.exchange(heard.cluster_id)
     run = calculation.runs.get()
+    assert run.state == "assigned"  # no run is blamed for the connection
+    until(lambda: not agents(work))  # the work folder is free for the next one
+    budget.resume(heard.cluster_id)
+    ended(heard, run)
     assert (run.state, run.attempt) == ("valid", 1)
-    assert SshSession.objects.first().bytes_sent == len(content) - len(content) // 2
+    assert carried("bytes_sent") == len(content) - len(content) // 2
     with storage().open(file_key(run.pk, 1, "out.dat")) as stream:
         assert stream.read() == content
 
 
 def test_a_retrieved_file_goes_on_where_it_broke_off(
-    ada: Any, heard: SshAccess, monkeypatch: pytest.MonkeyPatch
+    ada: Any, heard: SshAccess, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_of(ada, software="courier", parameters={"script": "seq 1 200000 > out.dat"})
+    script = f"while [ ! -e '{work}/go' ]; do sleep 0.02; done; seq 1 200000 > out.dat"
+    run = run_of(ada, software="courier", parameters={"script": script})
     content = "".join(f"{n}\n" for n in range(1, 200_001)).encode()
+    visits.exchange(heard.cluster_id)
+    (work / "go").touch()
+    until(lambda: any(work.glob("runs/*/.1/exit")))
 
     def get(self: Connection, source: str, target: Path) -> None:
         target.write_bytes(content[:1000])
@@ -157,11 +165,11 @@ def test_a_retrieved_file_goes_on_where_it_broke_off(
         visits.exchange(heard.cluster_id)
     run.refresh_from_db()
     assert run.state not in TERMINAL_RUNS
+    until(lambda: not agents(work))
     budget.resume(heard.cluster_id)
-    visits.exchange(heard.cluster_id)
-    run.refresh_from_db()
+    ended(heard, run)
     assert run.state == "valid"
-    assert SshSession.objects.first().bytes_fetched == len(content) - 1000
+    assert carried("bytes_fetched") == len(content) - 1000
     with storage().open(file_key(run.pk, 1, "out.dat")) as stream:
         assert stream.read() == content
 
@@ -236,10 +244,7 @@ def test_a_profile_that_prints_disturbs_nothing(
     sshd.stop()
     sshd.noisy(noise)
     visits.exchange(site.cluster_id)
-    run = run_of(ada)
-    visits.exchange(site.cluster_id)
-    run.refresh_from_db()
-    assert run.state == "valid"
+    assert ended(site, run_of(ada)).state == "valid"
 
 
 def test_two_workers_at_once_are_one_exchange(heard: SshAccess) -> None:
@@ -269,19 +274,15 @@ def test_the_agent_is_updated_by_checksum(heard: SshAccess, work: Path, root: An
 
 
 def test_what_is_wanted_meanwhile_is_done_in_the_same_visit(
-    ada: Any, heard: SshAccess, work: Path
+    ada: Any, heard: SshAccess, work: Path, long_visit: LongVisit
 ) -> None:
     script = f"touch '{work}/began'; while [ ! -e '{work}/go' ]; do sleep 0.02; done"
     first = run_of(ada, software="courier", parameters={"script": script})
-    visit = threading.Thread(target=alone, args=(heard.cluster_id,))
-    visit.start()
-    until((work / "began").exists)
-    second = run_of(ada)
-    (work / "go").touch()
-    visit.join()
-    for run in (first, second):
-        run.refresh_from_db()
-        assert run.state == "valid"
+    with long_visit(heard):
+        until((work / "began").exists)
+        second = run_of(ada)
+        (work / "go").touch()
+        until(lambda: [state_of(run) for run in (first, second)] == ["valid"] * 2)
     assert SshSession.objects.count() == 2
 
 
@@ -292,6 +293,47 @@ def test_a_worker_that_died_holds_nothing_up(heard: SshAccess) -> None:
     SshSession.objects.filter(pk=left.pk).update(expires_at=now())
     visits.exchange(heard.cluster_id)
     assert SshSession.objects.first().exchanges >= 1
+
+
+@pytest.fixture
+def long_visit(monkeypatch: pytest.MonkeyPatch) -> LongVisit:
+    """A visit in a thread that waits for whatever comes, until its worker is asked to end."""
+
+    @contextmanager
+    def visit(access: SshAccess) -> Iterator[None]:
+        stopping = threading.Event()
+        monkeypatch.setattr(serving, "LINGER_S", 120.0)
+        monkeypatch.setattr(serving, "STOPPING", stopping)
+        thread = threading.Thread(target=alone, args=(access.cluster_id,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
+
+    return visit
+
+
+def ended(access: SshAccess, run: Run) -> Run:
+    """Go there until the run has ended; a visit does not wait long for a program."""
+
+    def over() -> bool:
+        visits.exchange(access.cluster_id)
+        return state_of(run) in TERMINAL_RUNS
+
+    until(over)
+    return run
+
+
+def state_of(run: Run) -> str:
+    run.refresh_from_db()
+    return run.state
+
+
+def carried(column: str) -> int:
+    """The bytes of all visits together."""
+    return sum(SshSession.objects.values_list(column, flat=True))
 
 
 def alone(cluster_id: int) -> None:
@@ -312,7 +354,7 @@ def agents(work: Path) -> list[psutil.Process]:
     return found
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -66,7 +66,7 @@ def _ticks(y: list[Line]) -> list[tuple[float, str]]:
     gaps = [after - before for before, after in pairwise(places)]
     if not gaps or (places[-1] - places[0]) > ROOM * min(gaps):
         return []
-    return [(n, f"N = {n}") for n in places]
+    return [(n, str(n) if at else f"N = {n}") for at, n in enumerate(places)]
 
 
 def _line(label: str, unit: str, x: list[Any], values: list[Any], style: str = "") -> Line:

@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def portal() -> Iterator[Portal]:
-    with Stack(clusters=2) as stack:
+    with Stack(clusters=2, durable=False) as stack:
         portal = Portal(stack)
         portal.begin()
         yield portal

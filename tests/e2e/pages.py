@@ -5,7 +5,7 @@ A route with a parameter that VALUES does not know fails the walk: a new page ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -204,13 +204,22 @@ def is_page(context: BrowserContext, address: str) -> bool:
 
 
 class Walker:
-    """A browser of one person, which goes from page to page and looks at each at two widths."""
+    """A browser of one person, which goes from page to page and looks at each at two widths: it
+    is loaded at the first of them and takes the second as a window that is made wider or narrower.
+    """
 
-    def __init__(self, context: BrowserContext, person: str, folder: Path | None = None) -> None:
-        self.context, self.person, self.folder = context, person, folder
+    def __init__(
+        self,
+        context: BrowserContext,
+        person: str,
+        folder: Path | None = None,
+        *,
+        widths: Sequence[str] = tuple(WIDTHS),
+    ) -> None:
+        self.context, self.person, self.folder, self.widths = context, person, folder, widths
         self.page: Page = context.new_page()
         self._errors: list[str] = []
-        self._scheme = ""
+        self._scheme = self._width = ""
         self._axe = AXE.read_text()
         self.page.on("pageerror", lambda error: self._errors.append(f"page error: {error}"))
         self.page.on(
@@ -230,14 +239,14 @@ class Walker:
     ) -> Visit:
         """Go there and look; `closely` names the widths at which axe looks, too."""
         self._errors.clear()
-        self.page.set_viewport_size(WIDTHS["desk"])
+        self._widen(self.widths[0])
         self._dress("light")
         answer = self.page.goto(address)
         seen = Visit(name, answer.status if answer else 0)
         if closely:
             self.page.evaluate(self._axe)
-        for width, size in WIDTHS.items():
-            self.page.set_viewport_size(size)
+        for width in self.widths:
+            self._widen(width)
             self._dress("light")
             self._measure(seen, width)
             if width not in closely:
@@ -252,6 +261,11 @@ class Walker:
         if not refused:
             seen.complaints += self._errors
         return seen
+
+    def _widen(self, width: str) -> None:
+        if width != self._width:
+            self.page.set_viewport_size(WIDTHS[width])
+            self._width = width
 
     def _dress(self, scheme: Scheme) -> None:
         if scheme != self._scheme:

@@ -28,10 +28,11 @@ class Portal:
         self._token = ""
 
     def begin(self) -> None:
-        self.stack.start_web()
+        self.stack.begin_web()
         self.stack.start_worker()
         self.stack.start_agent(0, slots=3)
-        self.stack.wait_for_agent(0)
+        self.stack.wait_for_web(SECONDS)
+        self.stack.wait_for_agent(0, SECONDS)
         self.things = self.stack.python(SEED)
 
     @property

@@ -50,7 +50,9 @@ def walk(
 
     def walker(name: str) -> Walker:
         if name not in made:
-            made[name] = Walker(new_context(name), name or "nobody", pictures)
+            widths = ("phone", "desk") if name == "max" else ("desk", "phone")
+            label = name or "nobody"
+            made[name] = Walker(new_context(name), label, pictures, widths=widths)
         return made[name]
 
     yield Walk(portal, walker)

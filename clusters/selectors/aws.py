@@ -9,6 +9,7 @@ from clusters.models import AwsAccess, AwsExecution, Cluster
 from clusters.selectors.check import BAD, GOOD, UNKNOWN, WARN, Check
 from clusters.services.aws import is_testing
 from clusters.transports.aws.trial import NAMES
+from clusters.transports.trials import with_left
 
 SHOWN = 20
 
@@ -27,9 +28,7 @@ class AwsWay:
     @property
     def steps(self) -> list[dict[str, Any]]:
         """The steps of the last test, those that were not done as well."""
-        done = list(self.access.test_steps) if self.access else []
-        left = NAMES[len(done) :]
-        return [*done, *({"name": name, "ok": None, "found": "", "remedy": ""} for name in left)]
+        return with_left(self.access.test_steps if self.access else (), NAMES)
 
 
 def aws_way_of(cluster: Cluster) -> AwsWay:

@@ -12,6 +12,7 @@ from clusters.models import Cluster, SshAccess, SshSession
 from clusters.selectors.check import BAD, GOOD, UNKNOWN, WARN, Check
 from clusters.services.ssh import SCHEDULERS, fingerprint
 from clusters.transports.ssh.trial import NAMES
+from clusters.transports.trials import with_left
 from labportal.common.clock import now
 
 SHOWN_SESSIONS = 8
@@ -53,9 +54,7 @@ class Way:
     @property
     def steps(self) -> list[dict[str, Any]]:
         """The steps of the last test, those that were not done as well."""
-        done = list(self.test.steps) if self.test else []
-        left = NAMES[len(done) :]
-        return [*done, *({"name": name, "ok": None, "found": "", "remedy": ""} for name in left)]
+        return with_left(self.test.steps if self.test else (), NAMES)
 
 
 def way_of(cluster: Cluster) -> Way:

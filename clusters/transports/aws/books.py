@@ -13,7 +13,8 @@ from django.db.models import F, Q, Sum
 
 from clusters.agent.protocol import AgentState, EventKind, LogService, timestamp
 from clusters.models import AwsAccess, AwsExecution
-from clusters.transports.aws.troubles import HOLDING, Trouble
+from clusters.transports.aws.troubles import HOLDING
+from clusters.transports.trials import Trouble
 from labportal.common.clock import now
 from labportal.realtime.events import publish
 

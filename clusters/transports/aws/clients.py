@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from clusters.models import AwsAccess
-from clusters.transports.aws.troubles import Code, Trouble, named
-from labportal.common.sealing import SealBroken, unseal
+from clusters.transports.aws import signing
+from clusters.transports.aws.troubles import Code, named
+from clusters.transports.trials import Trouble
 
-CONNECT_S, READ_S = 5, 60
 GONE = frozenset({"404", "NoSuchKey", "NotFound"})
 THERE_ALREADY = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
 Written = dict[str, Any]
@@ -25,44 +25,20 @@ class Clients:
         self.bucket = access.bucket
 
     @cached_property
-    def _options(self) -> dict[str, Any]:
-        from botocore.config import Config
+    def _way(self) -> signing.Way:
+        return signing.Way.of(self.access)
 
-        access = self.access
-        options: dict[str, Any] = {
-            "region_name": access.region,
-            "config": Config(
-                connect_timeout=CONNECT_S,
-                read_timeout=READ_S,
-                retries={"max_attempts": 3, "mode": "standard"},
-                s3={"addressing_style": "path"} if access.endpoint_url else {},
-                max_pool_connections=16,
-            ),
-        }
-        if access.endpoint_url:
-            options["endpoint_url"] = access.endpoint_url
-        if access.access_key_id:
-            options["aws_access_key_id"] = access.access_key_id
-            options["aws_secret_access_key"] = _secret(access)
-        return options
-
-    def _client(self, service: str) -> Any:
-        import boto3
-
-        with named("signing in"):
-            return boto3.session.Session().client(service, **self._options)
-
-    @cached_property
+    @property
     def s3(self) -> Any:
-        return self._client("s3")
+        return signing.client("s3", self._way)
 
-    @cached_property
+    @property
     def states(self) -> Any:
-        return self._client("stepfunctions")
+        return signing.client("stepfunctions", self._way)
 
-    @cached_property
+    @property
     def identity(self) -> Any:
-        return self._client("sts")
+        return signing.client("sts", self._way)
 
     # The bucket
 
@@ -191,10 +167,3 @@ class Clients:
 
 def _code(error: Exception) -> str:
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
-
-
-def _secret(access: AwsAccess) -> str:
-    try:
-        return unseal(access.sealed_secret)
-    except SealBroken as error:
-        raise Trouble(Code.CREDENTIALS, "The secret key cannot be opened.", str(error)) from None

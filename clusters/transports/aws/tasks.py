@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from clusters.models import AwsAccess
 from clusters.transports.aws import agent, books, purging, trial
 from clusters.transports.aws.course import Course
-from clusters.transports.aws.troubles import Trouble
+from clusters.transports.trials import Trouble
 from labportal.common.clock import now
 from labportal.common.wake import redis_client
 

@@ -2,61 +2,46 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from clusters.models import AwsAccess
-from clusters.transports.aws import books
+from clusters.transports import trials
+from clusters.transports.aws import books, signing
 from clusters.transports.aws.clients import Clients
 from clusters.transports.aws.data import joined
-from clusters.transports.aws.troubles import Code, Trouble, named
+from clusters.transports.aws.troubles import Code, named
+from clusters.transports.trials import Trouble
 from labportal.common.clock import now
 from labportal.realtime.events import publish
 
-log = logging.getLogger(__name__)
-
 NAMES = ("Credentials", "State machine", "Bucket", "Data sets", "Writing")
+MACHINE = "Enter in “State machine” the ARN of the one of deploy/aws, as it is there."
 LASTS = timedelta(seconds=120)  # longer only where its worker is gone
 
 
-@dataclass(slots=True)
-class Step:
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
-
-
 def run(access: AwsAccess) -> bool:
-    """Do the steps one after the other, and return whether all went well; those behind a failed
-    one are not done.
-    """
-    steps: list[Step] = []
-    trouble: Trouble | None = None
-    try:
-        for step in _Trial(access).steps():
-            steps.append(step)
-            _keep(access, steps)
-    except Trouble as error:
-        trouble = error
-    except Exception as error:
-        log.exception("the test of %s failed", access.cluster.name)
-        trouble = Trouble(Code.OTHER, f"The portal failed: {type(error).__name__}.")
-    if trouble is not None:
-        steps.append(Step(NAMES[len(steps)], False, trouble.words, trouble.remedy))
-    else:
+    """Return whether all went well; the steps behind a failed one are not done."""
+
+    def keep(steps: list[dict[str, Any]]) -> None:
+        access.test_steps = steps
+        access.save(update_fields=["test_steps"])
+        _tell(access)
+
+    signing.forget()
+    trouble = trials.walk(_Trial(access).deeds(), keep, partial(trials.unforeseen, Code.OTHER))
+    if trouble is None:
         books.resume(access.cluster_id)
     access.test_ended_at = now()
-    _keep(access, steps)
+    access.save(update_fields=["test_ended_at"])
+    _tell(access)
     return trouble is None
 
 
-def _keep(access: AwsAccess, steps: list[Step]) -> None:
-    access.test_steps = [asdict(step) for step in steps]
-    access.save(update_fields=["test_steps", "test_ended_at"])
+def _tell(access: AwsAccess) -> None:
     publish(f"cluster:{access.cluster_id}", "cluster.changed", {"id": access.cluster_id})
 
 
@@ -64,16 +49,9 @@ class _Trial:
     def __init__(self, access: AwsAccess) -> None:
         self.access, self.clients = access, Clients(access)
 
-    def steps(self) -> Iterator[Step]:
-        deeds: tuple[Callable[[], str], ...] = (
-            self._credentials,
-            self._machine,
-            self._bucket,
-            self._data,
-            self._writing,
-        )
-        for name, deed in zip(NAMES, deeds, strict=True):
-            yield Step(name, True, deed())
+    def deeds(self) -> dict[str, Callable[[], str]]:
+        deeds = (self._credentials, self._machine, self._bucket, self._data, self._writing)
+        return dict(zip(NAMES, deeds, strict=True))
 
     def _credentials(self) -> str:
         with named("asking who the key belongs to"):
@@ -85,16 +63,22 @@ class _Trial:
             found = self.clients.states.describe_state_machine(stateMachineArn=arn)
         if found.get("type", "STANDARD") != "STANDARD":
             words = "The state machine is of the kind EXPRESS, which ends after 5 minutes."
-            raise Trouble(Code.NO_MACHINE, words, "Deploy deploy/aws as it is: kind STANDARD.")
+            raise Trouble(Code.NO_MACHINE, words, MACHINE)
         if '"DISTRIBUTED"' not in found["definition"]:
-            words = "The state machine has no distributed map."
-            raise Trouble(Code.NO_MACHINE, words, "Enter the ARN of the one of deploy/aws.")
+            raise Trouble(Code.NO_MACHINE, "The state machine has no distributed map.", MACHINE)
+        if found.get("status") == "DELETING":
+            raise Trouble(Code.NO_MACHINE, "The state machine is being deleted.", MACHINE)
         return f"{found['name']}, {found.get('status', 'ACTIVE').lower()}"
 
     def _bucket(self) -> str:
+        bucket, region = self.access.bucket, self.access.region
         with named("looking at the bucket"):
-            self.clients.s3.head_bucket(Bucket=self.access.bucket)
-        return f"{self.access.bucket} is there"
+            found = self.clients.s3.head_bucket(Bucket=bucket)
+        if found.get("BucketRegion", region) != region:  # a map reads in its own region alone
+            words = f"The bucket lies in {found['BucketRegion']}, the state machine in {region}."
+            remedy = "Enter in “Bucket” one that lies in the region of the state machine."
+            raise Trouble(Code.NO_BUCKET, words, remedy)
+        return f"{bucket} is there"
 
     def _data(self) -> str:
         prefix = joined(self.access.data_prefix)
@@ -107,6 +91,7 @@ class _Trial:
         content = b"labportal"
         self.clients.write(key, content)
         if self.clients.read(key) != content:
-            raise Trouble(Code.OTHER, "What was written came back as something else.")
+            words = "What was written came back as something else."
+            raise Trouble(Code.OTHER, words, "See that nothing else writes to “Folder of runs”.")
         self.clients.delete([key])
         return f"{joined(self.access.prefix)}/ can be written, read and deleted"

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from clusters.models import Cluster, SshAccess, SshSession
-from clusters.transports.ssh.troubles import FEW_TRIES, HOLDING, Code, Trouble
+from clusters.transports.ssh.troubles import FEW_TRIES, HOLDING, Code
+from clusters.transports.trials import Trouble
 from labportal.common.clock import now
 from labportal.realtime.events import publish
 

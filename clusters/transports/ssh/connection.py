@@ -22,7 +22,8 @@ from clusters.agent.commands import Answer, call, clean_environment
 from clusters.models import SshAccess
 from clusters.transports.ssh import arguments
 from clusters.transports.ssh.arguments import Way
-from clusters.transports.ssh.troubles import Code, Trouble, from_ssh, no_room
+from clusters.transports.ssh.troubles import Code, from_ssh, no_room
+from clusters.transports.trials import Trouble
 from labportal.common.sealing import unseal
 
 KEEP_S = 120  # so long stays the shared connection after its last use

@@ -27,7 +27,8 @@ from clusters.agent.spool import PART
 from clusters.models import Cluster, SshAccess, SshSession
 from clusters.services.agent_files import check_current, keep_file, staged_file
 from clusters.transports.ssh.connection import Connection
-from clusters.transports.ssh.troubles import Code, Trouble
+from clusters.transports.ssh.troubles import Code
+from clusters.transports.trials import Trouble
 from labportal.common.errors import DomainError, InvalidInput, TooLarge, Unavailable
 from labportal.common.storage import storage
 

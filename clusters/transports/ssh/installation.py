@@ -21,7 +21,8 @@ from clusters.agent_download import agent_file
 from clusters.models import SshAccess
 from clusters.transports.ssh.arguments import shell_path
 from clusters.transports.ssh.connection import Connection
-from clusters.transports.ssh.troubles import Code, Trouble
+from clusters.transports.ssh.troubles import Code
+from clusters.transports.trials import Trouble
 from labportal.common.errors import InvalidInput
 
 AGENT, SETTINGS = "labportal-agent.pyz", "agent.ini"

@@ -24,7 +24,8 @@ from clusters.transports.ssh import budget, installation
 from clusters.transports.ssh.arguments import shell_path
 from clusters.transports.ssh.connection import Connection
 from clusters.transports.ssh.files import Porter
-from clusters.transports.ssh.troubles import Code, Trouble
+from clusters.transports.ssh.troubles import Code
+from clusters.transports.trials import Trouble
 from labportal.common.errors import DomainError
 from labportal.common.metrics import EXCHANGES
 

@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from typing import Any
 
 from clusters.models import SshAccess, SshSession
+from clusters.transports import trials
 from clusters.transports.ssh import budget, installation
 from clusters.transports.ssh.connection import Connection, Site, ask_for_keys
 from clusters.transports.ssh.installation import Found
-from clusters.transports.ssh.troubles import NEW_KEY, Code, Trouble
+from clusters.transports.ssh.troubles import NEW_KEY, Code
+from clusters.transports.trials import Trouble
 from labportal.common.errors import DomainError
 from labportal.realtime.events import publish
-
-log = logging.getLogger(__name__)
 
 NAMES = ("Reachable", "Host key", "Sign-in", "Python", "Work folder", "Agent", "Scheduler")
 CHECK_S = 90
 LITTLE_MIB = 1024
 
 
-@dataclass(slots=True)
-class Step:
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
-
-
 def run(session: SshSession) -> bool:
-    """Do the steps one after the other, and return whether all went well; those behind a failed
-    one are not done.
-    """
+    """Return whether all went well; the steps behind a failed one are not done."""
     access = SshAccess.objects.select_related("cluster").get(cluster=session.cluster_id)
-    trouble: Trouble | None = None
-    steps: list[Step] = []
+
+    def keep(steps: list[dict[str, Any]]) -> None:
+        session.steps = steps
+        session.save(update_fields=["steps"])
+        budget.renew(session)
+        publish(f"cluster:{access.cluster_id}", "cluster.changed", {"id": access.cluster_id})
+
     trial = _Trial(access)
     try:
-        for step in trial.steps():
-            steps.append(step)
-            session.steps = [asdict(one) for one in steps]
-            session.save(update_fields=["steps"])
-            budget.renew(session)
-            publish(f"cluster:{access.cluster_id}", "cluster.changed", {"id": access.cluster_id})
-    except Trouble as error:
-        trouble = error
-    except DomainError as error:
-        trouble = Trouble(Code.SETTINGS, error.message)
-    except Exception as error:
-        log.exception("the test of %s failed", access.cluster.name)
-        trouble = Trouble(Code.OTHER, f"The portal failed: {type(error).__name__}.")
+        trouble = trials.walk(trial.deeds(), keep, _otherwise)
     finally:
         trial.close()
-    if trouble is not None:
-        steps.append(Step(NAMES[len(steps)], False, trouble.words, trouble.remedy))
-    session.steps = [asdict(one) for one in steps]
     budget.end(session, trouble)
     return trouble is None
+
+
+def _otherwise(error: Exception) -> Trouble:
+    if isinstance(error, DomainError):
+        return Trouble(Code.SETTINGS, error.message)
+    return trials.unforeseen(Code.OTHER, error)
 
 
 class _Trial:
@@ -70,8 +55,8 @@ class _Trial:
         if self.connection is not None:
             self.connection.close()
 
-    def steps(self) -> Iterator[Step]:
-        deeds: tuple[Callable[[], str], ...] = (
+    def deeds(self) -> dict[str, Callable[[], str]]:
+        deeds = (
             self._reachable,
             self._host_key,
             self._sign_in,
@@ -80,8 +65,7 @@ class _Trial:
             self._agent,
             self._scheduler,
         )
-        for name, deed in zip(NAMES, deeds, strict=True):
-            yield Step(name, True, deed())
+        return dict(zip(NAMES, deeds, strict=True))
 
     def _reachable(self) -> str:
         self.keys = ask_for_keys(self.access.host, self.access.port)

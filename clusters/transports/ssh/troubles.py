@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters.transports.trials import Trouble
+
 
 class Code(StrEnum):
     """`HOLDING` of them are not tried again before a person has looked."""
@@ -40,18 +42,6 @@ class Code(StrEnum):
 
 HOLDING = frozenset({Code.HOST_KEY, Code.NO_HOST_KEY, Code.NO_KEY})
 FEW_TRIES = frozenset({Code.SIGN_IN})  # sites ban whoever is refused some times in a row
-
-
-@dataclass(eq=False)
-class Trouble(Exception):
-    """`words`: what happened, in one sentence; `remedy`: what the admin can do."""
-
-    code: Code
-    words: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.words} {self.remedy}".strip()
 
 
 @dataclass(frozen=True)

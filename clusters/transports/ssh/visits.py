@@ -15,7 +15,8 @@ from clusters.models import Cluster, SshAccess, SshSession
 from clusters.transports.ssh import budget, installation
 from clusters.transports.ssh.connection import Connection, Site, ask_for_keys
 from clusters.transports.ssh.serving import Outcome, Serving
-from clusters.transports.ssh.troubles import Code, Trouble
+from clusters.transports.ssh.troubles import Code
+from clusters.transports.trials import Trouble
 
 log = logging.getLogger(__name__)
 

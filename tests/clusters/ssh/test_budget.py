@@ -10,7 +10,8 @@ import pytest
 from clusters.models import Cluster, SshAccess, SshSession
 from clusters.services import ssh
 from clusters.transports.ssh import budget
-from clusters.transports.ssh.troubles import Code, Trouble
+from clusters.transports.ssh.troubles import Code
+from clusters.transports.trials import Trouble
 from labportal.common import clock
 from labportal.common.clock import now
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,20 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     global _cold
     began, cold = time.monotonic(), _cold
     _cold = False
-    import boto3
-
-    client = boto3.client("s3", endpoint_url=os.environ.get("LABPORTAL_S3_ENDPOINT") or None)
+    client = _client()
     digest = str(event["program_sha256"])
     if digest not in _loaded:
         _loaded.clear()
         _loaded[digest] = _load(client, str(event["bucket"]), str(event["program"]), digest)
     return _loaded[digest].run(event, context, client, began=began, cold=cold)
+
+
+@lru_cache(maxsize=1)
+def _client() -> Any:
+    """Made once for a machine: that takes longer than many a call."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=os.environ.get("LABPORTAL_S3_ENDPOINT") or None)
 
 
 def _load(client: Any, bucket: str, key: str, digest: str) -> Any:

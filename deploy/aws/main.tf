@@ -19,8 +19,9 @@ variable "prefix" {
   default = "labportal"
 }
 variable "data_prefix" {
-  type    = string
-  default = "data"
+  type        = string
+  default     = "data"
+  description = "Where data sets lie in the bucket; empty: anywhere in it."
 }
 variable "memory_mib" {
   type    = number
@@ -36,11 +37,12 @@ provider "aws" { region = var.region }
 data "aws_caller_identity" "this" {}
 
 locals {
-  name    = "labportal"
-  runs    = "${aws_s3_bucket.this.arn}/${var.prefix}/*"
-  sets    = "${aws_s3_bucket.this.arn}/${var.data_prefix}/*"
-  machine = "arn:aws:states:${var.region}:${data.aws_caller_identity.this.account_id}:stateMachine:${local.name}"
-  run_arn = "arn:aws:states:${var.region}:${data.aws_caller_identity.this.account_id}:execution:${local.name}"
+  name       = "labportal"
+  runs       = join("/", [aws_s3_bucket.this.arn, trim(var.prefix, "/"), "*"])
+  sets       = join("/", compact([aws_s3_bucket.this.arn, trim(var.data_prefix, "/"), "*"]))
+  place      = "${var.region}:${data.aws_caller_identity.this.account_id}"
+  machine    = "arn:aws:states:${local.place}:stateMachine:${local.name}"
+  executions = "arn:aws:states:${local.place}:execution:${local.name}:*"
 }
 
 resource "aws_s3_bucket" "this" { bucket = var.bucket }
@@ -62,12 +64,12 @@ resource "aws_iam_role" "function" {
 
 resource "aws_iam_role_policy" "function" {
   role = aws_iam_role.function.id
-  policy = jsonencode({ Version = "2012-10-17", Statement = [
-    { Effect = "Allow", Action = "s3:GetObject", Resource = [local.runs, local.sets] },
-    { Effect = "Allow", Action = "s3:PutObject", Resource = local.runs },
-    { Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.this.arn },
-    { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "${aws_cloudwatch_log_group.function.arn}:*" },
-  ] })
+  policy = templatefile("${path.module}/policies/function.json", {
+    bucket = aws_s3_bucket.this.arn
+    runs   = local.runs
+    sets   = local.sets
+    log    = "${aws_cloudwatch_log_group.function.arn}:*"
+  })
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -95,19 +97,22 @@ resource "aws_iam_role" "machine" {
 
 resource "aws_iam_role_policy" "machine" {
   role = aws_iam_role.machine.id
-  policy = jsonencode({ Version = "2012-10-17", Statement = [
-    { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = [aws_lambda_function.rank.arn, "${aws_lambda_function.rank.arn}:*"] },
-    { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"], Resource = local.runs },
-    { Effect = "Allow", Action = "states:StartExecution", Resource = local.machine },
-    { Effect = "Allow", Action = ["states:DescribeExecution", "states:StopExecution"], Resource = "${local.run_arn}:*" },
-  ] })
+  policy = templatefile("${path.module}/policies/machine.json", {
+    function   = aws_lambda_function.rank.arn
+    runs       = local.runs
+    machine    = local.machine
+    executions = local.executions
+  })
 }
 
 resource "aws_sfn_state_machine" "this" {
-  name       = local.name
-  type       = "STANDARD"
-  role_arn   = aws_iam_role.machine.arn
-  definition = templatefile("${path.module}/state_machine.asl.json", { function_arn = aws_lambda_function.rank.arn })
+  name     = local.name
+  type     = "STANDARD"
+  role_arn = aws_iam_role.machine.arn
+  definition = templatefile("${path.module}/state_machine.asl.json", {
+    function_arn = aws_lambda_function.rank.arn
+  })
+  depends_on = [aws_iam_role_policy.machine]
 }
 
 # The portal: starts, asks after and stops executions; writes and deletes below its own folder.
@@ -116,13 +121,13 @@ resource "aws_iam_user" "portal" { name = "${local.name}-portal" }
 
 resource "aws_iam_user_policy" "portal" {
   user = aws_iam_user.portal.name
-  policy = jsonencode({ Version = "2012-10-17", Statement = [
-    { Effect = "Allow", Action = ["states:StartExecution", "states:DescribeStateMachine"], Resource = aws_sfn_state_machine.this.arn },
-    { Effect = "Allow", Action = ["states:DescribeExecution", "states:StopExecution"], Resource = "${local.run_arn}:*" },
-    { Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.this.arn },
-    { Effect = "Allow", Action = "s3:GetObject", Resource = [local.runs, local.sets] },
-    { Effect = "Allow", Action = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.runs },
-  ] })
+  policy = templatefile("${path.module}/policies/portal.json", {
+    bucket     = aws_s3_bucket.this.arn
+    runs       = local.runs
+    sets       = local.sets
+    machine    = aws_sfn_state_machine.this.arn
+    executions = local.executions
+  })
 }
 
 output "state_machine_arn" { value = aws_sfn_state_machine.this.arn }

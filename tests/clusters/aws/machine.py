@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 from moto.moto_api._internal import moto_api_backend
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 from moto.stepfunctions.models import stepfunctions_backends
 
@@ -71,23 +73,28 @@ class Machine:
         host, port = self.server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"
         self.functions = Lambda(folder, self.endpoint)
-        self.begin()
+        self.s3, self.states = self._client("s3"), self._client("stepfunctions")
+        self.iam = self._client("iam")
 
-    def client(self, service: str) -> Any:
+    def _client(self, service: str) -> Any:
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, **KEYS)
 
     def begin(self) -> None:
         """Forget everything; make the bucket and the state machine anew."""
         moto_api_backend.reset()
-        self.s3 = self.client("s3")
         self.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         text = ASL.read_text().replace("${function_arn}", f"arn:aws:lambda:{REGION}:f")
-        made = self.client("stepfunctions").create_state_machine(
-            name="labportal", definition=text, roleArn=ROLE
-        )
+        made = self.states.create_state_machine(name="labportal", definition=text, roleArn=ROLE)
         self.arn = made["stateMachineArn"]
+
+    def user(self, policy: dict[str, Any]) -> dict[str, str]:
+        """Return the key of a new user who may do this."""
+        name, document = "portal", json.dumps(policy)
+        self.iam.create_user(UserName=name)
+        self.iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=document)
+        return self.iam.create_access_key(UserName=name)["AccessKey"]
 
     def stop(self) -> None:
         self.functions.stop()
@@ -130,8 +137,17 @@ class Machine:
 
     # The bucket
 
+    def bucket(self, name: str, region: str) -> None:
+        """Make another one."""
+        s3_backends[ACCOUNT]["aws"].create_bucket(name, region)
+
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+
+    def put_many(self, keys: Iterable[str]) -> None:
+        """Empty objects, past the server."""
+        for key in keys:
+            s3_backends[ACCOUNT]["aws"].put_object(BUCKET, key, b"")
 
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()

@@ -156,8 +156,7 @@ def test_leases_are_kept_while_aws_is_in_trouble(site: Site, machine: Machine) -
 
 
 def test_a_list_goes_on_beyond_a_thousand_keys(site: Site, machine: Machine) -> None:
-    for number in range(1, 1012):
-        machine.put(f"data/many/{number}.npz", b"")
+    machine.put_many(f"data/many/{number}.npz" for number in range(1, 1012))
     clients = Clients(site.access)
     found = data.in_folder(clients, "data", "many", 0)
     assert [item.name for item in found] == [f"{number}.npz" for number in range(1, 1012)]

@@ -28,7 +28,10 @@ MOST_IMAGES = 600_000
 LENGTH_BIN, ANGLE_BIN = 0.002, 0.02  # Å, degrees
 PAIR_BIN, SITE_BIN, WAVE_BIN = 0.005, 0.005, 0.002
 PAIR_WAVES = ((1.31, 0.87, 1.03), (0.91, -1.27, 1.17))  # 1/Å, in no direction of symmetry
-SITE_WAVES = ((0.53, 0.29, 0.41), (-0.37, 0.47, 0.61))
+# Enough that parts out of each other's reach, which are no pairs, do not move unseen: by one wave
+# alone, steps along its crests would be. Of atoms that lie evenly about the middle none is odd.
+EVEN_WAVES = ((0.53, 0.29, 0.41), (0.71, -0.23, 0.13), (0.11, 0.67, -0.31), (-0.19, 0.37, 0.59))
+ODD_WAVES = ((-0.37, 0.47, 0.61), (0.47, -0.61, 0.29))
 SHELL = [
     h for h in (*product((-1, 0, 1), repeat=3), (2, 0, 0), (0, 2, 0), (0, 0, 2)) if h > (0, 0, 0)
 ]
@@ -74,8 +77,9 @@ def _describe(structure: Structure) -> tuple[list[tuple[float, float]], list[Any
     if "T" not in periodic:
         centred = places - places.mean(axis=0)
         values = _pair_sums(centred, None, periodic, first, second, root)
-        for wave, weights, shape in zip(SITE_WAVES, (first, second), (np.cos, np.sin), strict=True):
-            values.append((float(weights @ shape(centred @ np.array(wave))), WAVE_BIN * root))
+        sums = [*(first @ np.cos(centred @ np.array(EVEN_WAVES).T))]
+        sums += [*(second @ np.sin(centred @ np.array(ODD_WAVES).T))]
+        values += [(float(value), WAVE_BIN * root) for value in sums]
         return values, [counts, periodic]
     cell = np.array(structure.cell, float)
     shares = places @ np.linalg.inv(cell)

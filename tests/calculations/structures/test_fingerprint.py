@@ -155,6 +155,14 @@ def test_parts_far_from_each_other_are_not_forgotten() -> None:
     assert not same(pair(15.0, box), pair(15.3, box))
 
 
+def test_atoms_out_of_each_others_reach_do_not_move_unseen() -> None:
+    """Along the crests of one wave, where all pairs are too far apart to count."""
+    wave = (0.53, 0.29, 0.41)
+    far, sideways = (6.0, 1.0, -1.0), (wave[1] / 2, -wave[0] / 2, 0.0)
+    one = structure(["H", "H"], [(0.0, 0.0, 0.0), far])
+    assert not same(moved(one, [sideways, (0.0, 0.0, 0.0)]), one)
+
+
 def test_a_cell_around_a_molecule_makes_another_structure() -> None:
     water = read(FILES["xyz"]).structure
     assert not same(replace(water, cell=CELL), water)

@@ -21,6 +21,7 @@ def row(scenario: Scenario) -> object:
     return pytest.param(scenario, id=scenario.id, marks=pytest.mark.xdist_group(name))
 
 
+@pytest.mark.timeout(600)  # the first one opens the lab: a portal, its workers and its agents
 @pytest.mark.parametrize("scenario", [row(scenario) for scenario in PLAYED])
 def test_each_run_ends_once(scenario: Scenario, labs: Callable[[str], Lab]) -> None:
     lab = labs(scenario.lab)

@@ -18,8 +18,6 @@ from labportal.common.negotiation import AsItIs
 from labportal.common.pagination import KeysetPagination
 from labportal.common.storage import storage
 from mlmodels.content import GUARDS
-from mlmodels.models import Prediction
-from mlmodels.policy import require_change
 from mlmodels.predictions import keeping
 from mlmodels.predictions.exporting import FORMATS, document_of
 from mlmodels.predictions.searching import Wanted, search
@@ -79,10 +77,7 @@ class PredictionView(APIView):
     def delete(self, request: Request, name: str, number: str) -> Response:
         """For good. One's own; of others for whoever may change the model."""
         model = find(request.user, name)
-        found = find_prediction(request.user, model, int(number))
-        if found.user_id != request.user.pk:
-            require_change(request.user, model)
-        keeping.forget(Prediction.objects.filter(pk=found.pk))
+        keeping.delete(find_prediction(request.user, model, int(number)), actor=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

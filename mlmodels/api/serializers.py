@@ -14,6 +14,7 @@ from labportal.common.errors import InvalidInput
 from mlmodels.models import ContractCheck, ModelEvent, ModelVersion, RegisteredModel
 from mlmodels.selectors.cards import Card
 from mlmodels.services.models import EDITABLE
+from mlmodels.services.versions import FIELDS
 
 
 def _person() -> serializers.SlugRelatedField:
@@ -184,27 +185,12 @@ class AddVersionSerializer(serializers.ModelSerializer):
     class Meta:
         model = ModelVersion
         fields: ClassVar = [
-            "note",
-            "runtime",
-            "image",
-            "folder",
-            "command",
+            *FIELDS,
+            "secrets",
             "files_url",
             "files_sha256",
             "based_on",
             "keep_files",
-            "environment",
-            "secrets",
-            "cores",
-            "memory_mib",
-            "gpus",
-            "gpu_type",
-            "read_only_root",
-            "startup_s",
-            "accepts",
-            "input_schema",
-            "output_schema",
-            "example",
         ]
 
 

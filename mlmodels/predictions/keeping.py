@@ -23,6 +23,7 @@ from labportal.common.sending import find_subject
 from labportal.common.storage import storage
 from mlmodels.content import is_text
 from mlmodels.models import ModelVersion, Prediction, RegisteredModel
+from mlmodels.policy import require_change
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,13 @@ def _placed(kept: Kept, part: str, body: BinaryIO, content_type: str) -> tuple[s
     key = f"models/{kept.model_id}/predictions/{uuid.uuid4().hex}-{part}"
     storage().save(key, body)
     return "", key
+
+
+def delete(prediction: Prediction, *, actor: User) -> None:
+    """For good. One's own; of others for whoever may change the model. Raises NotAllowed."""
+    if prediction.user_id != actor.pk:
+        require_change(actor, prediction.model)
+    forget(Prediction.objects.filter(pk=prediction.pk))
 
 
 def forget_old() -> int:

@@ -93,6 +93,7 @@ def find(viewer: User, model: RegisteredModel, pk: int) -> Prediction:
     found = search(viewer, model).filter(pk=pk).first()
     if found is None:
         raise NotFound(f"{model.name} has no such prediction.")
+    found.model = model
     return found
 
 

@@ -49,6 +49,10 @@ class WrongMethod(DomainError):
     title = "This is not how models are called"
     default_code = "method"
 
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"Send it by {allowed}.")
+        self.allowed = allowed
+
 
 def match(path: str) -> re.Match[str] | None:
     """Whether a path is the proxy's; any other is Django's."""
@@ -84,7 +88,7 @@ class Proxy(Work):
         name, number = path["name"] or path["endpoint"], path["version"]
         what = path["what"] or "invocations"
         if call.scope["method"] != METHODS[what]:
-            raise WrongMethod(f"Send it by {METHODS[what]}.")
+            raise WrongMethod(METHODS[what])
         headers = header_rules.read(call.scope["headers"])
         token = headers.get(SESSION_TOKEN, b"").decode("latin-1") if path["endpoint"] else ""
         person = await self.people.who(call.scope, headers, token)

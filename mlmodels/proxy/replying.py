@@ -152,9 +152,8 @@ def _fields_of(error: DomainError) -> Fields:
         return [(b"retry-after", str(pause).encode())]
     if error.status == HTTPStatus.UNAUTHORIZED:
         return [(b"www-authenticate", b'Bearer realm="api"')]
-    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return [(b"allow", error.message.rpartition(" ")[2].rstrip(".").encode())]
-    return []
+    allowed = getattr(error, "allowed", "")
+    return [(b"allow", allowed.encode())] if allowed else []
 
 
 def _own_fields(call: Call) -> Fields:

@@ -25,25 +25,23 @@ from mlmodels.services.locking import lock
 from mlmodels.services.tending import tend
 from mlmodels.services.version_checks import check, check_secrets
 
-FIELDS = frozenset(
-    {
-        "note",
-        "runtime",
-        "image",
-        "folder",
-        "command",
-        "environment",
-        "cores",
-        "memory_mib",
-        "gpus",
-        "gpu_type",
-        "read_only_root",
-        "startup_s",
-        "accepts",
-        "input_schema",
-        "output_schema",
-        "example",
-    }
+FIELDS = (
+    "note",
+    "runtime",
+    "image",
+    "folder",
+    "command",
+    "environment",
+    "cores",
+    "memory_mib",
+    "gpus",
+    "gpu_type",
+    "read_only_root",
+    "startup_s",
+    "accepts",
+    "input_schema",
+    "output_schema",
+    "example",
 )
 
 
@@ -70,7 +68,7 @@ def add_version(
     require_change(actor, model)
     if based_on is not None and based_on.model_id != model.pk:
         raise InvalidInput("must be a version of this model", field="based_on")
-    unknown = values.keys() - FIELDS
+    unknown = values.keys() - set(FIELDS)
     if unknown:
         raise InvalidInput(errors=dict.fromkeys(sorted(unknown), "cannot be set"))
     version = ModelVersion(model=model, created_by=actor, **values)

@@ -41,7 +41,7 @@ def model_register(request: HttpRequest) -> HttpResponse:
 def _register(request: HttpRequest, form: RegisterForm) -> RegisteredModel:
     """Look at the version before the model is made: what is wrong is said of both at once."""
     values = form.version_values()
-    plain = {name: values[name] for name in versions.FIELDS & values.keys()}
+    plain = {name: values[name] for name in versions.FIELDS if name in values}
     wrong: dict[str, str] = {}
     for check in (
         lambda: version_checks.check(ModelVersion(**plain)),
@@ -96,7 +96,7 @@ def version_add(request: HttpRequest, name: str) -> HttpResponse:
 def _initial(before: ModelVersion | None) -> dict[str, Any]:
     if before is None:
         return {}
-    kept = {name: getattr(before, name) for name in versions.FIELDS - {"note"}}
+    kept = {name: getattr(before, name) for name in versions.FIELDS if name != "note"}
     secrets = dict.fromkeys(before.secret_names, "")
     return kept | {"secrets": secrets, "keep_files": bool(before.files_key)}
 

@@ -5,12 +5,13 @@ machine behind it.
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 from clusters.models import Cluster
 from labportal.accounts.models import User
 from labportal.common.clock import now
-from mlmodels.models import ModelVersion, RegisteredModel, Replica
+from mlmodels.models import Invocation, ModelVersion, RegisteredModel, Replica
 from mlmodels.services import models, operation, versions
 from tests.clusters import factories as clusters
 
@@ -90,6 +91,14 @@ def running(by: User, name: str = "", *, on: Cluster | None = None, **values: An
     one.refresh_from_db()
     one.version.model.refresh_from_db()
     return one
+
+
+def called(of: RegisteredModel, by: User, *, ago_s: float = 90, **values: Any) -> Invocation:
+    """A call as it was metered."""
+    given = {"ms": 10.0, "status": 200, "bytes_in": 100, "bytes_out": 50, **values}
+    given.setdefault("version", of.versions.first())
+    moment = now() - timedelta(seconds=ago_s)
+    return Invocation.objects.create(model=of, user=by, **{"at": moment, **given})
 
 
 class Agent:

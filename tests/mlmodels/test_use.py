@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from labportal.common.clock import now
-from mlmodels.models import Invocation, RegisteredModel
+from mlmodels.models import RegisteredModel
 from mlmodels.selectors import use
-from tests.mlmodels.factories import registered, version
+from tests.mlmodels.factories import called, registered, version
 
 pytestmark = pytest.mark.django_db
 
@@ -20,13 +18,6 @@ def model(ada: Any) -> RegisteredModel:
     found = registered(ada, "gait")
     version(found)
     return found
-
-
-def called(model: RegisteredModel, by: Any, *, ago_s: float = 90, **values: Any) -> Invocation:
-    given = {"ms": 10.0, "status": 200, "bytes_in": 100, "bytes_out": 50, **values}
-    given.setdefault("version", model.versions.first())
-    moment = given.pop("at", None) or now() - timedelta(seconds=ago_s)
-    return Invocation.objects.create(model=model, user=by, at=moment, **given)
 
 
 def test_times_are_those_of_good_answers_alone(model: Any, ada: Any) -> None:

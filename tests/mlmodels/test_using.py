@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.urls import reverse
 
 from labportal.common.clock import now
-from mlmodels.models import Invocation, RegisteredModel
+from mlmodels.models import RegisteredModel
 from tests.calculations.test_pages import as_person, page
-from tests.mlmodels.factories import registered, version
+from tests.mlmodels.factories import called, registered, version
 
 pytestmark = pytest.mark.django_db
 
@@ -21,13 +20,6 @@ def model(ada: Any) -> RegisteredModel:
     found = registered(ada, "gait")
     version(found)
     return found
-
-
-def called(model: RegisteredModel, by: Any, *, ago_s: float = 90, **values: Any) -> Invocation:
-    given = {"ms": 10.0, "status": 200, "bytes_in": 100, "bytes_out": 50, **values}
-    given.setdefault("version", model.versions.first())
-    moment = now() - timedelta(seconds=ago_s)
-    return Invocation.objects.create(model=model, user=by, at=moment, **given)
 
 
 def chart(by: Any, name: str, **query: Any) -> Any:

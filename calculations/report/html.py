@@ -138,6 +138,8 @@ def _font(figures: str) -> str:
 
     written = "".join(OF_TEXT.findall(figures)) + ALWAYS + "&<>\"'"
     options = Options(hinting=False, layout_features=[], name_IDs=[], notdef_outline=True)
+    # Of no use without features, and long to read.
+    options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH"]
     font = TTFont(folder() / f"{REGULAR}.ttf")
     subsetter = Subsetter(options)
     subsetter.populate(text=written)

@@ -103,6 +103,8 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            process.terminate()
         for name in list(self.processes):
             self.stop(name)
         self._end_jobs()

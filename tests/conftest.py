@@ -9,6 +9,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from pytest_django.plugin import blocking_manager_key
 
 from bench import migrated
@@ -25,6 +27,11 @@ PROGRAMS = {
     "ssh": ("ssh", "sftp", "/usr/sbin/sshd"),
     "browser": ("chromium",),
 }
+
+
+# How quickly examples are made and run tells of the machine alone, which several tests share.
+examples.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("shared")
 
 
 @pytest.hookimpl(optionalhook=True)

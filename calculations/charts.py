@@ -25,7 +25,7 @@ from calculations.wording import point_words, software_of
 
 MOST_RUNS = 6  # as many as the palette has colours
 EVERY = ("*",)  # a chart's y: all columns but that of x
-FIT = "fit"  # a column of this name is a line through the points of the others
+LINES = frozenset({"fit", "identity"})  # columns of these names are lines amid points
 
 Columns = Sequence[Mapping[str, Any]]
 
@@ -185,9 +185,12 @@ def charts_of(calculation: Calculation, *, run_index: int | None = None) -> list
 
 def _place(index: int, state: str, point: Sequence[Any], axes: Sequence[Axis]) -> Place:
     value = point[0] if len(axes) == 1 and point else None
+    words = point_words(axes, point)
+    if is_number(value) and not axes[0].unit:
+        words = f"{axes[0].label} {words}"  # a number alone says nothing
     return Place(
         index,
-        point_words(axes, point),
+        words,
         float(value) if is_number(value) else None,
         "" if state == RunState.VALID else RunState(state).label.lower(),
     )
@@ -221,9 +224,9 @@ def _filled(
     wanted = chart.y if tuple(chart.y) != EVERY else [n for n in by_name if n != x["name"]]
     drawn = [name for name in wanted if name in by_name]
     y = [_series(by_name[name]) for name in drawn]
-    if FIT in drawn and len(y) > 1:
+    if len(y) > 1 and not LINES.isdisjoint(drawn):
         for name, series in zip(drawn, y, strict=True):
-            series["style"] = "line" if name == FIT else "markers"
+            series["style"] = "line" if name in LINES else "markers"
     head = f"run-{place.index}" if place else "all"
     note = ", ".join(filter(None, (place.label, place.note))) if place else ""
     return _document(

@@ -76,6 +76,13 @@ function levels(figure, palette) {
 // Named places on x, the corners of a path through k-space say, each with a line through the chart.
 const ticks = (figure, palette) => (figure.ticks?.length ? { gridcolor: palette.line, tickvals: figure.ticks.map(([place]) => place), ticktext: figure.ticks.map(([, name]) => name), showgrid: true } : { showgrid: false });
 
+// Ranks, steps and the like have nothing between them.
+const MOST_WHOLE = 12;
+function steps({ values }) {
+  const range = Math.max(...values) - Math.min(...values);
+  return values.length > 1 && values.every(Number.isInteger) && range <= MOST_WHOLE ? { dtick: 1 } : {};
+}
+
 // A broken line where zero stands for something: the Fermi level, the top of the valence bands.
 const isRelative = (column) => ` ${column.label.toLowerCase()} `.includes(" from ");
 function references(figure, palette) {
@@ -108,7 +115,7 @@ function layout(figure, palette, small) {
     margin: { l: 64, r: 16, t: 12, b: 48 },
     showlegend: figure.y.length > 1,
     legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0, font: { color: palette.muted, size: 12 } },
-    xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...ticks(figure, palette) },
+    xaxis: { ...axis, title: title(figure.ticks?.length ? "" : titled(figure.x)), showline: true, ...steps(figure.x), ...ticks(figure, palette) },
     yaxis: { ...axis, title: title(yTitle(figure)), type: figure.log_y ? "log" : "linear", ...(figure.from_zero ? { rangemode: "tozero" } : {}), ...(figure.log_y ? { dtick: 1, tickformat: ".0e" } : {}), ...around(figure) },
     shapes: references(figure, palette),
     hovermode: small || figure.points ? "closest" : "x",
@@ -120,8 +127,10 @@ function layout(figure, palette, small) {
 }
 
 const isFitted = (figure) => figure.y.some(isFit) || figure.y.some((column) => column.style === "line" && figure.y[0].style === "markers");
-const yTitle = (figure) => figure.y_label ?? (figure.y.length === 1 || isFitted(figure) ? titled(figure.y[0]) : shared(figure));
-const shared = (figure) => (new Set(figure.y.map((column) => column.unit)).size === 1 && figure.y[0].unit ? `${figure.title} / ${figure.y[0].unit}` : figure.title);
+const withUnit = (label, unit) => (!unit || label.endsWith(` / ${unit}`) ? label : `${label} / ${unit}`);
+const yTitle = (figure) => figure.y_label ? withUnit(figure.y_label, oneUnit(figure)) : (figure.y.length === 1 || isFitted(figure) ? titled(figure.y[0]) : shared(figure));
+const oneUnit = (figure) => (new Set(figure.y.map((column) => column.unit)).size === 1 ? figure.y[0].unit : "");
+const shared = (figure) => withUnit(figure.title, oneUnit(figure));
 
 function draw(element) {
   const figure = figures.get(element);

@@ -142,6 +142,24 @@ def wait_for(path: Path, seconds: float = PATIENCE_S) -> None:
         time.sleep(0.005)
 
 
+def beating(
+    agent: AgentProcess, portal: FakePortal, spec: Callable[..., dict[str, Any]]
+) -> tuple[tuple[str, int], Path]:
+    """Have a program run that writes a file again and again; return its attempt and the file."""
+    beat = agent.folder / "beat"
+    key = portal.want(spec(f"while :; do echo x >>{beat}; sleep 0.02; done"))
+    wait_for(beat)
+    portal.until(lambda: portal.states.get(key) == "running")
+    return key, beat
+
+
+def assert_still(beat: Path) -> None:
+    """Nobody writes the file any more."""
+    size = beat.stat().st_size
+    time.sleep(0.2)
+    assert beat.stat().st_size == size
+
+
 @pytest.fixture
 def appears() -> Callable[[Path], None]:
     return wait_for

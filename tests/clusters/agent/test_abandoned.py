@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from clusters.agent.protocol import Verb
-from tests.clusters.agent.conftest import AgentProcess, wait_for
+from tests.clusters.agent.conftest import AgentProcess, assert_still, beating, wait_for
 from tests.clusters.agent.fake_portal import FakePortal
 
 Describe = Callable[..., dict[str, Any]]
@@ -17,17 +16,12 @@ def test_an_abandoned_attempt_is_stopped_and_never_spoken_of_again(
     agent: AgentProcess, portal: FakePortal, spec: Describe
 ) -> None:
     agent.start()
-    beat = agent.folder / "beat"
-    key = portal.want(spec(f"while :; do echo x >>{beat}; sleep 0.02; done"))
-    wait_for(beat)
-    portal.until(lambda: portal.states.get(key) == "running")
+    key, beat = beating(agent, portal, spec)
     del portal.execute[key]
     portal.tell(key, Verb.ABANDON, why="attempt 2 runs elsewhere")
     portal.until(lambda: not portal.requests[-1]["runs"])
     portal.until(lambda: portal.requests[-1]["capacity"]["slots"]["free"] == 2)
-    size = beat.stat().st_size
-    time.sleep(0.2)
-    assert beat.stat().st_size == size
+    assert_still(beat)
     assert portal.reports == []
     assert agent.folder_of(key[0]).exists()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from clusters.agent.protocol import Verb
-from tests.clusters.agent.conftest import AgentProcess, wait_for
+from tests.clusters.agent.conftest import AgentProcess, assert_still, wait_for
 from tests.clusters.agent.fake_portal import FakePortal
 
 Describe = Callable[..., dict[str, Any]]
@@ -308,9 +307,7 @@ def test_what_a_program_leaves_running_ends_with_it(
     beat = agent.folder / "beat"
     key = portal.want(spec(f"(while :; do echo x >>{beat}; sleep 0.02; done) & sleep 0.1"))
     portal.report_of(key)
-    size = beat.stat().st_size
-    time.sleep(0.2)
-    assert beat.stat().st_size == size
+    assert_still(beat)
 
 
 def test_a_missing_program_fails_the_run(

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,13 @@ class Node:
         """Whether the portal has heard of this start of the agent."""
         requests = self.portal.requests
         return bool(requests and self.agent) and requests[-1]["agent"]["boot"] == self.agent.boot
+
+    def serves(self, spec: dict[str, Any]) -> str:
+        """Start with a model that is wanted; return its replica once it is ready."""
+        replica = self.portal.want_model(spec)
+        self.start()
+        self.portal.until_model(replica, "ready")
+        return replica
 
     def stop(self) -> None:
         """End the agent; what it has started goes on."""

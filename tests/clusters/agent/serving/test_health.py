@@ -14,9 +14,7 @@ from tests.clusters.agent.serving.fakes import World, make_spec
 def test_three_failed_probes_restart_a_model(
     node: Node, portal: FakePortal, world: World, ping: int | str
 ) -> None:
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     world.script(replica).ping = ping
     entry = portal.until_model(replica, "unhealthy")
     assert entry["ping"]["failed"] in (1, 2, 3)
@@ -33,9 +31,7 @@ def test_three_failed_probes_restart_a_model(
 def test_a_failed_probe_or_two_are_forgotten_by_a_good_one(
     node: Node, portal: FakePortal, world: World
 ) -> None:
-    replica = portal.want_model(make_spec(failures=1000))
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec(failures=1000))
     world.script(replica).ping = 500
     portal.until_model(replica, "unhealthy")
     world.script(replica).ping = 200
@@ -70,9 +66,7 @@ def test_a_model_that_dies_is_started_again_with_its_memory_named(
     node: Node, portal: FakePortal, world: World
 ) -> None:
     node.serving["backoff_s"] = "100"
-    replica = portal.want_model(make_spec(memory_mib=1536))
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec(memory_mib=1536))
     world.end(world.of(replica)[0], Status(False, signal=9, out_of_memory=True))
     entry = portal.until_model(replica, "backing_off")
     assert entry["why"] == "it was killed: it needs more than its 1,536 MiB of memory"
@@ -100,16 +94,12 @@ def test_without_calls_the_example_finds_a_dead_model_behind_a_good_ping(
     monkeypatch.setattr("clusters.agent.serving_health.CHECK_AGAIN_S", 0.01)
     spec = make_spec(check={"content_type": "application/json", "body": "{}"})
     node.serving["backoff_s"] = "100"
-    replica = portal.want_model(spec)
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(spec)
     world.script(replica).example = 500
     entry = portal.until_model(replica, "backing_off")
     assert "the example was answered 500 (3 times in a row, though /ping is good)" in entry["why"]
 
 
 def test_use_of_a_model_is_told(node: Node, portal: FakePortal, world: World) -> None:
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     portal.until(lambda: portal.model(replica)["usage"].get("memory_mib") == 100.0)

@@ -80,8 +80,13 @@ def test_a_server_outlives_its_agent_and_a_killed_one_is_started_again(
     entry = portal.until_model(replica, "ready", launch=2)
     assert process_of(entry) != number
     assert entry["exit"]["signal"] == signal.SIGKILL
-    lines = [e for _, e in sorted(portal.events.items()) if e.get("service") == "model"]
-    assert [(e["launch"], e["text"]) for e in lines] == [
+
+    def lines() -> list[tuple[int, str]]:
+        told = [e for _, e in sorted(portal.events.items()) if e.get("service") == "model"]
+        return [(e["launch"], e["text"]) for e in told]
+
+    portal.until(lambda: len(lines()) >= 2)  # the log is read less often than states are told
+    assert lines() == [
         (1, "argument ['serve'] secret t0p"),
         (2, "argument ['serve'] secret t0p"),
     ]

@@ -35,9 +35,7 @@ def test_a_ready_model_stays_ready_and_is_not_started_again(
 def test_a_model_that_ended_meanwhile_is_started_again(
     node: Node, portal: FakePortal, world: World
 ) -> None:
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     node.stop()
     world.end(world.of(replica)[0], Status(False, code=1))
     node.start()
@@ -50,9 +48,7 @@ def test_a_start_that_was_meant_and_happened_is_adopted(
     node: Node, portal: FakePortal, world: World
 ) -> None:
     """What a kill leaves between the start and the note of its handle."""
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     node.stop()
     _change(node, replica, handle=None, state="starting", started_at=None, ready_at=None)
     node.start()
@@ -63,9 +59,7 @@ def test_a_start_that_was_meant_and_happened_is_adopted(
 def test_a_start_that_was_meant_and_did_not_happen_is_made_once(
     node: Node, portal: FakePortal, world: World
 ) -> None:
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     node.stop()
     [one] = world.of(replica)
     world.end(one, Status(False, code=0))
@@ -80,9 +74,7 @@ def test_a_start_that_was_meant_and_did_not_happen_is_made_once(
 def test_a_stop_outlives_a_restart(node: Node, portal: FakePortal, world: World) -> None:
     spec = make_spec(stop_s=0.5)
     world.script(spec["replica"]).deaf = True
-    replica = portal.want_model(spec)
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(spec)
     portal.tell_model(replica, ServingVerb.STOP)
     portal.until_model(replica, "stopping")
     node.restart()
@@ -107,9 +99,7 @@ def test_the_pause_before_a_restart_outlives_one_of_the_agent(
 
 def test_what_nobody_knows_any_more_is_ended(node: Node, portal: FakePortal, world: World) -> None:
     """As a work folder that was lost leaves it; the agent then is a new one to the portal."""
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     node.stop()
     portal.models.clear()
     for path in node.work.glob("journal.sqlite*"):
@@ -121,9 +111,7 @@ def test_what_nobody_knows_any_more_is_ended(node: Node, portal: FakePortal, wor
 def test_a_runtime_that_gives_no_answer_ends_nothing(
     node: Node, portal: FakePortal, world: World
 ) -> None:
-    replica = portal.want_model(make_spec())
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(make_spec())
     world.silent = True
     asked = len(portal.requests)
     portal.until(lambda: len(portal.requests) > asked + 3)
@@ -136,9 +124,7 @@ def test_lines_of_a_model_are_sent_once_over_a_restart(
 ) -> None:
     spec = make_spec()
     world.script(spec["replica"]).says = "loading\nready\n"
-    replica = portal.want_model(spec)
-    node.start()
-    portal.until_model(replica, "ready")
+    replica = node.serves(spec)
     portal.until(lambda: "ready" in [e.get("text") for e in portal.events.values()])
     node.restart()
     with world.of(replica)[0].launch.log.open("a") as log:

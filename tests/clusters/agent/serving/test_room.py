@@ -80,9 +80,7 @@ def test_a_run_waits_for_what_a_model_holds_and_the_model_for_the_run(
 
 
 def test_what_is_free_for_models_is_told(node: Node, portal: FakePortal, world: World) -> None:
-    replica = portal.want_model(make_spec(cores=3, memory_mib=1000))
-    node.start()
-    portal.until_model(replica, "ready")
+    node.serves(make_spec(cores=3, memory_mib=1000))
     [told] = [portal.requests[-1]["capacity"]["serving"]]
     assert told["runtimes"] == {"process": {"version": "1", "rootless": True, "gpus": False}}
     assert told["host"] == "127.0.0.1"

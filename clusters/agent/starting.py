@@ -127,8 +127,8 @@ class Starting:
     def resume(self, record: Record) -> None:
         """Find a program again, or start it, where an earlier agent was killed."""
         job = self._known_job(record)
-        status = self.scheduler.find(job).status
-        if status is Status.ABSENT and record.phase in (Phase.QUEUED, Phase.STARTING):
+        standing = self.scheduler.find(job)
+        if standing.status is Status.ABSENT and record.phase in (Phase.QUEUED, Phase.STARTING):
             unsure = record.phase is Phase.STARTING and record.wanted is Wanted.NOTHING
             (self.begin_again if unsure else self.lifecycle.advance)(record)
             return
@@ -136,6 +136,7 @@ class Starting:
         if self.scheduler.blocking:
             self._adopt(record, job)
         else:
+            record.started_at = record.started_at or standing.started_at
             self.running(record, job)
             self.lifecycle.check(record.key)
         self.lifecycle.advance(record)

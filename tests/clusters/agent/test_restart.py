@@ -16,7 +16,7 @@ import pytest
 
 from clusters.agent.procfs import parse_stat
 from clusters.agent.protocol import Verb
-from tests.clusters.agent.conftest import AgentProcess, wait_for
+from tests.clusters.agent.conftest import AgentProcess, assert_still, beating, wait_for
 from tests.clusters.agent.fake_portal import FakePortal
 
 Describe = Callable[..., dict[str, Any]]
@@ -72,9 +72,11 @@ def test_killed_while_the_program_runs_which_is_found_again(
     assert portal.texts() == ["first", "last"]
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "not-noted"])
 def test_killed_and_the_program_ends_meanwhile(
-    agent: AgentProcess, portal: FakePortal, spec: Describe
+    agent: AgentProcess, portal: FakePortal, spec: Describe, noted: bool
 ) -> None:
+    """Its time counts from its start, also where the kill came before that was noted."""
     agent.start()
     ran = agent.folder / "ran"
     key = portal.want(spec(f"echo x >>{ran}; sleep 0.5; echo done; exit 4"))
@@ -82,6 +84,10 @@ def test_killed_and_the_program_ends_meanwhile(
     agent.kill()
     control = agent.folder_of(key[0]).with_name(".1")
     wait_for(control / "exit")
+    if not noted:
+        with sqlite3.connect(agent.work / "journal.sqlite") as journal:
+            journal.execute("UPDATE runs SET phase = 'starting', started_at = NULL")
+        journal.close()
     time.sleep(0.3)
     agent.start()
     report = reported_once(portal, key)
@@ -208,10 +214,7 @@ def test_a_killed_wrapper_without_marker_makes_the_attempt_lost(
     agent: AgentProcess, portal: FakePortal, spec: Describe
 ) -> None:
     agent.start()
-    beat = agent.folder / "beat"
-    key = portal.want(spec(f"while :; do echo x >>{beat}; sleep 0.02; done"))
-    wait_for(beat)
-    portal.until(lambda: portal.states.get(key) == "running")
+    key, beat = beating(agent, portal, spec)
     started = (agent.folder_of(key[0]).with_name(".1") / "started").read_text()
     stat = parse_stat(started.partition(" ")[2])
     assert stat is not None
@@ -219,9 +222,7 @@ def test_a_killed_wrapper_without_marker_makes_the_attempt_lost(
     report = portal.report_of(key)
     assert report["state"] == "lost"
     assert "without an exit marker" in report["why"]
-    size = beat.stat().st_size
-    time.sleep(0.2)
-    assert beat.stat().st_size == size
+    assert_still(beat)
 
 
 @pytest.mark.parametrize("change", ["start", "boot"])
@@ -253,16 +254,12 @@ def test_sigterm_ends_the_agent_and_leaves_programs_running(
     agent: AgentProcess, portal: FakePortal, spec: Describe
 ) -> None:
     agent.start()
-    beat = agent.folder / "beat"
-    key = portal.want(spec(f"while :; do echo x >>{beat}; sleep 0.02; done"))
-    wait_for(beat)
-    portal.until(lambda: portal.states.get(key) == "running")
+    key, beat = beating(agent, portal, spec)
     agent.terminate()
     assert agent.process is not None
     assert agent.process.returncode == 0
     size = beat.stat().st_size
-    time.sleep(0.2)
-    assert beat.stat().st_size > size
+    portal.until(lambda: beat.stat().st_size > size)
     agent.start()
     portal.tell(key, Verb.CANCEL, why="end")
     assert portal.report_of(key)["state"] == "cancelled"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from clusters.agent.client import Address, Connection, Refused, Unreachable
 from clusters.agent.commands import call
 from clusters.agent.config import Config
 from clusters.agent.discovery import discover
+from clusters.agent.runtimes.choice import runtimes_for
 from clusters.agent.schedulers.choice import dialect_of
+from clusters.agent.serving_address import NoAddress, own_address
+from clusters.agent.serving_config import ENGINES, PROCESS
 
 Line = tuple[bool, str]
 
@@ -52,6 +56,37 @@ def programs(settings: Config) -> list[Line]:
     """One that is missing keeps no agent from working."""
     found = discover(settings).items()
     return [(one["ok"], f"{name}: {one['version'] or one['problem']}") for name, one in found]
+
+
+def models(settings: Config) -> list[Line]:
+    """What models are served with; an agent works without them, and one engine is enough."""
+    serving = settings.serving
+    if serving.refusal:
+        return [(True, f"models: {serving.refusal}")]
+    found = [
+        (kind, runtime.about(), runtime.remedy) for kind, runtime in runtimes_for(settings).items()
+    ]
+    has_engine = any(about is not None and kind in ENGINES for kind, about, _ in found)
+    lines = [
+        (about is not None, f"models by {kind}: {_words(about) if about else remedy}")
+        for kind, about, remedy in found
+        if about is not None or kind not in ENGINES or not has_engine
+    ]
+    if PROCESS in serving.runtimes and not serving.folders:
+        lines.append((False, "models by process: name where they may lie ([serving] folders)"))
+    try:
+        lines.append((True, f"models listen on {own_address(settings)}"))
+    except NoAddress as error:
+        lines.append((False, f"models: {error}"))
+    return lines
+
+
+def _words(about: Mapping[str, Any]) -> str:
+    """Say what a runtime tells of itself."""
+    held = ", ".join(about["limits"]) or "nothing"
+    account = "without root" if about["rootless"] else "as root"
+    gpus = "with GPUs" if about["gpus"] else "without GPUs"
+    return f"{about['version']}, {account}, {gpus}; it holds models to their {held}"
 
 
 def say(needed: Sequence[Line], more: Sequence[Line]) -> bool:

@@ -174,5 +174,5 @@ def _check(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     signs_in = settings.carrier == config.SSH
     portal = (True, "the portal signs in") if signs_in else checks.portal(settings)
-    good = checks.say([portal, *checks.machine(settings)], checks.programs(settings))
-    return 0 if good else FAILED
+    more = [*checks.programs(settings), *checks.models(settings)]
+    return 0 if checks.say([portal, *checks.machine(settings)], more) else FAILED

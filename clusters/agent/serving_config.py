@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-KINDS = ("podman", "docker", "process")
 ENGINES = ("podman", "docker")  # what `auto` looks for; a process is served only where it is named
+PROCESS = "process"
+KINDS = (*ENGINES, PROCESS)
 MOST_PORTS = 20_000
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clusters.agent.devices import DeviceBusy, DevicesSilent
 from clusters.agent.protocol import ReplicaState
 from clusters.agent.runtimes.base import Handle, Launch, RuntimeFailed, Status
-from clusters.agent.serving_config import ENGINES
+from clusters.agent.serving_config import ENGINES, PROCESS
 from clusters.agent.serving_contract import is_test
 from clusters.agent.serving_instructions import read_spec
 from clusters.agent.serving_preparation import NotYet, Prepared
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 RETRY_S, WAIT_S = 10.0, 1.0
 # Trying again does not help: the same content is refused again.
 HOPELESS = frozenset({"bad_files", "folder_refused", "image_refused", "environment"})
-PROCESS = "process"
 
 
 class Launches:

@@ -18,6 +18,7 @@ from clusters.agent.journal import JournalFull
 from clusters.agent.logs import Budget, Tail
 from clusters.agent.protocol import DEFAULT_SETTINGS, LogService
 from clusters.agent.runtimes.base import Status
+from clusters.agent.serving_config import PROCESS
 from clusters.agent.serving_records import Replica
 from clusters.agent.workspace import open_regular
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 LOGS_S = 0.5
 # Between two looks: a container's costs a process each time. What ends or may have ended is looked
 # at sooner.
-LOOK_S = {"process": 1.0}
+LOOK_S = {PROCESS: 1.0}
 LOOK_ENGINE_S, SOON_S = 4.0, 0.3
 MOST_LOG_BYTES = 64 * 1024 * 1024  # a server may write for years
 LAST_LINES, LAST_BYTES = 40, 8000

@@ -130,7 +130,8 @@ def _check(settings: Config, name: str) -> int:
     no_url = (True, "no --url: runs that need or leave files cannot work here")
     portal = checks.portal(settings) if settings.url else no_url
     needed = [reached, portal, *checks.machine(settings)]
-    return 0 if checks.say(needed, checks.programs(settings)) else FAILED
+    more = [*checks.programs(settings), *checks.models(settings)]
+    return 0 if checks.say(needed, more) else FAILED
 
 
 def run(settings: Config, name: str, *, console: bool) -> int:

@@ -127,9 +127,10 @@ class Status:
 
 
 class Runtime(ABC):
-    """`kind`: "podman", "docker" or "process"."""
+    """`kind`: "podman", "docker" or "process"; `remedy`: how one comes by it."""
 
     kind: str
+    remedy: str
 
     @abstractmethod
     def about(self) -> dict[str, Any] | None:

@@ -46,7 +46,6 @@ class Engine(Runtime):
     """One engine of this machine. `agent` tells its containers from those of other agents."""
 
     program: str
-    remedy: str  # how one comes by the engine
 
     def __init__(self, agent: str) -> None:
         self.agent = agent

@@ -54,6 +54,7 @@ class Processes(Runtime):
     """
 
     kind = "process"
+    remedy = "it needs /bin/sh and Linux' /proc"
 
     def __init__(
         self, root: Path, folders: Sequence[Path], *, memory_factor: float | None = 1.0

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clusters import agent_file
-from clusters.agent import __version__, config
+from clusters.agent import __version__, checks, config
 from clusters.agent.cli import main
 from clusters.agent.config import BadConfig, load
 from tests.clusters.agent.conftest import AgentProcess
@@ -94,6 +94,28 @@ def test_check_says_what_is_in_place(agent: AgentProcess, portal: FakePortal) ->
     done = call(agent, "check")
     assert done.returncode == 1
     assert "expired" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ("", [(False, "install podman 4"), (False, "install docker"), (True, "listen on 127.0.")]),
+        ("runtimes = none", [(True, "this agent's settings say that it serves no models")]),
+        (
+            "runtimes = process\nhost = 127.0.0.1",
+            [(True, "to their memory"), (False, "[serving] folders"), (True, "on 127.0.0.1")],
+        ),
+    ],
+    ids=["engines", "none", "process"],
+)
+def test_check_says_what_models_are_served_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serving: str, said: list[tuple[bool, str]]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    text = f"[portal]\nurl = http://localhost\nkey = k\n[agent]\nwork = w\n[serving]\n{serving}"
+    found = checks.models(config.parse(text, tmp_path / "agent.ini"))
+    assert [good for good, _ in found] == [good for good, _ in said]
+    assert all(words in line for (_, words), (_, line) in zip(said, found, strict=True))
 
 
 def test_once_executes_and_reports_over_several_calls(

@@ -13,16 +13,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from clusters.agent.runtimes.base import RuntimeFailed
+from clusters.agent.runtimes.images import check_image
 from labportal.common.errors import InvalidInput
 from mlmodels.models import ModelVersion
 
-#: [registry[:port]/]path[:tag][@digest], as container engines read it; it never starts as an option
-#: does.
-IMAGE = re.compile(
-    r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d{1,5})?/)?"
-    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+(?:; ?[a-z]+=[A-Za-z0-9_.-]+)?")
 GPU_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
@@ -96,8 +91,17 @@ def _check_what_runs(version: ModelVersion, errors: Errors) -> None:
             errors["folder"] = "belongs to the process runtime: a container brings its files along"
         if not version.image:
             errors["image"] = "is needed: the image that is started with the argument serve"
-        elif not IMAGE.fullmatch(version.image):
-            errors["image"] = "is not the name of an image, such as registry.lab/redshift:2"
+        elif problem := _problem_of_image(version.image):
+            errors["image"] = problem
+
+
+def _problem_of_image(name: str) -> str:
+    """What nodes would say of it."""
+    try:
+        check_image(name)
+    except RuntimeFailed as error:
+        return str(error)
+    return ""
 
 
 def _check_process(version: ModelVersion, errors: Errors) -> None:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 INLINE = 64 * 1024  # texts up to here stand in the row, and are searched
 IN_MEMORY = 64 * 1024
+MOST_KEPT = 1 << 30  # of one answer; of a longer one nothing is kept
 FORGOTTEN_AT_ONCE = 500
 
 
@@ -39,7 +40,7 @@ def new_body() -> BinaryIO:
 
 @dataclass(slots=True)
 class Kept:
-    """One call as it was; `at` as time.time() has it."""
+    """One call as it was; `at` as time.time() has it. `cut`: more was answered than is kept."""
 
     model_id: int
     version_id: int | None
@@ -53,6 +54,13 @@ class Kept:
     output_type: str = ""
     input: BinaryIO = field(default_factory=new_body)
     output: BinaryIO = field(default_factory=new_body)
+    cut: bool = False
+
+    def answer(self, piece: bytes) -> None:
+        """Gather the answer; one without an end must not fill the disk."""
+        self.cut = self.cut or self.output.tell() + len(piece) > MOST_KEPT
+        if not self.cut:
+            self.output.write(piece)
 
     def close(self) -> None:
         self.input.close()

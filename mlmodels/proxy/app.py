@@ -149,7 +149,7 @@ class Proxy(Work):
             self.meter.note(row)
         if call.kept is not None and row is not None:
             call.kept.ms, call.kept.status = row["ms"], call.status
-            if call.error or call.status >= 400:
+            if call.error or call.status >= 400 or call.kept.cut:
                 call.kept.close()
             else:
                 self.keeper.take(call.kept)

@@ -92,7 +92,7 @@ async def pass_on(
     if length is not None and length <= WHOLE:
         whole = await response.read()
         if call.kept is not None:
-            call.kept.output.write(whole)
+            call.kept.answer(whole)
         await _start(call, response.status, fields)
         await call.send({"type": "http.response.body", "body": whole})
         call.bytes_out = len(whole)
@@ -102,7 +102,7 @@ async def pass_on(
     async for piece in response.content.iter_any():
         limit.reschedule(loop.time() + seconds)
         if call.kept is not None:
-            call.kept.output.write(piece)
+            call.kept.answer(piece)
         await call.send({"type": "http.response.body", "body": piece, "more_body": True})
         call.bytes_out += len(piece)
     await call.send({"type": "http.response.body", "body": b""})

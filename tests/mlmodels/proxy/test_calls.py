@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from mlmodels.predictions import keeping as copies
 from mlmodels.proxy import keeping
 from tests.mlmodels.proxy.conftest import Shelf
 from tests.mlmodels.proxy.door import Door, Model, answer_of
@@ -260,6 +261,17 @@ def test_a_copy_is_kept_where_the_model_says_so(door: Door, model: Model, shelf:
     assert (big.about.model_id, big.about.user_id, big.about.status) == (1, 1, 200)
     assert big.about.output_type == "application/json"
     assert big.about.ms > 0
+
+
+def test_of_an_answer_that_is_too_long_nothing_is_kept(
+    door: Door, model: Model, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MOST_KEPT", 100_000)
+    shelf.add(model.address, stores_bodies=True)
+    for size in (100_000, 100_001, 600_000):
+        assert len(door.call(body=b"x" * size).body) == size
+    door.beat()
+    assert [len(each.output) for each in shelf.kept] == [100_000]
 
 
 def test_an_answer_is_kept_beside_what_it_is_about(door: Door, model: Model, shelf: Shelf) -> None:

@@ -1,7 +1,10 @@
-"""What the pages of a way to a cluster share, whichever way it is: the form in which it is set."""
+"""What the pages of a way to a cluster share, whichever way it is: the tab “Access”, its form, its
+buttons.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +14,40 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from clusters.models import Cluster
+from clusters.views.clusters import card_of
+from labportal.accounts.roles import Can, can
 from labportal.accounts.views import submit
+from labportal.common.errors import NotFound, WrongMoment
+
+
+def reached_by(carrier: Cluster.Carrier, request: HttpRequest, name: str) -> Cluster:
+    """Only clusters of this carrier have such a tab. Raises NotFound."""
+    cluster = card_of(request, name).cluster
+    if cluster.carrier != carrier:
+        raise NotFound
+    return cluster
+
+
+def access_page(
+    request: HttpRequest,
+    name: str,
+    *,
+    way_of: Callable[[Cluster], Any],
+    template: str,
+    status: int = 200,
+    **given: object,
+) -> HttpResponse:
+    """What the tab shows instead of an agent to install."""
+    card = card_of(request, name)
+    context = {
+        "card": card,
+        "cluster": card.cluster,
+        "tab": "agent",
+        "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
+        "way": way_of(card.cluster),
+        **given,
+    }
+    return render(request, template, context, status=status)
 
 
 def edit_access(
@@ -34,3 +70,19 @@ def edit_access(
     context = {"form": form, "cluster": cluster, "access": access}
     status = 400 if request.method == "POST" else 200
     return render(request, template, context, status=status)
+
+
+def begin(request: HttpRequest, cluster: Cluster, deed: Callable[..., object]) -> HttpResponse:
+    """Have something done over there; that it is too early for it is said on the page."""
+    try:
+        deed(cluster, actor=request.user)
+    except WrongMoment as problem:
+        messages.error(request, problem.message)
+    return redirect("cluster-agent", cluster.name)
+
+
+def resume(request: HttpRequest, cluster: Cluster, service: ModuleType) -> HttpResponse:
+    """Have the portal go there again although it failed."""
+    service.resume(cluster, actor=request.user)
+    messages.success(request, "The portal tries again.")
+    return redirect("cluster-agent", cluster.name)

@@ -4,11 +4,11 @@ test.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,29 +16,19 @@ from clusters.forms import SshForm, SshKeyForm
 from clusters.models import Cluster
 from clusters.selectors.ssh import way_of
 from clusters.services import ssh
-from clusters.views.access import edit_access
-from clusters.views.clusters import card_of
+from clusters.views import access
 from labportal.accounts.decorators import needs
-from labportal.accounts.roles import Can, can
+from labportal.accounts.roles import Can
 from labportal.accounts.views import submit
-from labportal.common.errors import NotFound, WrongMoment
+
+_cluster = partial(access.reached_by, Cluster.Carrier.SSH)
 
 
 def ssh_page(
     request: HttpRequest, name: str, *, status: int = 200, **given: object
 ) -> HttpResponse:
-    """What the tab shows instead of an agent to install."""
-    card = card_of(request, name)
-    context = {
-        "card": card,
-        "cluster": card.cluster,
-        "tab": "agent",
-        "may_manage": can(request.user, Can.MANAGE_CLUSTERS),
-        "way": way_of(card.cluster),
-        "key_form": SshKeyForm(),
-        **given,
-    }
-    return render(request, "clusters/cluster_ssh.html", context, status=status)
+    shown = {"template": "clusters/cluster_ssh.html", "key_form": SshKeyForm(), **given}
+    return access.access_page(request, name, way_of=way_of, status=status, **shown)
 
 
 @never_cache
@@ -46,7 +36,7 @@ def ssh_page(
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_edit(request: HttpRequest, name: str) -> HttpResponse:
     cluster = _cluster(request, name)
-    return edit_access(
+    return access.edit_access(
         request,
         cluster,
         SshForm,
@@ -78,7 +68,7 @@ def ssh_key_enter(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_scan(request: HttpRequest, name: str) -> HttpResponse:
-    return _begin(request, name, ssh.ask_for_host_keys)
+    return access.begin(request, _cluster(request, name), ssh.ask_for_host_keys)
 
 
 @require_POST
@@ -93,29 +83,10 @@ def ssh_confirm(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_test(request: HttpRequest, name: str) -> HttpResponse:
-    return _begin(request, name, ssh.test)
+    return access.begin(request, _cluster(request, name), ssh.test)
 
 
 @require_POST
 @needs(Can.MANAGE_CLUSTERS)
 def ssh_resume(request: HttpRequest, name: str) -> HttpResponse:
-    ssh.resume(_cluster(request, name), actor=request.user)
-    messages.success(request, "The portal tries again.")
-    return redirect("cluster-agent", name)
-
-
-def _begin(request: HttpRequest, name: str, deed: Callable[..., object]) -> HttpResponse:
-    """Have something done over there; that it is too early for it is said on the page."""
-    try:
-        deed(_cluster(request, name), actor=request.user)
-    except WrongMoment as problem:
-        messages.error(request, problem.message)
-    return redirect("cluster-agent", name)
-
-
-def _cluster(request: HttpRequest, name: str) -> Cluster:
-    """Only clusters that the portal signs in to have this tab."""
-    cluster = card_of(request, name).cluster
-    if cluster.carrier != Cluster.Carrier.SSH:
-        raise NotFound
-    return cluster
+    return access.resume(request, _cluster(request, name), ssh)

@@ -8,32 +8,25 @@ from __future__ import annotations
 
 import logging
 
-import redis
 from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from clusters.models import AwsAccess
+from clusters.transports import wanting
 from clusters.transports.aws import agent, books, purging, trial
 from clusters.transports.aws.course import Course
 from clusters.transports.trials import Trouble
 from labportal.common.clock import now
-from labportal.common.wake import redis_client
 
 log = logging.getLogger(__name__)
 
-WANTED = "labportal:aws:{}"
-WANTED_S = 10
 MOST_TURNS = 3  # of one task, while there is more to say
 
 
 @shared_task(acks_late=False)
 def exchange(cluster_id: int) -> None:
-    """Clear the mark first: whoever wants something from here on asks for another exchange."""
-    try:
-        redis_client().delete(WANTED.format(cluster_id))
-    except redis.RedisError as error:
-        log.warning("Redis does not answer: %s", error)
+    wanting.begun("aws", cluster_id)
     for _ in range(MOST_TURNS):
         if not agent.exchange(cluster_id):
             break
@@ -41,12 +34,8 @@ def exchange(cluster_id: int) -> None:
 
 
 def want_exchange(cluster_id: int) -> None:
-    """Ask for an exchange, once for many callers; without a broker the beat does."""
-    try:
-        if redis_client().set(WANTED.format(cluster_id), 1, nx=True, ex=WANTED_S):
-            exchange.delay(cluster_id)
-    except (redis.RedisError, OperationalError) as error:
-        log.warning("the broker does not answer, the exchange waits for the beat: %s", error)
+    """Ask for an exchange, once for many callers."""
+    wanting.want("aws", cluster_id, exchange)
 
 
 @shared_task(acks_late=False)

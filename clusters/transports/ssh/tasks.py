@@ -5,46 +5,31 @@ Not acknowledged late: what a killed worker leaves, the beat begins anew within 
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
-import redis
 from celery import shared_task
 from celery.signals import worker_shutting_down
-from kombu.exceptions import OperationalError
 
 from clusters.models import SshSession
+from clusters.transports import wanting
 from clusters.transports.ssh import budget, files, trial, visits
 from clusters.transports.ssh.serving import STOPPING
 from labportal.common.clock import now
-from labportal.common.wake import redis_client
 
-log = logging.getLogger(__name__)
-
-WANTED = "labportal:ssh:{}"
-WANTED_S = 10
 INCOMING_S = 7 * 86_400
 
 
 @shared_task(acks_late=False)
 def exchange(cluster_id: int) -> None:
-    """Clear the mark first: whoever wants something from here on asks for another exchange."""
-    try:
-        redis_client().delete(WANTED.format(cluster_id))
-    except redis.RedisError as error:
-        log.warning("Redis does not answer: %s", error)
+    wanting.begun("ssh", cluster_id)
     if visits.exchange(cluster_id) and not STOPPING.is_set():
         want_exchange(cluster_id)
 
 
 def want_exchange(cluster_id: int) -> None:
-    """Ask for an exchange, once for many callers; without a broker the beat does."""
-    try:
-        if redis_client().set(WANTED.format(cluster_id), 1, nx=True, ex=WANTED_S):
-            exchange.delay(cluster_id)
-    except (redis.RedisError, OperationalError) as error:
-        log.warning("the broker does not answer, the exchange waits for the beat: %s", error)
+    """Ask for an exchange, once for many callers."""
+    wanting.want("ssh", cluster_id, exchange)
 
 
 @shared_task(acks_late=False)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from mlmodels.predictions import keeping
-from mlmodels.services import async_calls, async_running, contracts, schedules, tending
+from mlmodels.services import (
+    async_calls,
+    async_running,
+    contracts,
+    metered,
+    schedules,
+    tending,
+)
 
 
 @shared_task
@@ -41,5 +48,5 @@ def tend_async_calls() -> int:
 
 @shared_task
 def forget_old_calls() -> int:
-    """Delete what was asked and answered and need no longer be kept."""
-    return keeping.forget_old() + async_calls.forget_old()
+    """Delete what was asked, answered and metered and need no longer be kept."""
+    return keeping.forget_old() + async_calls.forget_old() + metered.forget_old()

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from mlmodels.models import RegisteredModel
+from labportal.common.clock import now
+from mlmodels.models import Invocation, RegisteredModel
 from mlmodels.selectors import use
+from mlmodels.services import metered
 from tests.mlmodels.factories import called, registered, version
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,15 @@ def test_what_was_not_answered_well_is_told_by_its_reason(model: Any, ada: Any) 
     called(model, ada, status=503, error="stopped")
     called(model, ada, status=500)
     assert use.by_error(model, use.window("hour")) == [(503, "stopped", 2), (500, "", 1)]
+
+
+def test_calls_of_long_ago_are_forgotten(model: Any, ada: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(metered, "FORGOTTEN_AT_ONCE", 2)
+    for days in (401, 402, 403, 399, 1):
+        called(model, ada, ago_s=days * 86_400)
+    assert metered.forget_old() == 3
+    ages = [(now() - one.at).days for one in Invocation.objects.order_by("at")]
+    assert ages == [399, 1]
 
 
 def test_a_series_has_a_value_for_each_minute(model: Any, ada: Any, max: Any) -> None:

@@ -16,12 +16,13 @@ from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from clusters.agent.protocol import ReplicaState
+from clusters.agent.runtimes.base import ServingSpec
 from labportal.common.clock import now
 from mlmodels.models import RegisteredModel, Replica
 from mlmodels.models.version import without_heavy
 from mlmodels.states import Purpose
 
-PROBES_BEFORE_RESTART = 3
+PROBES_BEFORE_RESTART = ServingSpec.failures
 WAITS = frozenset({ReplicaState.BACKING_OFF})
 OK, TROUBLE, MOVING, OPEN = "ok", "failed", "running", "draft"
 LAST = "last good"

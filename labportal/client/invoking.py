@@ -76,18 +76,11 @@ def invoke(
 
     `subject`, "structure:12", keeps the answer beside that thing. Raises ClientError.
     """
-    which = f"/versions/{version}" if version else ""
-    sent = _headers(body, content_type, accept, inference_id)
-    if subject:
-        sent["X-Labportal-Subject"] = subject
-    response = portal.transport.request(
-        "POST",
-        f"{API}models/{quote(name, safe='')}{which}/invocations",
-        content=_content(body),
-        headers=sent,
-        timeout=httpx.Timeout(LONGEST_S + 60, connect=10),
-    )
-    return _answer(response)
+    which = f"versions/{version}/" if version else ""
+    headers = _headers(body, content_type, accept, inference_id)
+    headers |= {"X-Labportal-Subject": subject} if subject else {}
+    timeout = httpx.Timeout(LONGEST_S + 60, connect=10)
+    return _answer(_post(portal, name, f"{which}invocations", body, headers, timeout=timeout))
 
 
 def invoke_later(
@@ -103,29 +96,35 @@ def invoke_later(
     notify: bool = True,
 ) -> dict[str, Any]:
     """Queue a call that may take up to an hour; return it as the portal shows it."""
-    sent = _headers(body, content_type, accept, inference_id)
-    sent[f"{_AMAZON}-InvocationTimeoutSeconds"] = str(timeout_s)
+    headers = _headers(body, content_type, accept, inference_id)
+    headers[f"{_AMAZON}-InvocationTimeoutSeconds"] = str(timeout_s)
     query = {"notify": "yes" if notify else "no", **({"version": version} if version else {})}
-    response = portal.transport.request(
-        "POST",
-        f"{API}models/{quote(name, safe='')}/invocations/async",
-        content=_content(body),
-        headers=sent,
-        params=query,
-    )
-    return dict(response.json())
+    return dict(_post(portal, name, "invocations/async", body, headers, params=query).json())
 
 
-def wait(portal: Portal, call: Mapping[str, Any]) -> Answer:
-    """Wait for the answer of a queued call. Raises CallFailed where there is none."""
+def wait(portal: Portal, call: Mapping[str, Any], timeout: float | None = None) -> Answer:
+    """Wait for the answer of a queued call. Raises CallFailed where there is none, TimeoutError."""
     document = dict(call)
+    deadline = None if timeout is None else time.monotonic() + timeout
     while document["state"] in OPEN:
+        if deadline is not None and time.monotonic() > deadline:
+            words = f"{document['model']} has not answered within {timeout:g} s"
+            raise TimeoutError(f"{words}; its call is {document['state']} still")
         time.sleep(LOOKS_EVERY_S)
         document = portal.transport.request("GET", document["url"]).json()
     if document["state"] != "done":
         why = document["why"] or "It has no answer."
         raise CallFailed(f"The call of {document['model']} {document['state']}. {why}")
     return _answer(portal.transport.request("GET", document["result"]))
+
+
+def _post(
+    portal: Portal, name: str, place: str, body: Any, headers: dict[str, str], **options: Any
+) -> httpx.Response:
+    path = f"{API}models/{quote(name, safe='')}/{place}"
+    return portal.transport.request(
+        "POST", path, content=_content(body), headers=headers, **options
+    )
 
 
 def _headers(body: Any, content_type: str, accept: str, inference_id: str) -> dict[str, str]:

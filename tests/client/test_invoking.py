@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench.stack import Stack
@@ -96,6 +97,38 @@ def test_a_call_is_queued_and_its_answer_fetched(signed_in: Call, mirror: str) -
     signed_in("models", "calls", mirror, "--cancel", short, code=5)
     bad = ("models", "invoke", mirror, "--body", "bad", "--type", "text/csv", "--later", "--wait")
     assert "answered 422" in signed_in(*bad, code=1).stderr
+
+
+class Fake:
+    """A portal that notes what is asked, and whose calls are queued for ever."""
+
+    def __init__(self) -> None:
+        self.transport, self.asked = self, []
+
+    def request(self, method: str, path: str, **options: object) -> httpx.Response:
+        self.asked.append((method, path, options.get("params")))
+        queued = {"url": f"{path}/1", "state": "queued", "model": "slow", "why": ""}
+        return httpx.Response(200, json=queued)
+
+
+def test_calls_name_the_model_and_the_version() -> None:
+    portal = Fake()
+    invoking.invoke(portal, "gait", b"1")
+    invoking.invoke(portal, "a/b", b"1", version=3)
+    invoking.invoke_later(portal, "gait", b"1", version=3, notify=False)
+    assert portal.asked == [
+        ("POST", "/api/v1/models/gait/invocations", None),
+        ("POST", "/api/v1/models/a%2Fb/versions/3/invocations", None),
+        ("POST", "/api/v1/models/gait/invocations/async", {"notify": "no", "version": 3}),
+    ]
+
+
+def test_who_waits_for_an_answer_may_say_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invoking, "LOOKS_EVERY_S", 0.0)
+    portal = Fake()
+    queued = invoking.invoke_later(portal, "slow", b"1")
+    with pytest.raises(TimeoutError, match="slow has not answered within 0 s"):
+        invoking.wait(portal, queued, timeout=0)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PLAN = """
 0 * time_out programs=squeue,qstat times=1
 1 * agent_kill seconds=0
 2 * forget programs=squeue,qstat share=1 times=1
-4 * heal
+15 * heal
 """
 
 

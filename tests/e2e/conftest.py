@@ -1,7 +1,8 @@
 """One browser and one portal for all tests of this folder, and pages with somebody signed in.
 
 Playwright's loop runs in the main thread while it is open, which asyncio's tests do not bear:
-browser and portal end with the last test of this folder, and xdist keeps it on one worker.
+browser and portal end with the last test of this folder. xdist keeps the walk on one worker, with
+a portal of its own, and all other tests on another.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            group = "walk" if item.path.stem == "test_walk" else "browser"
+            item.add_marker(pytest.mark.xdist_group(group))
             item.add_marker(pytest.mark.timeout(180))
 
 

@@ -54,6 +54,7 @@ def test_g_and_a_letter_go_to_every_section(open_page: OpenPage) -> None:
 def _go(page: Page, key: str, address: str) -> None:
     """The two keys belong together for a second and a half, which a busy machine may let pass."""
     for _ in range(3):
+        page.wait_for_load_state()  # keys are taken from then on
         page.keyboard.press("g")
         page.keyboard.press(key)
         with suppress(TimeoutError):

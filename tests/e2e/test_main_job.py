@@ -64,9 +64,9 @@ def _watch_it_become_valid(page: Page) -> None:
     expect(first).to_have_text("Valid", timeout=RUN_SECONDS)
     expect(second).to_have_text("Valid", timeout=RUN_SECONDS)
     expect(third).to_have_text("Valid", timeout=RUN_SECONDS)
-    expect(state).to_have_text("Valid")
+    expect(state).to_have_text("Valid", timeout=RUN_SECONDS)
     expect(page.locator(".main-result")).to_contain_text(
-        re.compile(r"Polarizability.* ± .* a\.u\.")
+        re.compile(r"Polarizability.* ± .* a\.u\."), timeout=RUN_SECONDS
     )
     expect(bell).not_to_have_text(unread)  # the lab's other runs end meanwhile, too
     expect(page.locator(".matrix-cell .cell-note").last).to_have_text(re.compile(r"\d+ iterations"))

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from bench.matrix_live import GO_ON, SWEEP
 from tests.e2e.conftest import OpenPage
-from tests.e2e.portal import Portal
+from tests.e2e.portal import SECONDS, Portal
 
 
 def _open(portal: Portal, open_page: OpenPage, axes: int) -> tuple[int, Page]:
@@ -26,9 +26,9 @@ def test_a_thousand_runs_are_followed_in_place(portal: Portal, open_page: OpenPa
     expect(page.locator("[data-run]")).to_have_count(1000)
     page.evaluate("window.neverReloaded = true")
     portal.stack.python(GO_ON % key)
-    expect(page.locator(".run.is-valid")).to_have_count(1000)
+    expect(page.locator(".run.is-valid")).to_have_count(1000, timeout=SECONDS * 1000)
     expect(page.locator("[data-count=valid] [data-number]")).to_have_text("1000")
-    expect(page.locator("[data-run][data-value]")).to_have_count(1000)
+    expect(page.locator("[data-run][data-value]")).to_have_count(1000, timeout=SECONDS * 1000)
     assert page.evaluate("window.neverReloaded") is True
 
 
@@ -37,7 +37,7 @@ def test_what_somebody_else_adds_appears_at_once(portal: Portal, open_page: Open
     page = open_page("ada", f"/calculations/{key}/")
     expect(page.locator("[data-live-mark]")).to_have_text("live")
     portal.stack.python(GO_ON % key)
-    expect(page.locator(".run.is-valid")).to_have_count(70)
+    expect(page.locator(".run.is-valid")).to_have_count(70, timeout=SECONDS * 1000)
     wishes: dict[str, Any] = {"axes": [{"parameter": "value", "values": [900, 901]}]}
     page.evaluate("window.neverReloaded = true")
     portal.api.post(f"/api/v1/calculations/{key}/extend/", wishes)

@@ -232,7 +232,7 @@ def test_one_that_is_gone_hides_no_other_and_a_daemon_that_is_away_tells_nothing
             act(handles[1])
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 0])
+@pytest.mark.parametrize("pid", [os.getpid(), 0], ids=["lives", "gone"])
 def test_a_kill_for_memory_is_seen_though_the_engine_hears_of_it_late(
     fake: FakeDocker, monkeypatch: pytest.MonkeyPatch, pid: int
 ) -> None:

@@ -108,11 +108,11 @@ def test_many_models_can_be_narrowed_by_state_and_words(ada: Any) -> None:
         factories.registered(ada, f"model-{number}", description=f"word{number}")
     RegisteredModel.objects.filter(name="model-3").update(state=ModelState.READY)
     ready = text(ada, "/models/?state=ready")
-    assert "model-3" in ready
-    assert "model-4" not in ready
+    assert "/models/model-3/" in ready
+    assert "/models/model-4/" not in ready
     found = text(ada, "/models/?text=word5")
-    assert "model-5" in found
-    assert "model-3" not in found
+    assert "/models/model-5/" in found
+    assert "/models/model-3/" not in found
     assert "Nothing matches" in text(ada, "/models/?text=none")
 
 

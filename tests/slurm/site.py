@@ -313,6 +313,15 @@ class SlurmSite:
         """
         return self.run("squeue", "-h", "-r", "-p", "debug,urgent", "-o", "%i").split()
 
+    def is_empty(self, seconds: float = 30.0) -> bool:
+        """Whether no job waits or runs, once Slurm has noticed what has ended."""
+        limit = time.monotonic() + seconds
+        while self.queue():
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.1)
+        return True
+
     def submitted(self) -> int:
         """How many jobs were ever submitted: the number of the newest."""
         jobs = self.run("squeue", "-h", "-r", "-t", "all", "-o", "%A").split()

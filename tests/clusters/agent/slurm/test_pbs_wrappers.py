@@ -58,7 +58,7 @@ def test_a_run_is_cancelled_by_qdel(
     wait_for(agent.folder_of(*key) / "here", 30)
     portal.tell(key, Verb.CANCEL, why="asked by Ada L.")
     assert portal.report_of(key)["state"] == "cancelled"
-    assert not site.queue()
+    assert site.is_empty()
 
 
 def test_a_queue_that_is_not_there_is_refused_in_slurm_s_words(

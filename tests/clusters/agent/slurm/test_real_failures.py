@@ -69,7 +69,7 @@ def test_a_program_that_does_not_heed_its_end_is_killed_by_slurm(
     key, _ = submit(agent, portal, task(script))
     portal.tell(key, Verb.CANCEL, why="enough")
     assert portal.report_of(key)["state"] == "cancelled"
-    assert site.queue() == []
+    assert site.is_empty()
 
 
 def test_a_job_that_makes_room_for_another_is_lost_for_a_next_attempt(
@@ -117,7 +117,7 @@ def test_a_job_that_slurm_starts_twice_runs_once(
     assert ran.read_text() == "x\n"
     assert report["state"] == "lost"
     assert "back into the queue" in report["why"]
-    assert site.queue() == []
+    assert site.is_empty()
 
 
 @pytest.fixture

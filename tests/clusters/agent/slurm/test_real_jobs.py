@@ -149,7 +149,7 @@ def test_a_job_is_cancelled_while_it_waits(
     assert not any((agent.folder_of(key[0])).glob("probe.out"))
     portal.tell(fill, Verb.CANCEL, why="end")
     assert portal.report_of(fill)["state"] == "cancelled"
-    assert site.queue() == []
+    assert site.is_empty()
 
 
 def test_the_schedulers_own_words_stand_in_a_refusal(
@@ -172,4 +172,4 @@ def test_the_schedulers_own_words_stand_in_a_refusal(
         assert (outcome["verdict"], outcome["code"]) == ("failed", "submission_refused")
         assert words in outcome["message"]
         assert outcome["remedy"]
-    assert site.queue() == []
+    assert site.is_empty()

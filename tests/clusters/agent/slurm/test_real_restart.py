@@ -156,7 +156,7 @@ def test_a_cancel_outlives_a_restart_between_intent_and_submission(
         portal.tell(key, Verb.CANCEL, why="enough")
         agent.start()
         assert once(portal, key)["state"] == "cancelled"
-        assert site.queue() == []
+        assert site.is_empty()
     finally:
         site.run("scontrol", "update", "partition=debug", "state=up")
     assert not ran.exists()

@@ -46,6 +46,7 @@ class Ends:
             self._note(record, standing)
         if standing.status is Status.ALIVE:
             self.scheduler.watch(job)
+            self.lifecycle.watching.poll_regularly()  # where watching turns out to need it
             self._runs(record, standing)
         elif standing.status is Status.ENDED:
             self._ended(record, standing)

@@ -15,6 +15,7 @@ from clusters.agent.contract_calls import Caller, NoAnswer, Reply
 from clusters.agent.runtimes.base import ServingSpec
 
 MIB = 1024 * 1024
+ENDING_S = 2.0
 POLL_S = 0.1
 EARLY_S = 30.0  # how long a model that says it is ready may answer 503
 LATE_S = 10.0  # how long an answer to a probe is waited for that comes too late
@@ -300,6 +301,8 @@ class _Contract:
         try:
             status = str(self._probe().status)
         except NoAnswer as nothing:
+            if self._is_ending():
+                raise _Failed("it ended when a body was too long") from None
             status = str(nothing)
         if status != "200":
             raise _Failed(f"/ping after a body that was too long: {status}")
@@ -320,6 +323,15 @@ class _Contract:
 
     def _is_over(self) -> bool:
         return self.subject.ended is not None and self.subject.ended() is not None
+
+    def _is_ending(self) -> bool:
+        """Whether a server that gives no answer ends, which shows a moment later."""
+        limit = time.monotonic() + ENDING_S
+        while self.subject.ended is not None and time.monotonic() < limit:
+            if self._is_over():
+                return True
+            time.sleep(POLL_S)
+        return False
 
     def _seconds(self) -> float:
         return time.monotonic() - self.began

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: What zipfile and its unpacker raise on archives that are cut, damaged or of a kind unknown to it.
+#: What zipfile and its unpacker raise on archives that are cut, damaged, encrypted, or of a kind
+#: unknown to it.
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     struct.error,
-    NotImplementedError,  # zipfile's word for a compression or a version that it does not read
+    RuntimeError,
 )
 MAX_HEADER = 16 * 2**20
 MAX_NPY_HEADER = 64 * 1024

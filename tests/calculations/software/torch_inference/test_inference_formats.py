@@ -152,6 +152,33 @@ def test_an_archive_that_claims_more_than_it_can_unpack_to_is_refused(tmp_path: 
         read_header(path)
 
 
+def marked(path: Path, place: int, value: int) -> None:
+    """Write a byte into each entry of an archive's list of contents."""
+    content = bytearray(path.read_bytes())
+    at = content.find(b"PK\x01\x02")
+    while at >= 0:
+        content[at + place] = value
+        at = content.find(b"PK\x01\x02", at + 4)
+    path.write_bytes(content)
+
+
+VERSION, FLAGS = 6, 8
+
+
+@pytest.mark.parametrize(("place", "value"), [(VERSION, 99), (FLAGS, 0x20), (FLAGS, 0x01)])
+def test_an_archive_that_cannot_be_unpacked_is_refused_whenever_it_is_read(
+    tmp_path: Path, place: int, value: int
+) -> None:
+    """Of a later version, patched, encrypted."""
+    path = npz_file(tmp_path, packed=True)
+    with TensorFile(path, read_header(path)) as file:
+        marked(path, place, value)
+        with pytest.raises(BadFile, match="cannot be unpacked"):
+            file.rows("image", 0, 1)
+    with pytest.raises(BadFile):
+        read_header(path)
+
+
 def test_an_archive_of_other_things_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     with zipfile.ZipFile(path, "w") as archive:

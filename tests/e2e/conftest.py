@@ -7,15 +7,22 @@ a portal of its own, and all other tests on another.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from bench.stack import ROOT, Stack
+from tests.e2e import chromium
 from tests.e2e.pages import WIDTHS
 from tests.e2e.portal import Portal
 from tests.e2e.seed import PASSWORD
@@ -45,11 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return chromium.launcher(tmp_path_factory.mktemp("chromium"))
+
+
+@pytest.fixture(scope="package")
+def browser(program: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(ARGUMENTS)
-        )
+        found = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         expect.set_options(timeout=10_000)
         yield found
         found.close()
@@ -108,6 +118,7 @@ def open_page(new_context: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+        page.on("requestfailed", lambda request: errors.extend(_lost(request)))
         page.goto(path)
         return page
 
@@ -115,6 +126,14 @@ def open_page(new_context: Callable[..., BrowserContext]) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not errors, "\n".join(errors)
+
+
+def _lost(request: Request) -> list[str]:
+    """Name a script or style that did not arrive; pages that are left drop theirs."""
+    lost = request.resource_type in ("script", "stylesheet")
+    if not lost or request.failure == "net::ERR_ABORTED":
+        return []
+    return [f"{request.url}: {request.failure}"]
 
 
 @pytest.fixture(scope="session")

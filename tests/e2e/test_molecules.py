@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,10 +41,8 @@ Si 1.35775 1.35775 1.35775
 
 
 @pytest.fixture(scope="module")
-def drawing(browser: Browser) -> Iterator[Browser]:
-    found = browser.browser_type.launch(
-        executable_path=shutil.which("chromium"), args=list(DRAWING)
-    )
+def drawing(browser: Browser, program: str) -> Iterator[Browser]:
+    found = browser.browser_type.launch(executable_path=program, args=list(DRAWING))
     yield found
     found.close()
 

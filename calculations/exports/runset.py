@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from calculations import search, selectors
-from calculations.findings.asking import Condition, Level, Unreadable, read_condition
-from calculations.findings.catalogue import catalogue
+from calculations.findings.asking import Condition, Unreadable, read_condition
+from calculations.findings.catalogue import Level, catalogue
 from calculations.findings.rows import met
 from calculations.models import Dataset, Run
 from calculations.selectors import Filters

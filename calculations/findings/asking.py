@@ -6,11 +6,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
-from calculations.findings.catalogue import Kind, usual
+from calculations.findings.catalogue import Kind, Level, usual
 from calculations.selectors import Filters
 from calculations.units import factor
 
@@ -18,13 +17,6 @@ MOST_COLUMNS = 12
 MOST_CONDITIONS = 12
 NAME = re.compile(r"[A-Za-z_][\w.+-]{0,79}")
 CONDITION = re.compile(r"\s*([A-Za-z_][\w.+-]{0,79})\s*(<=|>=|<|>|=)\s*(\S+)\s*(\S{0,30})\s*")
-
-
-class Level(StrEnum):
-    """What a row is."""
-
-    CALCULATION = "calculation"
-    RUN = "run"
 
 
 class Unreadable(ValueError):
@@ -88,15 +80,25 @@ class Asked:
     def descending(self) -> bool:
         return self.sort.startswith("-")
 
+    def at(self, level: Level) -> Asked:
+        """The same of other rows, without what none of these has."""
+        columns = tuple(one for one in self.columns if one.kind.often(level))
+        x, y = (one if one and one.kind.often(level) else None for one in (self.x, self.y))
+        moved = replace(self, level=level, columns=columns, x=x, y=y)
+        return moved if moved.sorted_by else replace(moved, sort="")
+
     def query(self, **changes: Any) -> str:
-        """Write it as an address, the one way in which views are saved and compared."""
+        """Write it as an address, the one way in which views are saved and compared; without
+        columns it asks for the usual ones.
+        """
         asked = replace(self, **changes)
         pairs: list[tuple[str, str]] = list(asked.filters.active().items())
         if asked.formula:
             pairs.append(("formula", asked.formula))
         if asked.level is not Level.CALCULATION:
             pairs.append(("per", asked.level.value))
-        pairs.append(("columns", ",".join(column.token for column in asked.columns)))
+        if asked.columns:
+            pairs.append(("columns", ",".join(column.token for column in asked.columns)))
         if asked.sort:
             pairs.append(("sort", asked.sort))
         pairs += [("where", str(condition)) for condition in asked.conditions]
@@ -115,9 +117,10 @@ def read(query: Mapping[str, str], wheres: Sequence[str], kinds: Mapping[str, Ki
             problems.append(str(problem))
             return None
 
+    level = Level.RUN if query.get("per") == Level.RUN else Level.CALCULATION
     tokens = [part for part in query.get("columns", "").split(",") if part.strip()]
     named = [found for token in tokens[:MOST_COLUMNS] if (found := column(token))]
-    columns = named or [Column(kind, kind.unit) for kind in usual(kinds.values())]
+    columns = named or [Column(kind, kind.unit) for kind in usual(kinds.values(), level)]
     conditions = []
     for text in wheres[:MOST_CONDITIONS]:
         try:
@@ -128,7 +131,7 @@ def read(query: Mapping[str, str], wheres: Sequence[str], kinds: Mapping[str, Ki
     x = column(query["x"]) if query.get("x") else None
     y = column(query["y"]) if query.get("y") else None
     asked = Asked(
-        level=Level.RUN if query.get("per") == Level.RUN else Level.CALCULATION,
+        level=level,
         columns=tuple({one.kind.name: one for one in columns}.values()),
         sort=query.get("sort", "")[:81],
         conditions=tuple(conditions),

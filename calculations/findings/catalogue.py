@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 
 from django.core.cache import cache
@@ -38,19 +39,33 @@ OF_THE_RUN = frozenset(
 )
 
 
+class Level(StrEnum):
+    """What a row of results is."""
+
+    CALCULATION = "calculation"
+    RUN = "run"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A quantity by name; `units` the most used first, `numeric` where it has an order."""
+    """A quantity by name; `units` the most used first, `numeric` where it has an order, `main`
+    where calculations are known by it. `runs` and `calculations`: how many of late have it.
+    """
 
     name: str
     label: str
     units: tuple[str, ...]
     numeric: bool
-    often: int
+    runs: int
+    calculations: int
+    main: bool = False
 
     @property
     def unit(self) -> str:
         return self.units[0]
+
+    def often(self, level: Level) -> int:
+        return self.runs if level is Level.RUN else self.calculations
 
 
 # Skips from one (name, unit) to the next through an index, instead of reading every quantity.
@@ -71,20 +86,39 @@ SELECT skip.name, skip.unit, one.label, one.number IS NOT NULL FROM skip, LATERA
     LIMIT 1
 ) one LIMIT %s
 """
+# A single run speaks for its calculation, too.
 COUNTS = """
-SELECT name, unit, count(*) FROM (
-    SELECT q.name, q.unit FROM calculations_quantity q
+SELECT name, unit, count(run_id), count(*) FILTER (WHERE run_id IS NULL OR run_count = 1),
+    bool_or(left(label, 60) = main_label)
+FROM (
+    SELECT q.name, q.unit, q.label, q.run_id, c.run_count, c.main_label
+    FROM calculations_quantity q
     JOIN calculations_calculation c ON c.id = q.calculation_id
     WHERE c.deleted_at IS NULL AND c.project_id = ANY(%s) ORDER BY q.id DESC LIMIT %s
 ) newest GROUP BY name, unit
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How often a quantity stands in a unit."""
+
+    runs: int = 0
+    calculations: int = 0
+    main: bool = False
+
+
 def catalogue(user: User) -> dict[str, Kind]:
     """Return the quantities by name, the most frequent of late first; a minute old at most."""
     projects = sorted(Project.objects.visible_to(user).values_list("pk", flat=True))
     key = sha256(",".join(map(str, projects)).encode()).hexdigest()
-    return cache.get_or_set(f"quantities:{key}", lambda: _read(projects), SECONDS)
+    return cache.get_or_set(f"kinds:{key}", lambda: _read(projects), SECONDS)
+
+
+def usual(kinds: Iterable[Kind], level: Level) -> list[Kind]:
+    """The columns to begin with: what most rows of the level have."""
+    found = [kind for kind in kinds if kind.numeric and kind.often(level)]
+    return sorted(found, key=lambda kind: _rank(kind, kind.often(level)))[:DEFAULTS]
 
 
 def _read(projects: list[int]) -> dict[str, Kind]:
@@ -92,25 +126,34 @@ def _read(projects: list[int]) -> dict[str, Kind]:
         cursor.execute(NAMES, [projects, MOST])
         rows = cursor.fetchall()
         cursor.execute(COUNTS, [projects, NEWEST])
-        counts = {(name, unit): count for name, unit, count in cursor.fetchall()}
+        counts = {(name, unit): _Count(*count) for name, unit, *count in cursor.fetchall()}
     found: dict[str, list[tuple[str, str, bool]]] = {}
     for name, unit, label, numeric in rows:
         found.setdefault(name, []).append((unit, label, numeric))
-    kinds = [_kind(name, units, counts) for name, units in found.items()]
     main = {software.main_result for software in all_software().values()}
-    kinds.sort(key=lambda k: (k.name in OF_THE_RUN, not k.numeric, k.name not in main, -k.often))
+    kinds = [_kind(name, units, counts, main) for name, units in found.items()]
+    kinds.sort(key=lambda kind: _rank(kind, max(kind.runs, kind.calculations)))
     return {kind.name: kind for kind in kinds}
 
 
 def _kind(
-    name: str, units: list[tuple[str, str, bool]], counts: dict[tuple[str, str], int]
+    name: str,
+    units: list[tuple[str, str, bool]],
+    counts: Mapping[tuple[str, str], _Count],
+    main: Container[str],
 ) -> Kind:
-    units.sort(key=lambda row: -counts.get((name, row[0]), 0))
-    often = sum(counts.get((name, unit), 0) for unit, *_ in units)
-    names = tuple(unit for unit, *_ in units)
-    return Kind(name, units[0][1], names, any(row[2] for row in units), often)
+    known = {unit: counts.get((name, unit), _Count()) for unit, *_ in units}
+    units.sort(key=lambda row: -max(known[row[0]].runs, known[row[0]].calculations))
+    return Kind(
+        name=name,
+        label=units[0][1],
+        units=tuple(unit for unit, *_ in units),
+        numeric=any(numeric for *_, numeric in units),
+        runs=sum(one.runs for one in known.values()),
+        calculations=sum(one.calculations for one in known.values()),
+        main=name in main or any(one.main for one in known.values()),
+    )
 
 
-def usual(kinds: Iterable[Kind]) -> list[Kind]:
-    """The columns to begin with: what most results have."""
-    return [kind for kind in kinds if kind.numeric and kind.often][:DEFAULTS]
+def _rank(kind: Kind, often: int) -> tuple[bool, bool, bool, int]:
+    return (kind.name in OF_THE_RUN, not kind.numeric, not kind.main, -often)

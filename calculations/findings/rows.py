@@ -25,7 +25,8 @@ from django.db.models import (
     When,
 )
 
-from calculations.findings.asking import Asked, Column, Condition, Level
+from calculations.findings.asking import Asked, Column, Condition
+from calculations.findings.catalogue import Level
 from calculations.models import Calculation, Quantity, Run
 from calculations.selectors import calculations
 from calculations.states import CalculationState, RunState, Standing
@@ -228,7 +229,7 @@ def points(user: User, asked: Asked) -> tuple[list[Point], bool]:
     """
     if asked.x is None or asked.y is None:
         return [], False
-    leads = asked.x.kind.often <= asked.y.kind.often
+    leads = asked.x.kind.often(asked.level) <= asked.y.kind.often(asked.level)
     first, second = (asked.x, asked.y) if leads else (asked.y, asked.x)
     rows = _named(user, asked, first).order_by("-pk")
     columns = ("calculation_id", "run_id", "run__index", "key")

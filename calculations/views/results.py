@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 
 from calculations import selectors
 from calculations.findings import rows as finding
-from calculations.findings.asking import MOST_COLUMNS, Asked, Column, Level, read
-from calculations.findings.catalogue import Kind, catalogue
+from calculations.findings.asking import MOST_COLUMNS, Asked, Column, read
+from calculations.findings.catalogue import Kind, Level, catalogue
 from calculations.models import SavedFilter
 from calculations.services import reanalysis
 from calculations.services.sweeps import axes_of
@@ -67,6 +67,7 @@ def result_list(request: HttpRequest) -> HttpResponse:
     after = request.GET.get("after", "")[:300]
     page = finding.page(request.user, asked, after=after)
     dots, cut = finding.points(request.user, asked)
+    narrowed = bool(asked.conditions or asked.formula or asked.filters.active())
     context = {
         "asked": asked,
         "lines": _lines(asked, page.rows),
@@ -75,7 +76,7 @@ def result_list(request: HttpRequest) -> HttpResponse:
         "numeric": [kind for kind in kinds.values() if kind.numeric],
         "most_columns": MOST_COLUMNS,
         "levels": [
-            (label, "?" + asked.query(level=level), level is asked.level) for level, label in LEVELS
+            (label, "?" + asked.at(level).query(), level is asked.level) for level, label in LEVELS
         ],
         "conditions": [(c.words, "?" + _without(asked, c)) for c in asked.conditions],
         "menus": _menus(request, asked),
@@ -89,7 +90,8 @@ def result_list(request: HttpRequest) -> HttpResponse:
             if page.after
             else "",
         },
-        "narrowed": bool(asked.conditions or asked.formula or asked.filters.active()),
+        "narrowed": narrowed,
+        "nothing": _nothing(asked, narrowed=narrowed, chosen=bool(request.GET.get("columns"))),
         "saved": _saved(request, asked),
         "query": asked.query(),
         "shown_query": request.GET.urlencode(),
@@ -111,6 +113,25 @@ def _bound(request: HttpRequest) -> str:
     """The condition that the form sends in three parts."""
     parts = (request.GET.get(name, "")[:90] for name in ("quantity", "sign", "bound"))
     return "".join(parts)
+
+
+def _nothing(asked: Asked, *, narrowed: bool, chosen: bool) -> dict[str, str]:
+    """Why there may be no row, and what brings some; `chosen`: the columns are the person's own."""
+    title, query, per = "No numbers here", "", asked.level.value
+    if narrowed:
+        title, action = "Nothing matches", "Show all"
+        text = "No valid result that you may see fits these filters."
+    elif chosen:
+        query, action = f"?per={per}", "Show the usual columns"
+        text = f"No valid {per} has a number in any of these columns."
+    elif asked.level is Level.CALCULATION:
+        query, action = f"?per={Level.RUN}", "Show one row per run"
+        text = (
+            "No valid calculation has numbers of its own: a sweep's come from analyses of its runs."
+        )
+    else:
+        action, text = "Show calculations", "No valid run has numbers."
+    return {"title": title, "text": text, "url": reverse("analyses") + query, "action": action}
 
 
 def _wheres(conditions: Sequence[str]) -> str:

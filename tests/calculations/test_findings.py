@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import given
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from calculations.findings import rows as finding
 from calculations.findings.asking import (
+    Asked,
     Unreadable,
     read,
     read_column,
     read_condition,
 )
-from calculations.findings.catalogue import Kind, catalogue
+from calculations.findings.catalogue import DEFAULTS, Kind, Level, catalogue
 from calculations.models import Calculation, Quantity, Run, SavedFilter
 from calculations.units import factor
 from tests.calculations.factories import draft
@@ -53,12 +55,14 @@ def add(calculation: Any, run: Any, name: str, value: float, unit: str) -> None:
 
 
 def ask(person: Any, text: str = "") -> finding.Page:
-    from django.http import QueryDict
-
-    query = QueryDict(text)
-    asked = read(query.dict(), query.getlist("where"), catalogue(person))
+    asked = _asked(person, text)
     assert not asked.problems, asked.problems
-    return finding.page(person, asked, after=query.get("after", ""))
+    return finding.page(person, asked, after=QueryDict(text).get("after", ""))
+
+
+def _asked(person: Any, text: str) -> Asked:
+    query = QueryDict(text)
+    return read(query.dict(), query.getlist("where"), catalogue(person))
 
 
 def values(found: finding.Page) -> list[Any]:
@@ -181,8 +185,8 @@ def test_points_are_cut_and_say_so(ada, monkeypatch):
 
 
 KINDS = {
-    "gap": Kind("gap", "Gap", ("eV",), True, 3),
-    "version": Kind("version", "Version", ("",), False, 3),
+    "gap": Kind("gap", "Gap", ("eV",), True, 3, 3),
+    "version": Kind("version", "Version", ("",), False, 3, 3),
 }
 
 
@@ -231,6 +235,58 @@ def test_the_page_shows_numbers_with_units_and_leads_to_them(ada):
     assert "Water in a box" in text
     assert f"/calculations/{made.pk}/results/" in text
     assert "465.12346" in text
+
+
+def test_the_page_opens_with_what_its_rows_have(ada):
+    sweep = valid(ada, -1.0, -2.0, -3.0)
+    add(sweep, None, "polarizability", 5.2, "a.u.")
+    cache.clear()
+    assert [column.kind.name for column in _asked(ada, "").columns] == ["polarizability"]
+    assert values(ask(ada)) == [5.2]
+    assert values(ask(ada, "per=run")) == [-1.0, -2.0, -3.0]
+
+
+def test_a_sweep_is_shown_among_many_single_runs_by_what_it_is_known_by(ada):
+    sweep = valid(ada, -1.0, -2.0)
+    add(sweep, None, "polarizability", 5.2, "a.u.")
+    Calculation.objects.filter(pk=sweep.pk).update(main_label="Polarizability")
+    for number in range(3):
+        single = valid(ada, -1.0)
+        for name in "abcdef":
+            add(single, single.runs.get(), name, float(number), "eV")
+    cache.clear()
+    names = [column.kind.name for column in _asked(ada, "").columns]
+    assert len(names) == DEFAULTS
+    assert {"total_energy", "polarizability"} <= set(names)
+    assert len(ask(ada).rows) == 4
+
+
+def test_other_rows_are_asked_for_without_the_columns_that_they_lack(ada):
+    sweep = valid(ada, -1.0, -2.0)
+    add(sweep, None, "polarizability", 5.2, "a.u.")
+    valid(ada, -4.0)
+    cache.clear()
+    asked = _asked(ada, "per=run&columns=gap,total_energy&sort=gap&x=gap&y=total_energy")
+    assert asked.at(Level.CALCULATION).query() == (
+        "columns=gap%2Ctotal_energy&sort=gap&x=gap&y=total_energy"
+    )
+    whole = _asked(ada, "columns=polarizability&sort=polarizability&x=polarizability")
+    assert whole.at(Level.RUN).query() == "per=run"
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "leads"),
+    [
+        ({"columns": "gap", "formula": "He"}, "fits these filters", ""),
+        ({"columns": "gap"}, "in any of these columns", "?per=calculation"),
+        ({}, "No valid calculation has numbers of its own", "?per=run"),
+    ],
+)
+def test_a_page_without_rows_says_why_and_leads_to_some(ada, query, words, leads):
+    valid(ada, -1.0, -2.0)
+    text = page(as_person(ada), "analyses", **query)
+    assert words in text
+    assert f'href="{reverse("analyses")}{leads}"' in text
 
 
 def test_the_page_without_results_says_what_it_is_for(ada):

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusters.agent.client import Address, Connection, Refused, Unreachable
-from clusters.agent.commands import call
+from clusters.agent.commands import Answer, call
 from clusters.agent.config import Config
 from clusters.agent.discovery import discover
 from clusters.agent.runtimes.choice import runtimes_for
 from clusters.agent.schedulers.choice import dialect_of
+from clusters.agent.schedulers.dialect import Dialect
 from clusters.agent.serving_address import NoAddress, own_address
 from clusters.agent.serving_config import ENGINES, PROCESS
 
 Line = tuple[bool, str]
+MOST_NAMED = 20
 
 
 def portal(settings: Config) -> Line:
@@ -38,18 +40,42 @@ def machine(settings: Config) -> list[Line]:
         (enough, f"work folder {settings.work}: {free} MiB free"),
         (bool(shutil.which("sh")), "a POSIX shell"),
         (True, f"Python {sys.version.split()[0]}"),
-        scheduler(settings),
+        *scheduler(settings),
     ]
 
 
-def scheduler(settings: Config) -> Line:
-    """Whether the programs of the batch scheduler are here and answer. Raises BadConfig."""
+def scheduler(settings: Config) -> list[Line]:
+    """Whether the programs of the batch scheduler are here and answer, and know the partition that
+    is named. Raises BadConfig.
+    """
     dialect = dialect_of(settings)
     if dialect is None:
-        return True, "scheduler: none, programs run as processes of this machine"
-    words, options = dialect.version_arguments(), dialect.options
-    answer = call(words, timeout_s=options.timeout_s, folders=options.path)
-    return answer.good, f"scheduler: {(answer.out.strip() or answer.words).splitlines()[0][:200]}"
+        return [(True, "scheduler: none, programs run as processes of this machine")]
+    answer = _asked(dialect, dialect.version_arguments())
+    about = f"scheduler: {(answer.out.strip() or answer.words).splitlines()[0][:200]}"
+    lines = [(answer.good, about)]
+    if answer.good and dialect.options.partition:
+        lines += _partitions(dialect.adapted(dialect.parse_version(answer)))
+    return lines
+
+
+def _partitions(dialect: Dialect) -> list[Line]:
+    """Nothing where the scheduler does not tell which it has."""
+    answers = [_asked(dialect, words) for words in dialect.limits_arguments()]
+    limits = dialect.parse_limits(answers) or {}
+    there = [one["name"] for one in limits.get("partitions", ())]
+    wanted = [name.partition("@")[0].strip() for name in dialect.options.partition.split(",")]
+    absent = [name for name in wanted if name not in there]
+    if not there:
+        return []
+    if absent:
+        known = ", ".join(there[:MOST_NAMED])
+        return [(False, f"partition: there is no {', '.join(absent)}; the scheduler has {known}")]
+    return [(True, f"partition: {', '.join(wanted)}")]
+
+
+def _asked(dialect: Dialect, words: Sequence[str]) -> Answer:
+    return call(words, timeout_s=dialect.options.timeout_s, folders=dialect.options.path)
 
 
 def programs(settings: Config) -> list[Line]:

@@ -27,6 +27,7 @@ from clusters.agent import (
 from clusters.agent.agent import Agent, lock
 from clusters.agent.config import BadConfig, Config
 from clusters.agent.schedulers.choice import dialect_of
+from clusters.agent.schedulers.options import Options
 
 FAILED, WRONG, HELD = 1, 2, 75
 
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the scheduler, such as partition=long",
+        help="an option of the scheduler, such as partition=long or queue=workq",
     )
     configure.set_defaults(do=_configure)
     guard = commands.add_parser("guard-update")  # started by the agent itself
@@ -147,6 +148,7 @@ def _configure(options: argparse.Namespace) -> int:
     work = str(Path(options.work).expanduser().absolute())
     told = {name: value for name, _, value in (word.partition("=") for word in options.set)}
     try:
+        Options.read(told)
         config.write(
             options.config,
             url=options.url,

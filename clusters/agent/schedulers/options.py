@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+ALSO_CALLED = {"queue": "partition"}  # by PBS
 LARGEST = {"max_jobs": 10_000, "array_max": 10_000, "misses": 100, "submit_tries": 100}
 
 
@@ -19,7 +20,7 @@ class Options:
                   job was looked up for `submit_pause_s` and never seen, each further one after
                   twice the time
     `max_jobs`    that the agent has in the queue at once; `array_max` of them as one array
-    `partition`, `account`, `qos`  for runs that name none
+    `partition` (or `queue`), `account`, `qos`  for runs that name none
     `extra`       further options for the submitting command, each word on its own
     `setup`       a shell file that is read before the program starts (`module load …`)
     `path`        folders in which the scheduler's programs are, before those of PATH
@@ -46,10 +47,13 @@ class Options:
         """Raises ValueError, which names the setting and what it should be."""
         kinds = {field.name: type(field.default) for field in fields(cls)}
         values = {}
-        for name, text in section.items():
+        for called, text in section.items():
+            name = ALSO_CALLED.get(called, called)
             if name not in kinds:
-                known = ", ".join(sorted(kinds))
+                known = ", ".join(sorted({*kinds, *ALSO_CALLED}))
                 raise ValueError(f"[scheduler] {name!r:.40} is unknown; there are {known}")
+            if name in values:
+                raise ValueError(f"[scheduler] {called} says the same as {name}: name one of them")
             values[name] = _value(name, kinds[name], text.strip())
         return cls(**values)
 

@@ -108,14 +108,20 @@ class _Trial:
         return "put in its place" if changed else "in its place, as the portal has it"
 
     def _scheduler(self) -> str:
-        lines = installation.check(self._open, self.access, timeout_s=CHECK_S)
-        for line in lines:
+        said: dict[str, tuple[bool, str]] = {}
+        for line in installation.check(self._open, self.access, timeout_s=CHECK_S):
             state, _, text = line.partition(" ")
             name, _, found = text.strip().partition(": ")
-            if name == "scheduler" and state != "ok":
-                words = f"{self.access.scheduler} does not answer: {found}"
-                remedy = "Choose the scheduler that is there, or name the folder of its programs: "
-                raise Trouble(Code.SCHEDULER, words, f"{remedy}[scheduler] path = /opt/slurm/bin.")
-            if name == "scheduler":
-                return found
-        raise Trouble(Code.AGENT, "The agent over there says nothing of a scheduler.")
+            said[name] = (state == "ok", found)
+        if "scheduler" not in said:
+            raise Trouble(Code.AGENT, "The agent over there says nothing of a scheduler.")
+        good, found = said["scheduler"]
+        if not good:
+            words = f"{self.access.scheduler} does not answer: {found}"
+            remedy = "Choose the scheduler that is there, or name the folder of its programs: "
+            raise Trouble(Code.SCHEDULER, words, f"{remedy}[scheduler] path = /opt/slurm/bin.")
+        known, which = said.get("partition", (True, ""))
+        if not known:
+            remedy = "Correct partition, or queue, in the section [scheduler] of the settings."
+            raise Trouble(Code.SCHEDULER, f"The partition is wrong: {which}.", remedy)
+        return found

@@ -18,6 +18,7 @@ from clusters import agent_file
 from clusters.agent import __version__, checks, config
 from clusters.agent.cli import main
 from clusters.agent.config import BadConfig, load
+from clusters.rehearsal.site import Site
 from tests.clusters.agent.conftest import AgentProcess
 from tests.clusters.agent.fake_portal import KEY, FakePortal
 
@@ -195,3 +196,38 @@ def test_a_scheduler_and_its_options_are_configured_and_checked(tmp_path: Path) 
     assert main(["--config", str(path), *line]) == 0  # said nothing of it: it stays
     assert load(path).scheduler_options["partition"] == "long"
     assert main(["--config", str(path), *line, "--set", "max_jobs=none"]) == 2
+
+
+def test_options_that_are_not_usable_leave_the_settings_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "agent.ini"
+    line = ["configure", "--url", "https://portal.lab", "--key", "lpk_a_b", "--work", str(tmp_path)]
+    line = ["--config", str(path), *line, "--scheduler", "pbs"]
+    assert main([*line, "--set", "queues=workq"]) == 2
+    assert not path.exists()
+    assert main([*line, "--set", "queue=workq"]) == 0
+    assert checks.dialect_of(load(path)).options.partition == "workq"  # type: ignore[union-attr]
+    before = path.read_text()
+    assert main([*line, "--set", "queue=workq", "--set", "partition=other"]) == 2
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(("kind", "option"), [("slurm", "partition"), ("pbs", "queue")])
+def test_check_says_whether_the_scheduler_has_the_partition(
+    tmp_path: Path, kind: str, option: str
+) -> None:
+    site = Site(tmp_path / "site", kind)
+    path = tmp_path / "agent.ini"
+
+    def said(name: str) -> list[checks.Line]:
+        text = f"[portal]\nurl = https://portal.lab\nkey = {KEY}\n[agent]\nwork = {tmp_path}\n"
+        text += f"scheduler = {kind}\n[scheduler]\n{option} = {name}\npath = {site.programs}\n"
+        path.write_text(text)
+        return checks.scheduler(load(path))
+
+    assert [good for good, _ in said("long")] == [True, True]
+    version, (good, words) = said("nowhere")
+    assert version[0] and not good
+    assert words.startswith("partition: there is no nowhere; the scheduler has ")
+    assert words.endswith("debug, long")
+    site.fault("refuse", programs=["sinfo", "qstat"], times=9)
+    assert len(said("nowhere")) == 1  # it does not tell which there are

@@ -14,6 +14,7 @@ from clusters.rehearsal.site import Site
 from clusters.services import ssh
 from clusters.transports.ssh import visits
 from tests.calculations.factories import submitted
+from tests.clusters.ssh.test_trial import tried
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -50,3 +51,18 @@ def test_a_job_ends_between_two_visits(
             break
     assert run.state == "valid"
     assert len(fake.jobs()) == 1
+
+
+def test_the_button_says_that_the_scheduler_lacks_the_partition(
+    root: Any, site: SshAccess, fake: Site
+) -> None:
+    name = "queue" if fake.kind == "pbs" else "partition"
+    for wanted, good in (("nowhere", 6), ("long", 7)):
+        options = f"[scheduler]\npath = {fake.programs}\n{name} = {wanted}\n"
+        ssh.set_up(site.cluster, scheduler=fake.kind, agent_settings=options, actor=root)
+        site.refresh_from_db()
+        found, words = tried(site)
+        assert found == good, words
+        if good == 6:
+            assert "there is no nowhere; the scheduler has debug, long" in words
+            assert "Correct partition, or queue" in words

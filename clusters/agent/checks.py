@@ -52,11 +52,12 @@ def scheduler(settings: Config) -> list[Line]:
     if dialect is None:
         return [(True, "scheduler: none, programs run as processes of this machine")]
     answer = _asked(dialect, dialect.version_arguments())
-    about = f"scheduler: {(answer.out.strip() or answer.words).splitlines()[0][:200]}"
-    lines = [(answer.good, about)]
-    if answer.good and dialect.options.partition:
-        lines += _partitions(dialect.adapted(dialect.parse_version(answer)))
-    return lines
+    version = dialect.parse_version(answer)  # some tell it with another exit code than 0
+    if not version:
+        words = (answer.out.strip() or answer.words).splitlines()[0][:200]
+        return [(False, f"scheduler: {words}")]
+    found = (True, f"scheduler: {settings.scheduler} {version}")
+    return [found, *(_partitions(dialect.adapted(version)) if dialect.options.partition else ())]
 
 
 def _partitions(dialect: Dialect) -> list[Line]:

@@ -26,6 +26,7 @@ from labportal.common.clock import now
 from labportal.common.errors import InvalidInput
 
 WINDOW = 500
+MOST_TOPICS = 90  # the socket takes a hundred
 AROUND = 20
 LEVELS = tuple(LogLine.Level.values)  # from the least to the most serious
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -112,6 +113,12 @@ def visible_lines(user: User) -> QuerySet[LogLine]:
     theirs = Q(run__calculation__project__in=Project.objects.visible_to(user))
     lines = LogLine.objects.filter(Q(run=None) | theirs)
     return lines.select_related("cluster", "run").only(*SHOWN)
+
+
+def topics(user: User) -> str:
+    """Where new lines are told: the clusters' own, and those of runs of each visible project."""
+    keys = Project.objects.visible_to(user).values_list("pk", flat=True)[:MOST_TOPICS]
+    return " ".join(["logs", *(f"logs:{key}" for key in keys)])
 
 
 def narrow(lines: QuerySet[LogLine], filters: LogFilters) -> QuerySet[LogLine]:

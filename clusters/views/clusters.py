@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters import updates
+from clusters.agent.protocol import LogService
 from clusters.forms import EditForm, RegisterForm
 from clusters.models import Cluster
 from clusters.selectors import clusters as selectors
@@ -53,7 +56,8 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
     card = card_of(request, name)
     cluster = card.cluster
     may_manage = can(request.user, Can.MANAGE_CLUSTERS)
-    own_lines = logs.visible_lines(request.user).filter(cluster=cluster, run=None, replica=None)
+    said = {"cluster": cluster.name, "service": LogService.AGENT.value}
+    lines = logs.narrow(logs.visible_lines(request.user), logs.LogFilters(**said))
     context = {
         "card": card,
         "cluster": cluster,
@@ -65,8 +69,10 @@ def cluster_detail(request: HttpRequest, name: str) -> HttpResponse:
         "running": selectors.running(cluster, request.user),
         "queue": selectors.queue(cluster, request.user),
         **_health(cluster),
-        "lines": logs.newest(own_lines, LOG_LINES).lines,
-        "match": json.dumps({"cluster": cluster.name}),
+        "lines": logs.newest(lines, LOG_LINES).lines,
+        "topics": logs.topics(request.user),
+        "match": json.dumps(said),
+        "lines_url": f"{reverse('log-lines')}?{urlencode(said)}",
         "orphans": selectors.orphans(cluster) if can(request.user, Can.ADOPT_ORPHANS) else (),
         "use": storage.of_cluster(cluster),
         "deletable": may_manage and not services.was_used(cluster),

@@ -21,11 +21,9 @@ from clusters.selectors import logs as selectors
 from clusters.selectors.logs import LogFilters, Window
 from clusters.services import logs as services
 from labportal.accounts.decorators import needs
-from labportal.accounts.models import Project
 from labportal.accounts.roles import Can, can
 from labportal.common.errors import InvalidInput
 
-MOST_TOPICS = 90  # the socket takes a hundred
 MAX_ID = 2**63 - 1
 PAGE = 200
 
@@ -57,7 +55,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "empty": "No line fits these filters." if chosen else "",
         "form": LogFilterForm(filters, list(Cluster.objects.values_list("name", flat=True))),
         "errors": errors,
-        "topics": "" if before is not None or filters.until else topics(request),
+        "topics": "" if before is not None or filters.until else selectors.topics(request.user),
         "url": f"{reverse('log-lines')}?{urlencode(chosen)}",
         "delete_url": f"{reverse('log-delete')}?{urlencode(chosen)}",
         "may_delete": can(request.user, Can.DELETE_LOGS),
@@ -137,12 +135,6 @@ def _delete_page(
 ) -> HttpResponse:
     context = {"filters": filters.active(), "form": form, "count": count}
     return render(request, "clusters/log_delete.html", context, status=status)
-
-
-def topics(request: HttpRequest) -> str:
-    """The clusters' own lines, and those of the runs of each visible project."""
-    keys = Project.objects.visible_to(request.user).values_list("pk", flat=True)[:MOST_TOPICS]
-    return " ".join(["logs", *(f"logs:{key}" for key in keys)])
 
 
 def _run(request: HttpRequest, run: uuid.UUID) -> Run:

@@ -93,10 +93,8 @@ class Log {
     const fresh = lines.filter((line) => this.wanted(line) && !this.seen.has(String(line.id)));
     if (!fresh.length) return;
     const words = this.part("search")?.value.toLowerCase() ?? "";
-    const drawn = document.createDocumentFragment();
-    for (const line of fresh) drawn.append(this.draw(line, words));
     this.root.querySelector("[data-log-empty]")?.remove();
-    this.lines.append(drawn);
+    for (const line of fresh) this.place(this.draw(line, words));
     while (this.lines.childElementCount > MOST_LINES) {
       this.seen.delete(this.lines.firstElementChild.dataset.id);
       this.lines.firstElementChild.remove();
@@ -104,6 +102,14 @@ class Log {
     if (this.following) this.toEnd();
     else this.missed += fresh.length;
     this.say();
+  }
+
+  // Lines stand in the order of their ids; one that was stored late goes where it belongs.
+  place(row) {
+    let before = this.lines.lastElementChild;
+    while (Number(before?.dataset.id) > Number(row.dataset.id)) before = before.previousElementSibling;
+    if (before) before.after(row);
+    else this.lines.prepend(row);
   }
 
   draw(line, words) {

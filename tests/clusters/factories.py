@@ -67,7 +67,7 @@ class Agent:
     def tell(self, run: Any, state: str, **details: Any) -> None:
         self.runs[str(run)].update(state=state, **details)
 
-    def log(self, text: str, *, run: Any = None, level: str = "INFO") -> None:
+    def log(self, text: str, *, run: Any = None, level: str = "INFO", service: str = "") -> None:
         self.seq += 1
         self.events.append(
             {
@@ -75,7 +75,7 @@ class Agent:
                 "at": now().isoformat(),
                 "kind": "log",
                 "run": str(run) if run else None,
-                "service": "program" if run else "agent",
+                "service": service or ("program" if run else "agent"),
                 "level": level,
                 "text": text,
             }

@@ -67,6 +67,17 @@ def test_streams_hold_what_the_person_may_see(told: Any, address: str) -> None:
         assert (SECRET in text) == (name in INSIDERS), name
 
 
+def test_a_clusters_page_has_what_its_agent_says_of_runs_that_one_sees(told: Any) -> None:
+    people, run, agent = told
+    agent.log("sbatch refused the secret job", run=run.pk, service="agent")
+    agent.exchange()
+    for name in INSIDERS + OUTSIDERS:
+        text = client_of(people[name]).get("/clusters/metis/").content.decode()
+        assert OPEN in text, name
+        assert SECRET not in text, name
+        assert ("the secret job" in text) == (name in INSIDERS), name
+
+
 @pytest.mark.parametrize(
     "query", ["run={run}", "text=secret", "service=program", "level=DEBUG&before=9999999"]
 )

@@ -9,11 +9,24 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import OpenPage
 from tests.e2e.portal import Portal
 
-WHILE_AWAY = "written while nobody was connected"
+WHILE_AWAY, BEHIND = "written while nobody was connected", "stored before a line with a lower id"
+#: Of two ids that were taken, the second is stored; prints the first.
+TAKE = f"""
+from django.db import connection
+from clusters.models import Cluster, LogLine
+from labportal.common.clock import now
+with connection.cursor() as cursor:
+    cursor.execute("SELECT nextval(pg_get_serial_sequence('clusters_logline', 'id'))")
+    taken, = cursor.fetchone()
+cluster = Cluster.objects.order_by("pk").first()
+LogLine.objects.create(cluster=cluster, at=now(), service="agent", text="{BEHIND}")
+print(taken)
+"""
 SAY = f"""
 from clusters.models import Cluster, LogLine
 from labportal.common.clock import now
 LogLine.objects.create(
+    pk=%d,
     cluster=Cluster.objects.order_by("pk").first(), at=now(), service="agent", text="{WHILE_AWAY}")
 print(1)
 """
@@ -50,12 +63,15 @@ def test_a_line_opens_with_those_around_it(open_page: OpenPage) -> None:
 
 
 def test_a_page_reconnects_and_fetches_what_it_missed(portal: Portal, open_page: OpenPage) -> None:
+    taken = portal.stack.python(TAKE)
     page = open_page("root", "/logs/")
     mark = page.locator(".live-mark")
     expect(mark).to_have_text("live")
     portal.stack.kill("web")
     expect(mark).to_have_text("reconnecting")
-    portal.stack.python(SAY)
+    portal.stack.python(SAY % taken)
     portal.stack.start_web()
     expect(mark).to_have_text("live", timeout=60_000)
     expect(page.locator(".log-line", has_text=WHILE_AWAY)).to_have_count(1)
+    ours = page.locator(".log-line", has_text=re.compile(f"{WHILE_AWAY}|{BEHIND}"))
+    assert [WHILE_AWAY in words for words in ours.all_inner_texts()] == [True, False]

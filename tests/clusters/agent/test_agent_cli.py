@@ -17,6 +17,7 @@ import pytest
 from clusters import agent_file
 from clusters.agent import __version__, checks, config
 from clusters.agent.cli import main
+from clusters.agent.commands import Answer
 from clusters.agent.config import BadConfig, load
 from clusters.rehearsal.site import Site
 from tests.clusters.agent.conftest import AgentProcess
@@ -211,16 +212,18 @@ def test_options_that_are_not_usable_leave_the_settings_as_they_were(tmp_path: P
     assert path.read_text() == before
 
 
-@pytest.mark.parametrize(("kind", "option"), [("slurm", "partition"), ("pbs", "queue")])
+@pytest.mark.parametrize(
+    ("kind", "option"), [("slurm", "partition"), ("pbs", "queue"), ("torque", "queue")]
+)
 def test_check_says_whether_the_scheduler_has_the_partition(
     tmp_path: Path, kind: str, option: str
 ) -> None:
     site = Site(tmp_path / "site", kind)
-    path = tmp_path / "agent.ini"
+    path, scheduler = tmp_path / "agent.ini", "slurm" if kind == "slurm" else "pbs"
 
     def said(name: str) -> list[checks.Line]:
         text = f"[portal]\nurl = https://portal.lab\nkey = {KEY}\n[agent]\nwork = {tmp_path}\n"
-        text += f"scheduler = {kind}\n[scheduler]\n{option} = {name}\npath = {site.programs}\n"
+        text += f"scheduler = {scheduler}\n[scheduler]\n{option} = {name}\npath = {site.programs}\n"
         path.write_text(text)
         return checks.scheduler(load(path))
 
@@ -231,3 +234,16 @@ def test_check_says_whether_the_scheduler_has_the_partition(
     assert words.endswith("debug, long")
     site.fault("refuse", programs=["sinfo", "qstat"], times=9)
     assert len(said("nowhere")) == 1  # it does not tell which there are
+
+
+def test_a_version_told_with_another_exit_code_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.ini"
+    text = f"[portal]\nurl = https://portal.lab\nkey = {KEY}\n[agent]\nwork = {tmp_path}\n"
+    path.write_text(f"{text}scheduler = pbs\n")
+    told = Answer(153, "", "Unknown option: version\nUsage:\n    qstat [-f] [-a|-i|-r]\n")
+    monkeypatch.setattr(checks, "call", lambda *_, **__: told)
+    assert checks.scheduler(load(path)) == [(True, "scheduler: pbs Slurm's wrappers for PBS")]
+    monkeypatch.setattr(checks, "call", lambda *_, **__: Answer(127, "", "qstat: not found"))
+    assert [good for good, _ in checks.scheduler(load(path))] == [False]

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,7 +26,7 @@ from labportal.demo.processes import ProcessEnded, Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("LABPORTAL_HOME") or embedded.DEFAULT_HOME)
-START_SECONDS = 60
+START_SECONDS, END_SECONDS = 60, 60
 PYTHON = sys.executable
 WORKER = ("--queues=labportal,exchange", "--concurrency=2")
 # They wait for other machines, not for the processor: threads.
@@ -45,7 +45,9 @@ class Stopped(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the table of results")
-    parser.add_argument("--stop", action="store_true", help="stop what an earlier demo left")
+    parser.add_argument(
+        "--stop", action="store_true", help="stop the demo that runs, and what one left"
+    )
     options = parser.parse_args()
     console = Console(highlight=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -54,6 +56,7 @@ def main() -> int:
     os.umask(0o077)
     processes = Processes(HOME)
     if options.stop:
+        _end_running()
         processes.end_left_over()
         served.end(HOME)
         embedded.stop(HOME)
@@ -166,14 +169,36 @@ def _tell_passwords(console: Console, passwords: dict[str, str]) -> None:
 def _only_demo(console: Console) -> Iterator[bool]:
     """Let one demo run in a checkout; the lock ends with the process, however that ends."""
     HOME.mkdir(parents=True, exist_ok=True)
-    with (HOME / "demo.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with (HOME / "demo.lock").open("a+") as lock:
+        if not _is_free(lock):
             console.print("A demo of this checkout is running already.")
             yield False
             return
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield True
+
+
+def _end_running() -> None:
+    """Have a demo that runs end as by Ctrl-C, and wait for it."""
+    with contextlib.suppress(FileNotFoundError), (HOME / "demo.lock").open() as lock:
+        deadline, asked = time.monotonic() + END_SECONDS, False
+        while not _is_free(lock) and time.monotonic() < deadline:
+            lock.seek(0)
+            pid = lock.read()
+            if pid.isdecimal() and not asked:
+                os.kill(int(pid), signal.SIGTERM)
+                asked = True
+            time.sleep(0.1)
+
+
+def _is_free(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _end(console: Console, processes: Processes) -> None:

@@ -104,6 +104,14 @@ def test_ctrl_c_ends_everything_and_a_kill_is_mended(home: Path) -> None:
     assert again.returncode == 0, words
     assert left_over(home) == []
 
+    third = command(home)
+    wait_for_page(home, third)
+    assert command(home, "--stop").wait(30) == 0
+    words, _ = third.communicate(timeout=5)
+    assert third.returncode == 0, words
+    assert "failed" not in words
+    assert left_over(home) == []
+
 
 def wait_for_page(home: Path, starter: subprocess.Popen[str]) -> None:
     """Wait until every part is started by this starter, and the first page comes."""

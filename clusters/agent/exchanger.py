@@ -66,6 +66,7 @@ class Exchanger:
         self.settings: Mapping[str, int] = DEFAULT_SETTINGS
         self.answered = 0  # exchanges that succeeded
         self.failures = 0  # in a row
+        self._cause = ""  # of the last one
         self.superseded = False
         self._started = False
         self._portion = LARGEST_PORTION
@@ -226,8 +227,10 @@ class Exchanger:
             pause = self._refused(error, pause)
         elif not isinstance(error, (Unreachable, BadDocument)):
             log.error("an exchange failed", exc_info=error)
-        if self.failures == 1 or isinstance(error, BadDocument):
+        cause = str(error).partition(":")[0]
+        if self.failures == 1 or cause != self._cause or isinstance(error, BadDocument):
             log.warning("the portal cannot be reached: %s", error)
+        self._cause = cause
         self._not_before = time.monotonic() + pause
         if line is self._news:
             self.news()

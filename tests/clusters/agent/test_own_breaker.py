@@ -71,3 +71,14 @@ def test_after_many_failures_the_portal_is_asked_rarely(monkeypatch: pytest.Monk
         pauses.append(speaker._not_before)
     assert pauses[:6] == [1, 2, 4, 8, 16, 30]
     assert pauses[-3:] == [30, exchanger.PAUSE_AFTER_MANY_S, exchanger.PAUSE_AFTER_MANY_S]
+
+
+def test_a_cause_is_told_once_and_another_one_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    speaker = exchanger.Exchanger(EventLoop(), None, Silent)  # type: ignore[arg-type]
+    silent, gone = "no answer within 10 s: is a worker there?", "the broker cannot be reached: {}"
+    for words in (silent, silent, gone.format(1), gone.format(2), silent):
+        speaker._failed(speaker._news, Unreachable(words))
+    speaker._recovered()
+    speaker._failed(speaker._news, Unreachable(silent))
+    told = [line for line in caplog.messages if line.startswith("the portal cannot be reached")]
+    assert [silent in line for line in told] == [True, False, True, True]

@@ -19,6 +19,7 @@ from clusters.agent.serving_config import ENGINES, PROCESS
 
 Line = tuple[bool, str]
 MOST_NAMED = 20
+ALL = {"SINFO_ALL": "1"}  # hidden partitions take jobs as well
 
 
 def portal(settings: Config) -> Line:
@@ -62,7 +63,7 @@ def scheduler(settings: Config) -> list[Line]:
 
 def _partitions(dialect: Dialect) -> list[Line]:
     """Nothing where the scheduler does not tell which it has."""
-    answers = [_asked(dialect, words) for words in dialect.limits_arguments()]
+    answers = [_asked(dialect, words, ALL) for words in dialect.limits_arguments()]
     limits = dialect.parse_limits(answers) or {}
     there = [one["name"] for one in limits.get("partitions", ())]
     wanted = [name.partition("@")[0].strip() for name in dialect.options.partition.split(",")]
@@ -71,12 +72,15 @@ def _partitions(dialect: Dialect) -> list[Line]:
         return []
     if absent:
         known = ", ".join(there[:MOST_NAMED])
-        return [(False, f"partition: there is no {', '.join(absent)}; the scheduler has {known}")]
+        return [(False, f"partition: {', '.join(absent)} takes no jobs here; there are {known}")]
     return [(True, f"partition: {', '.join(wanted)}")]
 
 
-def _asked(dialect: Dialect, words: Sequence[str]) -> Answer:
-    return call(words, timeout_s=dialect.options.timeout_s, folders=dialect.options.path)
+def _asked(
+    dialect: Dialect, words: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Answer:
+    options = dialect.options
+    return call(words, timeout_s=options.timeout_s, folders=options.path, environment=environment)
 
 
 def programs(settings: Config) -> list[Line]:

@@ -64,5 +64,5 @@ def test_the_button_says_that_the_scheduler_lacks_the_partition(
         found, words = tried(site)
         assert found == good, words
         if good == 6:
-            assert "there is no nowhere; the scheduler has debug, long" in words
+            assert "nowhere takes no jobs here; there are debug, long" in words
             assert "Correct partition, or queue" in words

@@ -2,11 +2,13 @@
 
 It drops what it is fetching, from 127.0.0.1 too, with ERR_NETWORK_CHANGED once any interface
 comes or goes, as those of containers do. It learns of them from netlink sockets and
-goes without where the kernel refuses these. Run as a program: `chromium.py PROGRAM ARGUMENTS`.
+goes without where the kernel refuses these; where seccomp is not to be had it stays as it is. Run
+as a program: `chromium.py PROGRAM ARGUMENTS`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -37,7 +39,9 @@ def launcher(folder: Path) -> str:
 
 
 def refuse_netlink(machine: str) -> None:
-    """Let socket(AF_NETLINK, …) fail in this process and those it starts: seccomp(2)."""
+    """Let socket(AF_NETLINK, …) fail in this process and those it starts: seccomp(2). Raises
+    OSError.
+    """
     architecture, number = MACHINES[machine]
     steps = [
         (LOAD, 0, 0, ARCHITECTURE),
@@ -59,5 +63,6 @@ def refuse_netlink(machine: str) -> None:
 
 if __name__ == "__main__":
     if platform.machine() in MACHINES:
-        refuse_netlink(platform.machine())
+        with contextlib.suppress(OSError):
+            refuse_netlink(platform.machine())
     os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606

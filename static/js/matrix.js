@@ -6,6 +6,7 @@ import { fetchText } from "./requests.js";
 
 const HEATS = 8;
 const EVERY_MS = 1000;
+const AGAIN_MS = 5000; // after an answer that did not come
 const AT_ONCE = 150; // so many runs are written within one frame
 const OPEN = new Set(["waiting", "queued", "assigned", "running"]);
 const box = () => document.querySelector("[data-matrix]");
@@ -16,6 +17,7 @@ let all = false; // whether every run is to be fetched
 let known = { box: null, runs: new Map() };
 let frame = 0;
 let timer = 0;
+let asking = false; // one question at a time: an older answer never comes after a newer one
 let unshaded = false;
 
 // The squares by number; what the region swapped in is looked up anew.
@@ -114,15 +116,17 @@ function count(here, state, by) {
   item.hidden = number.textContent === "0";
 }
 
-function fetchSoon(every) {
+function fetchSoon(every, after = EVERY_MS) {
   all ||= every;
-  timer ||= setTimeout(ask, EVERY_MS);
+  timer ||= setTimeout(ask, after);
 }
 
 async function ask() {
   timer = 0;
   const here = box();
   if (!here?.querySelector("[data-run]") || document.hidden) return;
+  if (asking) return fetchSoon(false);
+  asking = true;
   const every = all;
   const numbers = every ? [] : [...wanted].slice(0, 500);
   if (every) wanted.clear();
@@ -131,14 +135,19 @@ async function ask() {
   numbers.forEach((number) => wanted.delete(number));
   const query = new URLSearchParams({ of: here.dataset.of });
   if (!every) query.set("runs", numbers.join(","));
+  let after = EVERY_MS;
   try {
     for (const cell of JSON.parse(await fetchText(`${here.dataset.matrix}?${query}`)).cells) if (!heard.has(cell.number)) told.set(cell.number, cell);
     frame ||= requestAnimationFrame(write);
-  } catch {
-    all ||= every;
-    numbers.forEach((number) => wanted.add(number)); // asked once more with the next event
+  } catch ({ status }) {
+    if (!status || status >= 500) {
+      all ||= every;
+      numbers.forEach((number) => wanted.add(number));
+      after = AGAIN_MS;
+    } // else the portal refuses it for good
   }
-  if (wanted.size) fetchSoon(false);
+  asking = false;
+  if (all || wanted.size) fetchSoon(false, after);
 }
 
 // The same steps as calculations/matrix.py.

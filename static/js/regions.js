@@ -9,6 +9,7 @@ import { fetchText } from "./requests.js";
 
 const AT_MOST_EVERY_MS = 1000;
 const SELDOM_MS = 10000;
+const AGAIN_MS = 5000; // after an answer that did not come
 const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress", "analyses.progress"]); // only where data-live-on names them
 const pending = new WeakMap();
 
@@ -31,8 +32,9 @@ export function refreshAll() {
 }
 
 function refreshSoon(region, every = AT_MOST_EVERY_MS) {
-  const state = pending.get(region) ?? { last: 0, timer: 0, at: 0 };
+  const state = pending.get(region) ?? { last: 0, timer: 0, at: 0, heard: 0 };
   pending.set(region, state);
+  state.heard = performance.now();
   const at = Math.max(Date.now() + 60, state.last + every);
   if (state.timer && state.at <= at) return;
   clearTimeout(state.timer);
@@ -40,28 +42,40 @@ function refreshSoon(region, every = AT_MOST_EVERY_MS) {
   state.timer = setTimeout(() => {
     state.timer = 0;
     state.last = Date.now();
-    refresh(region);
+    refresh(region, state.heard);
   }, at - Date.now());
 }
 
-// Regions of one page often share an address: it is asked once for all of them.
-const asked = new Map();
+// Regions of one page often share an address: it is asked once for all of them, and never twice at a time. What was
+// heard after a question may be missing from its answer: then it is asked once more, as soon as the answer is there.
+const asked = new Map(); // address -> { at, text }
 
-function fetchOnce(url) {
-  if (!asked.has(url)) {
-    asked.set(url, fetchText(url, { headers: { "X-Live": "1" } }).finally(() => asked.delete(url)));
+async function fetchSince(heard, url) {
+  let question = asked.get(url);
+  while (question && question.at < heard) {
+    await question.text.catch(() => {});
+    question = asked.get(url);
   }
-  return asked.get(url);
+  return (question ?? askFor(url)).text;
 }
 
-export async function refresh(region) {
+function askFor(url) {
+  const text = fetchText(url, { headers: { "X-Live": "1" } }).finally(() => asked.delete(url));
+  const question = { at: performance.now(), text };
+  asked.set(url, question);
+  return question;
+}
+
+// `heard` is when the last change was told that the answer is to show.
+export async function refresh(region, heard = performance.now()) {
   if (!region.isConnected) return;
-  if (document.hidden) return void document.addEventListener("visibilitychange", () => refresh(region), { once: true });
+  if (document.hidden) return void document.addEventListener("visibilitychange", () => refresh(region, heard), { once: true });
   let text;
   try {
-    text = await fetchOnce(region.dataset.liveUrl || location.href);
-  } catch {
-    return; // the mark in the top line says how fresh the page is
+    text = await fetchSince(heard, region.dataset.liveUrl || location.href);
+  } catch ({ status }) {
+    if (!status || status >= 500) refreshSoon(region, AGAIN_MS); // else the portal refuses it for good
+    return;
   }
   if (busy(region)) return void setTimeout(() => refresh(region), 1500);
   const fresh = new DOMParser().parseFromString(text, "text/html");

@@ -6,6 +6,7 @@ export function token() {
   return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 }
 
+// Throws an Error with the answer's `status`, and without one where no answer came.
 export async function fetchText(url, options = {}) {
   const response = await fetch(url, {
     credentials: "same-origin",
@@ -13,7 +14,7 @@ export async function fetchText(url, options = {}) {
     headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch", ...options.headers },
   });
   if (response.redirected && new URL(response.url).pathname.startsWith("/sign-in")) location.reload();
-  if (!response.ok) throw new Error(`${response.status} from ${url}`);
+  if (!response.ok) throw Object.assign(new Error(`${response.status} from ${url}`), { status: response.status });
   return response.text();
 }
 

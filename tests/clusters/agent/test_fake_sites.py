@@ -269,7 +269,7 @@ def test_a_killed_agent_takes_its_jobs_up_again(
 def test_an_agent_that_is_killed_while_it_submits_submits_once(
     agent: AgentProcess, portal: FakePortal, task: Describe, site: Site
 ) -> None:
-    site.fault("submit_hang", times=1, seconds=3)
+    site.fault("submit_hang", programs=["qsub"], times=1, seconds=3)
     agent.start()
     key = portal.want(task())
     site.until(lambda jobs: jobs)

@@ -5,6 +5,7 @@ The DATABASE_URL of the environment is never used, since tests would write to it
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,12 +62,12 @@ def pytest_xdist_setupnodes() -> None:
     """Migrate once for all workers, while these collect."""
     global _copying
     command = [sys.executable, "-m", "bench.migrated", str(home)]
-    _copying = subprocess.Popen(command, cwd=migrated.ROOT)
+    _copying = subprocess.Popen(command, cwd=migrated.ROOT, process_group=0)
 
 
 def pytest_unconfigure() -> None:
-    if _copying is not None:
-        _copying.terminate()
+    if _copying is not None and _copying.poll() is None:
+        os.killpg(_copying.pid, signal.SIGTERM)
         _copying.wait(30)
     if _guard is not None and _guard.stdin is not None:
         _guard.stdin.close()

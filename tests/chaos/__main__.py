@@ -137,6 +137,8 @@ def _tell(storm: Storm) -> None:
     for name, times in sorted(storm.broken.items()):
         print(f"{times:5}  {name}")
     print(f"attempts by site: {storm.attempts}; runs by state: {storm.states}")
+    for words, times in storm.given_up.items():
+        print(f"given up after {times}: {words}")
     print(f"held, and let in again by the operator: {dict(storm.held)}")
     for absent in storm.absent:
         print(f"left out: {absent}")

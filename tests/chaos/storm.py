@@ -40,6 +40,13 @@ STATES = """
 PLACES = """
     SELECT k.name, count(*) FROM calculations_attempt a JOIN clusters_cluster k
     ON k.id = a.cluster_id GROUP BY 1 ORDER BY 1"""
+GIVEN_UP = """
+    SELECT k.name || ', attempt ' || a.number || ': ' || a.code || ', ' || a.message || ' ' ||
+        coalesce(a.accounting->>'evidence', ''), count(*)
+    FROM calculations_attempt a JOIN calculations_run r ON r.id = a.run_id
+    JOIN calculations_calculation c ON c.id = r.calculation_id
+    LEFT JOIN clusters_cluster k ON k.id = a.cluster_id
+    WHERE c.name = 'storm' AND r.state = 'failed' GROUP BY 1 ORDER BY 1"""
 LEFT = """
     SELECT coalesce(k.name, 'no site') || ': ' || count(*) || ' ' || r.state || ', ' ||
         coalesce(nullif(r.waits_for, ''), r.pending->>'text', r.reason)
@@ -65,6 +72,7 @@ class Storm:
     held: Counter[str] = field(default_factory=Counter)
     states: dict[str, int] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    given_up: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def play(self) -> Tally:
@@ -167,6 +175,7 @@ class Storm:
         tally = audit(lab, works)
         self.states = dict(lab.ask(STATES))
         self.attempts = dict(lab.ask(PLACES))
+        self.given_up = dict(lab.ask(GIVEN_UP))
         for (number,) in lab.ask(LATE)[:3]:
             work = next(work for work in works if work.id == number)
             adopted = adopt_one(lab, work) == "valid"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from clusters.agent.protocol import timestamp
@@ -19,6 +20,7 @@ from clusters.agent.schedulers.options import Options
 # While the books say that an absent job runs, it has to be absent so much longer to be gone.
 BOOKS_DISAGREE = 10
 PUT_BACK = 2  # answers in a row that say so
+BY_SIGNAL = frozenset({128 + SIGKILL, 128 + SIGTERM})  # exit codes as shells write them
 
 
 @dataclass
@@ -98,16 +100,17 @@ def conclude(tracked: Tracked, options: Options, now: float, *, kind: str) -> St
     if tracked.exit_code is not None or facts is not None:
         if not _settled(tracked, options, now):
             return _living(tracked, Status.ALIVE, options, now)
-        if tracked.exit_code is not None:
+        if tracked.exit_code is not None and not _ended_by_nobody(tracked, facts):
             ending = facts.ending if facts and tracked.exit_code != 0 else Ending.NORMAL
             return _ended(tracked, facts, ending, tracked.exit_code, kind)
         if facts is not None and facts.ending is not Ending.NORMAL and not _struck_out(tracked):
             return _ended(tracked, facts, facts.ending, facts.exit_code, kind)
         waited = now - (tracked.ending_since or now)
-        if facts is not None and waited < options.patience_s:  # its marker may be seen late
-            return _living(tracked, Status.ALIVE, options, now)
+        marked = tracked.exit_code is not None
+        if not marked and facts is not None and waited < options.patience_s:
+            return _living(tracked, Status.ALIVE, options, now)  # its marker may be seen late
         ended = _ended(tracked, facts, Ending.NORMAL, None, kind)
-        return replace(ended, status=Status.VANISHED, why=_without_marker(tracked, ended))
+        return replace(ended, status=Status.VANISHED, why=_without_result(tracked, ended))
     if _gone(tracked, options, now):
         why = (
             f"the scheduler knows job {tracked.id or '?'} no longer, and it left no exit marker"
@@ -180,11 +183,28 @@ def _listed_as_ended(tracked: Tracked) -> bool:
 
 
 def _struck_out(tracked: Tracked) -> bool:
-    """Whether the scheduler itself has ended a job that never began, asked by nobody. So does Slurm
-    with jobs of a controller that lost its state ("Duplicate jobid"); they are tried again.
+    """Whether the scheduler itself has ended a job that never ran by its books, asked by nobody. So
+    does Slurm with jobs of a controller that lost its state ("Duplicate jobid", "already running"),
+    and with what a node could not launch; they are tried again.
     """
     books = tracked.books
-    return books is not None and books.unasked and not tracked.has_begun and not books.elapsed_s
+    if books is None or not books.unasked or books.elapsed_s:
+        return False
+    return not tracked.has_begun or _began_before(tracked, books)
+
+
+def _began_before(tracked: Tracked, books: Accounting) -> bool:
+    """Whether it ran before its start in the books, which know whole seconds: that was another."""
+    marked, booked = tracked.started_at, books.started_at
+    return marked is not None and booked is not None and marked < booked - 1
+
+
+def _ended_by_nobody(tracked: Tracked, facts: Accounting | None) -> bool:
+    """Whether a signal has ended the program that neither a person nor, by all that is known, the
+    scheduler has ordered: a node that went down, say.
+    """
+    silent = facts is None and tracked.exit_code == 128 + SIGTERM
+    return silent or (tracked.exit_code in BY_SIGNAL and _struck_out(tracked))
 
 
 def _gone(tracked: Tracked, options: Options, now: float) -> bool:
@@ -265,11 +285,13 @@ def _why(ending: Ending, facts: Accounting, tracked: Tracked) -> str:
     return f"{what}{where}: the scheduler says {facts.state} of job {tracked.id}"
 
 
-def _without_marker(tracked: Tracked, ended: Standing) -> str:
+def _without_result(tracked: Tracked, ended: Standing) -> str:
     books = ended.accounting
     code = "" if books["exit_code"] is None else f", exit code {books['exit_code']}"
     said = f"the scheduler says {books['state'] or 'nothing'}{code} of job {tracked.id}"
     said = "; ".join([said, *tracked.printed.strip().splitlines()[-2:]])
     if not tracked.has_begun:
         return f"the job never began its work: {said}"
+    if tracked.exit_code is not None:
+        return f"the program was ended by signal {tracked.exit_code - 128} from outside: {said}"
     return f"the program vanished without an exit marker: {said}"

@@ -92,9 +92,16 @@ def booked(fields: Sequence[str], steps: Sequence[Sequence[str]]) -> Accounting:
         _moment(submitted),
         _moment(start),
         _moment(end),
-        tuple(f"sacct: {' '.join(field for field in line[:7] if field)}" for line in shown[:6]),
-        unasked=state == "CANCELLED",  # of a person's cancel sacct says "CANCELLED by 1000"
+        tuple(f"sacct: {' '.join(field for field in line[:8] if field)}" for line in shown[:6]),
+        unasked=_unasked(state, steps),
     )
+
+
+def _unasked(state: str, steps: Sequence[Sequence[str]]) -> bool:
+    """Of a person's cancel sacct says "CANCELLED by 1000". As root cancel slurmd and slurmctld too,
+    what cannot be launched: such a job has a step, which one that waits has not.
+    """
+    return state == "CANCELLED" or (state == "CANCELLED by 0" and bool(steps))
 
 
 def shown(line: str) -> tuple[str, Accounting] | None:

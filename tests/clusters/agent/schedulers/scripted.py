@@ -29,7 +29,7 @@ class Site:
         self.instead: dict[str, Answer] = {}
         self.numbers = itertools.count(1)
         self.keeps_books = True
-        self.elapsed = "9"
+        self.elapsed, self.began = "9", "2"
         self.folder = folder
         self.scheduler = self.agent()
 
@@ -78,7 +78,9 @@ class Site:
         if any(a.startswith("--name=") for a in arguments):
             return Answer(0, "", "", "", 0.1)
         rows = [
-            US.join([id, "", state, "0:0", self.elapsed, "00:08.000", "", "node1", "1", "2", "3"])
+            US.join(
+                [id, "", state, "0:0", self.elapsed, "00:08.000", "", "node1", "1", self.began, "3"]
+            )
             + "\n"
             for id, state in self.books.items()
         ]

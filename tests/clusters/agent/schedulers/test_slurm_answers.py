@@ -182,6 +182,22 @@ def test_the_books_tell_time_memory_and_how_it_ended() -> None:
     assert set(books) == {"12_3", "13", "14", "15"}
 
 
+CANCELS = queue(
+    ("80", "lab-a-1", "CANCELLED by 0", "0:0", "0", "00:00:00", "", "node1", "1", "1", "1"),
+    ("80.batch", "batch", "CANCELLED", "0:0", "0", "00:00:00", "", "node1", "1", "1", "1"),
+    ("81", "lab-b-1", "CANCELLED by 0", "0:0", "0", "00:00:00", "", "None assigned", "1", "1", "1"),
+    ("82", "lab-c-1", "CANCELLED by 1000", "0:0", "0", "00:00:00", "", "node1", "1", "1", "1"),
+    ("82.batch", "batch", "CANCELLED", "0:0", "0", "00:00:00", "", "node1", "1", "1", "1"),
+    ("83", "lab-d-1", "CANCELLED", "0:0", "0", "00:00:00", "", "None assigned", "1", "1", "1"),
+)  # fmt: skip
+
+
+def test_what_slurm_itself_cancels_is_told_from_what_people_cancel() -> None:
+    books = slurm.parse_accounting(said(CANCELS))
+    assert books is not None
+    assert {id for id, job in books.items() if job.unasked} == {"80", "83"}
+
+
 def test_a_site_without_books_is_asked_by_its_controller() -> None:
     refused = said(err="Slurm accounting storage is disabled", code=1)
     assert slurm.parse_accounting(refused) is None

@@ -4,7 +4,7 @@
 // "least" and "most" of a single series are drawn as a band behind it, "mark": [from, to] as a shaded time.
 // What "metrics" events of the topic bring under a series' name is appended; cursors are shared over the page.
 
-import { fetchText } from "./requests.js";
+import { AGAIN_MS, fetchText, passes } from "./requests.js";
 import { relative } from "./time.js";
 import { token } from "./theme.js";
 
@@ -109,7 +109,7 @@ function draw(element, chart) {
   if (!chart.data?.x.length) {
     const none = document.createElement("p");
     none.className = "chart-none";
-    none.textContent = element.dataset.chartNone ?? "Nothing was heard in this time.";
+    none.textContent = chart.lost ? "The values could not be fetched." : element.dataset.chartNone ?? "Nothing was heard in this time.";
     return element.append(none);
   }
   chart.plot = new window.uPlot(options(element, chart.data), withGaps(chart.data, chart.data.gap_s ?? GAP_S), element);
@@ -128,8 +128,11 @@ async function load(element) {
   charts.set(element, chart);
   try {
     chart.data = JSON.parse(await fetchText(element.dataset.chart));
-  } catch {
+    chart.lost = false;
+  } catch (error) {
     chart.data = null;
+    chart.lost = true;
+    if (passes(error)) setTimeout(() => load(element), AGAIN_MS);
   }
   draw(element, chart);
 }

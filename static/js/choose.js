@@ -2,10 +2,12 @@
 // What is chosen fills the fields of the program; whoever changes one of these by hand lets go of the choice.
 
 import { fetchText } from "./requests.js";
+import { toast } from "./toasts.js";
 
 const WAIT_MS = 250;
 const box = document.querySelector("[data-structure-choice]");
 let timer = 0;
+let asked = 0; // the newest search: answers of older ones may come later
 let filling = false;
 
 const field = (name) => document.querySelector(`[name="p_${CSS.escape(name)}"]`);
@@ -14,7 +16,13 @@ async function search(words) {
   const found = box.querySelector("[data-choose-found]");
   const url = new URL(box.dataset.chooseUrl, location.href);
   if (words) url.searchParams.set("q", words);
-  found.innerHTML = await fetchText(url);
+  const mine = ++asked;
+  try {
+    const text = await fetchText(url);
+    if (mine === asked) found.innerHTML = text;
+  } catch {
+    if (mine === asked) found.textContent = "The portal does not answer. Type on to try again.";
+  }
 }
 
 function show(chosen) {
@@ -33,7 +41,12 @@ function show(chosen) {
 async function choose(button) {
   const url = new URL(button.dataset.chooseUrl, location.href);
   url.searchParams.set("software", box.dataset.software);
-  const { parameters } = JSON.parse(await fetchText(url));
+  let parameters;
+  try {
+    ({ parameters } = JSON.parse(await fetchText(url)));
+  } catch {
+    return toast("The structure could not be fetched. Choose it once more.", "error");
+  }
   filling = true;
   for (const [name, value] of Object.entries(parameters)) {
     const input = field(name);

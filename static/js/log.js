@@ -1,7 +1,7 @@
 // The live log (components/_log.html): follows the end, keeps counting while paused, searches, wraps, jumps to the
 // first error, and fetches what it missed until the page hears (again) by the id of its last line.
 
-import { fetchText } from "./requests.js";
+import { AGAIN_MS, fetchText, passes } from "./requests.js";
 
 const MOST_LINES = 5000;
 const NEAR_END_PX = 24;
@@ -161,8 +161,10 @@ class Log {
         if (!found.more || !found.lines.length) return;
         last = found.lines.at(-1).id;
       }
-    } catch {
-      // the next connection tries again
+    } catch (error) {
+      if (!passes(error)) return;
+      clearTimeout(this.again);
+      this.again = setTimeout(() => this.fetchMissed(), AGAIN_MS);
     }
   }
 

@@ -2,11 +2,10 @@
 // for many at once, all of it written once per frame. In the page: <section data-matrix="…/cells/" data-of="gap"> with
 // <a data-run="7" data-value="1.25"> for each run (sweep_run in calculations/templatetags/results.py).
 
-import { fetchText } from "./requests.js";
+import { AGAIN_MS, fetchText, passes } from "./requests.js";
 
 const HEATS = 8;
 const EVERY_MS = 1000;
-const AGAIN_MS = 5000; // after an answer that did not come
 const AT_ONCE = 150; // so many runs are written within one frame
 const OPEN = new Set(["waiting", "queued", "assigned", "running"]);
 const box = () => document.querySelector("[data-matrix]");
@@ -139,12 +138,12 @@ async function ask() {
   try {
     for (const cell of JSON.parse(await fetchText(`${here.dataset.matrix}?${query}`)).cells) if (!heard.has(cell.number)) told.set(cell.number, cell);
     frame ||= requestAnimationFrame(write);
-  } catch ({ status }) {
-    if (!status || status >= 500) {
+  } catch (error) {
+    if (passes(error)) {
       all ||= every;
       numbers.forEach((number) => wanted.add(number));
       after = AGAIN_MS;
-    } // else the portal refuses it for good
+    }
   }
   asking = false;
   if (all || wanted.size) fetchSoon(false, after);

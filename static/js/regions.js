@@ -5,11 +5,10 @@
 // while the attribute is the same: it follows by itself (matrix.js). Nothing moves under the pointer: while it rests on a list, rows are only changed, and moved once it leaves.
 
 import { Idiomorph } from "../vendor/idiomorph/idiomorph.esm.js";
-import { fetchText } from "./requests.js";
+import { AGAIN_MS, fetchText, passes } from "./requests.js";
 
 const AT_MOST_EVERY_MS = 1000;
 const SELDOM_MS = 10000;
-const AGAIN_MS = 5000; // after an answer that did not come
 const QUIET = new Set(["log.lines", "metrics", "notification", "run.progress", "analyses.progress"]); // only where data-live-on names them
 const pending = new WeakMap();
 
@@ -73,8 +72,8 @@ export async function refresh(region, heard = performance.now()) {
   let text;
   try {
     text = await fetchSince(heard, region.dataset.liveUrl || location.href);
-  } catch ({ status }) {
-    if (!status || status >= 500) refreshSoon(region, AGAIN_MS); // else the portal refuses it for good
+  } catch (error) {
+    if (passes(error)) refreshSoon(region, AGAIN_MS);
     return;
   }
   if (busy(region)) return void setTimeout(() => refresh(region), 1500);

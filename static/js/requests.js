@@ -6,6 +6,10 @@ export function token() {
   return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 }
 
+// Whether what was thrown passes by itself, and when it is tried again: no answer came, or one that the portal could not give.
+export const AGAIN_MS = 5000;
+export const passes = ({ status }) => !status || status >= 500;
+
 // Throws an Error with the answer's `status`, and without one where no answer came.
 export async function fetchText(url, options = {}) {
   const response = await fetch(url, {

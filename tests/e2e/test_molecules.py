@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import WIDTHS, Walker
@@ -165,3 +165,28 @@ def test_a_structure_is_chosen_and_let_go_in_the_form(open_page: OpenPage) -> No
     atoms.type(" ")
     expect(page.locator("[data-chosen]")).to_be_hidden()
     expect(page.locator("[name=structure]")).not_to_be_checked()
+
+
+def test_an_older_search_does_not_replace_a_newer_one(open_page: OpenPage) -> None:
+    page = open_page("ada", "/molecules/")
+    add_silicon(page)
+    page.goto("/calculations/new/?software=siesta")
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/molecules/choose/", lambda route: held.append((route, route.fetch())))
+    page.get_by_role("button", name="Choose from the library…").click()
+    page.get_by_label("Search structures").fill("Unobtainium")
+    expect(page.locator("[data-choose-found]")).to_contain_text("Nothing matches")
+    [(route, answer)] = held
+    with page.expect_event("requestfinished"):
+        route.fulfill(response=answer)
+    expect(page.locator("[data-choose-found]")).to_contain_text("Nothing matches")
+
+
+def test_a_search_that_is_not_answered_says_so(open_page: OpenPage) -> None:
+    page = open_page("ada", "/calculations/new/?software=siesta")
+    page.route("**/molecules/choose/*", lambda route: route.abort("connectionreset"))
+    page.get_by_role("button", name="Choose from the library…").click()
+    expect(page.locator("[data-choose-found]")).to_contain_text("does not answer")
+    page.unroute_all()
+    page.get_by_label("Search structures").fill("Unobtainium")
+    expect(page.locator("[data-choose-found]")).to_contain_text("Nothing matches")

@@ -92,10 +92,10 @@ def main(make: Callable[[], Model], arguments: Sequence[str] | None = None) -> i
     server = Server(make())
     loading = threading.Thread(target=server.load, args=(ended,), daemon=True)
     accepting = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-    accepting.start()
-    loading.start()
     host, port = server.server_address[:2]
     _say(f"listening on {host}:{port}")
+    accepting.start()
+    loading.start()
     ended.wait()
     server.shutdown()
     server.server_close()

@@ -21,7 +21,7 @@ async function search(words) {
     const text = await fetchText(url);
     if (mine === asked) found.innerHTML = text;
   } catch {
-    if (mine === asked) found.textContent = "The portal does not answer. Type on to try again.";
+    if (mine === asked) found.innerHTML = '<p class="muted card-body">The portal does not answer. Type on to try again.</p>';
   }
 }
 

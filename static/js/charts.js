@@ -132,7 +132,7 @@ async function load(element) {
   } catch (error) {
     chart.data = null;
     chart.lost = true;
-    if (passes(error)) setTimeout(() => load(element), AGAIN_MS);
+    if (passes(error)) setTimeout(() => element.isConnected && load(element), AGAIN_MS);
   }
   draw(element, chart);
 }

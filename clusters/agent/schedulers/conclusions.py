@@ -100,10 +100,11 @@ def conclude(tracked: Tracked, options: Options, now: float, *, kind: str) -> St
     if tracked.exit_code is not None or facts is not None:
         if not _settled(tracked, options, now):
             return _living(tracked, Status.ALIVE, options, now)
-        if tracked.exit_code is not None and not _ended_by_nobody(tracked, facts):
+        struck_out = _struck_out(tracked)
+        if tracked.exit_code is not None and not (tracked.exit_code in BY_SIGNAL and struck_out):
             ending = facts.ending if facts and tracked.exit_code != 0 else Ending.NORMAL
             return _ended(tracked, facts, ending, tracked.exit_code, kind)
-        if facts is not None and facts.ending is not Ending.NORMAL and not _struck_out(tracked):
+        if facts is not None and facts.ending is not Ending.NORMAL and not struck_out:
             return _ended(tracked, facts, facts.ending, facts.exit_code, kind)
         waited = now - (tracked.ending_since or now)
         marked = tracked.exit_code is not None
@@ -197,14 +198,6 @@ def _began_before(tracked: Tracked, books: Accounting) -> bool:
     """Whether it ran before its start in the books, which know whole seconds: that was another."""
     marked, booked = tracked.started_at, books.started_at
     return marked is not None and booked is not None and marked < booked - 1
-
-
-def _ended_by_nobody(tracked: Tracked, facts: Accounting | None) -> bool:
-    """Whether a signal has ended the program that neither a person nor, by all that is known, the
-    scheduler has ordered: a node that went down, say.
-    """
-    silent = facts is None and tracked.exit_code == 128 + SIGTERM
-    return silent or (tracked.exit_code in BY_SIGNAL and _struck_out(tracked))
 
 
 def _gone(tracked: Tracked, options: Options, now: float) -> bool:

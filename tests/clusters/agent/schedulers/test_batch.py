@@ -260,22 +260,6 @@ def test_a_job_that_began_before_a_controller_without_memory_started_it_is_lost(
         assert "the scheduler says CANCELLED" in stands().why
 
 
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [(143, Status.VANISHED), (137, Status.ENDED), (1, Status.ENDED), (0, Status.ENDED)],
-)
-def test_a_program_that_was_told_to_end_by_nobody_known_is_lost(
-    site: Site, job: MakeJob, code: int, status: Status
-) -> None:
-    one = job()
-    stands = started(site, one)
-    end(one, code)
-    del site.jobs["1"]
-    site.pass_s(80)
-    assert stands().status is status
-    assert status is Status.ENDED or "ended by signal 15 from outside" in stands().why
-
-
 def test_the_books_are_waited_for_but_not_for_ever(site: Site, job: MakeJob) -> None:
     one = job()
     stands = started(site, one)

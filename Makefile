@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV := .venv/bin
 TESTS ?= tests
-PYTEST := $(VENV)/python -m pytest -n auto --dist loadgroup
 
-.PHONY: demo test retest chaos lint format install clean
+.PHONY: demo test chaos lint format install clean
 
 demo:  ## the portal with a demo lab on this machine, until Ctrl-C; ONCE=1 ends after the first result
 	@$(PYTHON) -I labportal/install.py demo
@@ -14,10 +13,7 @@ install:
 	@$(PYTHON) -I labportal/install.py test
 
 test: install lint  ## everything that can be tested on this machine
-	@$(PYTEST) $(TESTS)
-
-retest: install  ## what failed the last time, once more
-	@$(PYTEST) --last-failed --last-failed-no-failures none $(TESTS)
+	@$(VENV)/python -m pytest -n auto --dist loadgroup $(TESTS)
 
 RUNS ?= 2000
 SEED ?= 1
